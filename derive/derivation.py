@@ -1,0 +1,170 @@
+"""Derivations as data: rules, steps that can be replayed, and what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sympy import Expr
+
+from derive.errors import ReplayError
+from derive.index import Diff, Entry
+from derive.letters import Names, names_of
+from derive.loss import Loss
+from derive.printing import language, latex, unicode
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named identity: `apply` rewrites a whole expression, or returns it unchanged.
+
+    `reason` is one sentence; it may name the step's bindings in braces.
+    `holds` says under which condition, `source` where the identity is written down.
+    """
+
+    name: str
+    reason: str
+    apply: Callable[..., Expr]
+    holds: str = "always"
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rewriting: `rule.apply(before, **bindings) == after`.
+
+    `check` names the method that confirmed it, or is "unknown".
+    `hypotheses` are the domains it rests on, such as "y in simplex".
+    """
+
+    rule: Rule
+    reason: str
+    before: Expr
+    after: Expr
+    bindings: tuple[tuple[str, Any], ...] = ()
+    hypotheses: tuple[str, ...] = ()
+    check: str = "unknown"
+    substeps: tuple[Step, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.rule.name
+
+    def replay(self) -> None:
+        """Apply the rule again; raise ReplayError where it does not give `after`."""
+        again = self.rule.apply(self.before, **dict(self.bindings))
+        if again != self.after:
+            raise ReplayError(f"the step '{self.name}' does not give what it recorded")
+        if self.substeps:
+            _replay_chain(self.substeps, self.before, self.after, self.name)
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How `result` follows: the derivative of `of` with respect to `wrt`, step by step.
+
+    `wrt` is empty for the rewriting of a value, and has two entries for a second derivative.
+    `title` says in a few words what is derived; `lemmas` are derivations used on the way.
+    """
+
+    loss: Loss
+    title: str
+    of: Entry
+    wrt: tuple[Entry, ...]
+    start: Expr
+    result: Expr
+    steps: tuple[Step, ...]
+    lemmas: tuple[Derivation, ...] = ()
+
+    @property
+    def hypotheses(self) -> tuple[str, ...]:
+        """The domains that the result rests on, in order of first use."""
+        used = [h for lemma in self.lemmas for h in lemma.hypotheses]
+        used += [h for step in self.steps for h in step.hypotheses]
+        return tuple(dict.fromkeys(used))
+
+    def all_steps(self) -> Iterator[Step]:
+        """Every step, those of the lemmas first."""
+        for lemma in self.lemmas:
+            yield from lemma.all_steps()
+        yield from self.steps
+
+    @cached_property
+    def names(self) -> Names:
+        """The index letters of this derivation, the same in every step and style."""
+        exprs = [self.subject, self.start, self.result]
+        todo = list(self.steps)
+        while todo:
+            step = todo.pop(0)
+            exprs += [step.before, step.after]
+            todo = [*step.substeps, *todo]
+        return names_of(self.loss, *exprs)
+
+    @property
+    def subject(self) -> Expr:
+        """What is derived, such as dL/da[j], as an expression."""
+        subject: Expr = self.of
+        for variable in reversed(self.wrt):
+            subject = Diff(subject, variable)
+        return subject
+
+    @property
+    def formula(self) -> str:
+        """The result in the language of .loss files, such as p[j] - y[j]."""
+        return language(self.result, self.loss, self.names)
+
+    def __str__(self) -> str:
+        subject, result = (unicode(e, self.loss, self.names) for e in (self.subject, self.result))
+        return f"{subject} = {result}"
+
+    def latex(self) -> str:
+        """Every step, those of the lemmas first, as LaTeX paragraphs with aligned equations."""
+        parts = [lemma.latex() for lemma in self.lemmas]
+        return "\n\n".join([*parts, "\n".join(self._aligned("align*"))])
+
+    def _aligned(self, environment: str) -> list[str]:
+        """The steps as one environment of aligned equations, each with its rule's name."""
+        subject, start = (latex(e, self.loss, self.names) for e in (self.subject, self.start))
+        lines = [rf"{subject} &= {start}"] if start != subject else [f"{subject} &"]
+        for step in self.steps:
+            after = latex(step.after, self.loss, self.names)
+            lines.append(rf"&= {after} && \text{{{step.name}}}")
+        rows = [line + r" \\" for line in lines[:-1]] + lines[-1:]
+        return [rf"\begin{{{environment}}}", *rows, rf"\end{{{environment}}}"]
+
+    def _repr_latex_(self) -> str:
+        subject, result = (latex(e, self.loss, self.names) for e in (self.subject, self.result))
+        return rf"$\displaystyle {subject} = {result}$"
+
+    def _repr_markdown_(self) -> str:
+        parts = [lemma._repr_markdown_() for lemma in self.lemmas]
+        steps = ["$$", *self._aligned("aligned"), "$$"]
+        return "\n\n".join([*parts, f"**{self.title}**", "\n".join(steps)])
+
+    def replay(self) -> None:
+        """Re-apply every step; raise ReplayError at the first that does not follow.
+
+        A step may insert only the results of lemmas that come before it.
+        """
+        known: set[tuple[Expr, Expr]] = set()
+        for part in (*self.lemmas, self):
+            _replay_chain(part.steps, part.start, part.result, part.title)
+            for step in part.steps:
+                step.replay()
+                if not known.issuperset(dict(step.bindings).get("lemmas", ())):
+                    raise ReplayError(f"'{step.name}' inserts a lemma that was not derived before")
+            known.add((part.start, part.result))
+
+
+def _replay_chain(steps: tuple[Step, ...], start: Expr, result: Expr, title: str) -> None:
+    here = start
+    for step in steps:
+        if step.before != here:
+            raise ReplayError(
+                f"in '{title}', '{step.name}' does not start where the last step ended"
+            )
+        here = step.after
+    if here != result:
+        raise ReplayError(f"the steps of '{title}' do not end at its result")

@@ -1,0 +1,240 @@
+"""The engine: stage by stage from the loss to the derivative, every step recorded.
+
+For each defined name on a path from the loss to the variable, the derivative of the loss with
+respect to that name is derived once, as a lemma, from those of the names that use it.  What
+is assumed of the inputs is used only at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sympy import Expr, S
+
+from derive.derivation import Derivation, Rule
+from derive.errors import DerivationError
+from derive.index import Diff, Entry, Index, Partial, Tensor, tensors, walk
+from derive.loss import Definition, Loss, variable_letters
+from derive.normal import NormalForm
+from derive.record import Checker, Recorder
+from derive.rules import calculus, chain, fold, sums
+from derive.rules.registry import register
+
+MOST_ROUNDS = 200
+
+
+def gradient(loss: Loss, wrt: str | Entry, of: str | Entry | None = None) -> Derivation:
+    """The derivative of the loss (or of the definition `of`) with respect to a name.
+
+    `wrt` is a declared or defined name, or an entry with the indices to use.  The result is an
+    expression in the loss's own names with those indices free.
+    Raises DerivationError for an unknown name, or where a construct has no rule.
+    """
+    variable, target = _entries(loss, wrt, of)
+    return _Engine(loss, target).derive(variable)
+
+
+def hessian(loss: Loss, first: str | Entry, second: str | Entry | None = None) -> Derivation:
+    """The second derivative of the loss with respect to two entries.
+
+    The gradient becomes a definition of its own, before any hypothesis is used, and is
+    differentiated as any other.
+    """
+    inner = first if isinstance(first, Entry) else loss.free_entry(first)
+    outer = _second_entry(loss, inner, second)
+    slope = _Engine(loss, loss.value.entry).derive(inner)
+    name = _unused_name(loss)
+    entry = Tensor(name, inner.tensor.axes)[inner.indices]
+    definition = Definition(entry, _without_hypotheses(slope))
+    extended = replace(loss, definitions=(*loss.definitions, definition))
+    result = _Engine(extended, entry).derive(outer)
+    title = f"second derivative of {loss.value.name}"
+    return replace(result, title=title, wrt=(inner, outer))
+
+
+def _entries(loss: Loss, wrt: str | Entry, of: str | Entry | None) -> tuple[Entry, Entry]:
+    if isinstance(of, Entry):
+        target = of
+    else:
+        target = loss.value.entry if of is None else loss.free_entry(of)
+    if target.tensor.name not in loss.defined:
+        raise DerivationError(f"'{target.tensor.name}' is declared, not defined: nothing to derive")
+    if isinstance(wrt, Entry):
+        return wrt, target
+    tensor = loss.tensor(wrt)
+    taken = frozenset(i.name for i in target.indices if isinstance(i, Index))
+    return loss.free_entry(wrt, variable_letters(loss, tensor.axes, taken)), target
+
+
+def _second_entry(loss: Loss, inner: Entry, second: str | Entry | None) -> Entry:
+    if isinstance(second, Entry):
+        return second
+    tensor = loss.tensor(second) if second else inner.tensor
+    taken = frozenset(i.name for i in inner.indices if isinstance(i, Index))
+    return loss.free_entry(tensor.name, variable_letters(loss, tensor.axes, taken))
+
+
+def _unused_name(loss: Loss) -> str:
+    names = {*loss.declared, *loss.defined, *(axis.name for axis in loss.axes)}
+    return next(name for name in ("g", "G", "grad", "slope", "dL") if name not in names)
+
+
+def _without_hypotheses(derivation: Derivation) -> Expr:
+    for step in derivation.steps:
+        if step.hypotheses:
+            return step.before
+    return derivation.result
+
+
+class _Engine:
+    """Derives the derivatives of one definition; remembers the lemmas it has derived."""
+
+    def __init__(self, loss: Loss, of: Entry) -> None:
+        self.loss, self.of = loss, of
+        self.checker = Checker(loss)
+        self.lemmas: dict[Expr, Derivation] = {}
+        self.totals: dict[str, Derivation] = {}
+
+    def derive(self, variable: Entry) -> Derivation:
+        name = variable.tensor.name
+        needed = self._path_names(name)
+        for step in reversed(self.loss.definitions):
+            if step.name in needed and step.name not in (name, self.of.tensor.name):
+                self._total(self._entry(step, self.of, variable), final=False)
+        result = self._total(variable, final=True)
+        lemmas = tuple(d for start, d in self.lemmas.items() if start != result.start)
+        return replace(result, lemmas=lemmas)
+
+    def _path_names(self, variable: str) -> frozenset[str]:
+        """Every name on a path from the variable up to what is differentiated."""
+        above = {variable}
+        for definition in self.loss.definitions:
+            if {tensor.name for tensor in tensors(definition.body)} & above:
+                above.add(definition.name)
+        below = {self.of.tensor.name}
+        for definition in reversed(self.loss.definitions):
+            if definition.name in below and definition.name != variable:
+                below |= {tensor.name for tensor in tensors(definition.body)}
+        return frozenset(above & below)
+
+    def _entry(self, definition: Definition, *others: Entry) -> Entry:
+        """An entry of a definition with letters that none of the others uses."""
+        taken = {i.name for other in others for i in other.indices if isinstance(i, Index)}
+        letters = self.loss.pick_letters(definition.entry.tensor.axes, frozenset(taken))
+        return self.loss.free_entry(definition.name, letters)
+
+    def _total(self, variable: Entry, final: bool) -> Derivation:
+        """d of / d variable from the derivatives of the definitions that name it."""
+        name = variable.tensor.name
+        on_path = self._path_names(name)
+        through = tuple(c for c in chain.consumers(self.loss, name) if c in on_path and c != name)
+        start = Partial(self.of, variable)
+        recorder = Recorder(self.loss, start, self.checker)
+        if variable.tensor == self.of.tensor:
+            raise DerivationError(f"the derivative of '{name}' with respect to itself is a delta")
+        if through == (self.of.tensor.name,):
+            self._differentiate(recorder)
+        elif through:
+            inserted = tuple(self._lemma_pairs(through, variable))
+            recorder.apply(chain.all_paths, loss=self.loss, through=through)
+            recorder.apply(chain.insert, lemmas=inserted)
+            self._simplify(recorder)
+        else:
+            recorder.apply(ZERO)
+        if final:
+            self._assume(recorder)
+        self.totals[name] = self._keep(recorder, variable)
+        return self.totals[name]
+
+    def _lemma_pairs(self, through: tuple[str, ...], variable: Entry) -> list[tuple[Expr, Expr]]:
+        pairs = []
+        for name in through:
+            if name == self.of.tensor.name:
+                direct = self._direct(self.of, variable)
+                pairs.append((direct.start, direct.result))
+                continue
+            total = self.totals[name]
+            entry = self._entry(self.loss.defined[name], variable)
+            direct = self._direct(entry, variable)
+            pairs += [(total.start, total.result), (direct.start, direct.result)]
+        return pairs
+
+    def _direct(self, of: Entry, variable: Entry) -> Derivation:
+        """The partial derivative of one definition's own right-hand side."""
+        recorder = Recorder(self.loss, Partial(of, variable, S.One), self.checker)
+        self._differentiate(recorder)
+        return self._keep(recorder, variable)
+
+    def _keep(self, recorder: Recorder, variable: Entry) -> Derivation:
+        of = recorder.start.args[0]
+        derivation = Derivation(
+            self.loss,
+            f"derivative of {of.tensor.name} with respect to {variable.tensor.name}",
+            of,
+            (variable,),
+            recorder.start,
+            recorder.here,
+            tuple(recorder.steps),
+        )
+        self.lemmas[recorder.start] = derivation
+        return derivation
+
+    def _differentiate(self, recorder: Recorder) -> None:
+        recorder.apply(chain.definition, loss=self.loss)
+        inner = Recorder(self.loss, recorder.here, self.checker)
+        for _ in range(MOST_ROUNDS):
+            if not any(isinstance(node, Diff) for node in walk(inner.here)):
+                break
+            if not any(inner.apply(rule) for rule in calculus.TABLE):
+                raise DerivationError(f"no rule of differentiation applies to {inner.here}")
+        recorder.group(DIFFERENTIATE, inner, _names(inner))
+        self._simplify(recorder)
+
+    def _simplify(self, recorder: Recorder) -> None:
+        inner = Recorder(self.loss, recorder.here, self.checker)
+        for rule, after in sums.carry_out_steps(recorder.here):
+            inner.record(rule, after, rule.reason)
+        recorder.group(sums.carry_out, inner, _names(inner))
+        self._shorten(recorder)
+
+    def _shorten(self, recorder: Recorder) -> None:
+        for step in fold.shorten_steps(recorder.here, self.loss):
+            recorder.record(step.rule, step.after, _fold_reason(step), step.bindings)
+
+    def _assume(self, recorder: Recorder) -> None:
+        after = fold.assume.apply(recorder.here, loss=self.loss)
+        if after == recorder.here:
+            return
+        form = NormalForm(self.loss, frozenset(self.loss.defined), assume=True, shallow=True)
+        form(recorder.here)
+        used = tuple(sorted(form.used))
+        reason = "since " + " and ".join(used)
+        recorder.record(fold.assume, after, reason, (("loss", self.loss),), used)
+        self._shorten(recorder)
+
+
+def _fold_reason(step: fold.Shorter) -> str:
+    solved = dict(step.bindings).get("solved")
+    return f"written in terms of {solved.definition.name}" if solved else step.rule.reason
+
+
+def _names(recorder: Recorder) -> str:
+    return ", ".join(dict.fromkeys(step.rule.name for step in recorder.steps))
+
+
+def _differentiate_all(expr: Expr) -> Expr:
+    for _ in range(MOST_ROUNDS):
+        for rule in calculus.TABLE:
+            after = rule.apply(expr)
+            if after != expr:
+                expr = after
+                break
+        else:
+            return expr
+    return expr
+
+
+DIFFERENTIATE = register(
+    Rule("differentiate", "the rules of differentiation, one after the other", _differentiate_all)
+)
+ZERO = register(Rule("no path", "nothing on the way depends on it", lambda expr: S.Zero))

@@ -1,0 +1,439 @@
+"""Expressions of the language: from Python's syntax tree to SymPy, by a whitelist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any, NamedTuple
+
+import sympy
+from sympy import Add, Basic, Expr, Mul, Pow, Rational, S
+
+from derive import functions
+from derive.index import (
+    TRUE,
+    Axis,
+    Binder,
+    Choice,
+    Condition,
+    Delta,
+    Entry,
+    Index,
+    Maximum,
+    Minimum,
+    Product,
+    Tensor,
+    Total,
+    axis_of,
+    bind,
+    free_indices,
+    fresh,
+    order,
+    size,
+    total,
+)
+from derive.magnitude import (
+    LIMIT_BITS,
+    SYMBOL,
+    BadConstant,
+    Size,
+    add,
+    call,
+    constant_pi,
+    merge,
+    mul,
+    number,
+    power,
+    refine,
+)
+from derive.scope import (
+    FUNCTIONS,
+    REDUCTIONS,
+    Scope,
+    check_new_name,
+    describe,
+    is_index,
+    nearest,
+    read_entry,
+    read_index,
+    unknown_name,
+)
+
+
+class Value(NamedTuple):
+    """An expression, and the bounds on its constants."""
+
+    expr: Expr
+    size: Size
+
+
+_NUMBER = re.compile(r"(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?")
+_COMPARISONS: dict[type[ast.cmpop], str] = {
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+}
+_ONE = Value(S.One, number(S.One))
+_MINUS = Value(S.NegativeOne, number(S.NegativeOne))
+_PLAIN: dict[str, Callable[..., Expr]] = {
+    "exp": sympy.exp,
+    "log": sympy.log,
+    "sin": sympy.sin,
+    "cos": sympy.cos,
+    "tan": sympy.tan,
+    "asin": sympy.asin,
+    "acos": sympy.acos,
+    "atan": sympy.atan,
+    "sinh": sympy.sinh,
+    "cosh": sympy.cosh,
+    "tanh": sympy.tanh,
+    "erf": sympy.erf,
+    "absolute": functions.absolute,
+    "signum": functions.signum,
+    "sigmoid": functions.sigmoid,
+    "softplus": functions.softplus,
+    "relu": functions.relu,
+    "lgamma": functions.lgamma,
+    "largest": functions.largest,
+    "smallest": functions.smallest,
+}
+_OURS = {"abs": "absolute", "sign": "signum", "max": "largest", "min": "smallest"}
+_BINDERS = {"sum": Total, "prod": Product, "max": Maximum, "min": Minimum, "mean": Total}
+_ALLOWED = (
+    Rational,
+    Add,
+    Mul,
+    Pow,
+    Axis,
+    Tensor,
+    Index,
+    Condition,
+    Entry,
+    Delta,
+    Choice,
+    Binder,
+    *(kind for kind in _PLAIN.values() if isinstance(kind, type)),
+)
+
+
+def read(node: ast.expr, scope: Scope) -> Value:
+    """A number.  Raises InputError at the place of what the language does not have."""
+    reader = _READERS.get(type(node))
+    if reader is None:
+        raise scope.text.error(node, describe(node, scope.text), "a number or an expression")
+    return reader(node, scope)
+
+
+def make(
+    node: ast.AST, scope: Scope, measured: Callable[[], Size], build: Callable[[], Expr]
+) -> Value:
+    """Build a node once its size is known to be within the limits."""
+    try:
+        bounds = measured()
+        expr = _settle(build(), scope)
+        return Value(expr, refine(bounds, expr))
+    except BadConstant as error:
+        raise scope.text.error(node, error.found, error.expected) from None
+
+
+def read_condition(node: ast.expr, scope: Scope) -> Condition:
+    """A truth value: comparisons, and, or, not."""
+    if isinstance(node, ast.BoolOp):
+        word = "and" if isinstance(node.op, ast.And) else "or"
+        return Condition(word, *(read_condition(part, scope) for part in node.values))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return Condition("not", read_condition(node.operand, scope))
+    if not isinstance(node, ast.Compare):
+        expected = "a condition such as 'x > 0' or 'i == t'"
+        raise scope.text.error(node, describe(node, scope.text), expected)
+    sides = [node.left, *node.comparators]
+    parts = [
+        _comparison(left, op, right, scope)
+        for left, op, right in zip(sides, node.ops, node.comparators, strict=False)
+    ]
+    return parts[0] if len(parts) == 1 else Condition("and", *parts)
+
+
+def _comparison(left: ast.expr, op: ast.cmpop, right: ast.expr, scope: Scope) -> Condition:
+    word = _COMPARISONS.get(type(op))
+    if word is None:
+        found = f"the comparison '{_WORDS_OF[type(op)]}'"
+        raise scope.text.error(right, found, "one of ==, !=, <, <=, >, >=")
+    if word in ("==", "!=") and (is_index(left, scope) or is_index(right, scope)):
+        return Condition(word, *_index_pair(left, right, scope))
+    return Condition(word, read(left, scope).expr, read(right, scope).expr)
+
+
+def _index_pair(left: ast.expr, right: ast.expr, scope: Scope) -> tuple[Expr, Expr]:
+    """Two indices of one axis."""
+    if not is_index(left, scope):
+        second = read_index(right, None, scope)
+        return read_index(left, axis_of(second), scope), second
+    first = read_index(left, None, scope)
+    return first, read_index(right, axis_of(first), scope)
+
+
+def _read_number(node: ast.Constant, scope: Scope) -> Value:
+    written = scope.text.written(node).replace("_", "")
+    match = _NUMBER.fullmatch(written)
+    if isinstance(node.value, bool) or not isinstance(node.value, int | float) or match is None:
+        expected = "a decimal number or a name"
+        raise scope.text.error(node, describe(node, scope.text), expected)
+    whole, fraction, exponent = match.groups("")
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return Value(S.Zero, number(S.Zero))
+    shift = int(exponent[:9] or 0) - len(fraction)
+    if len(digits) > _LIMIT_DIGITS or len(exponent) > 8 or abs(shift) > 2 * _LIMIT_DIGITS:
+        expected = f"constants of at most {LIMIT_BITS} bits"
+        raise scope.text.error(node, "a constant of too many digits", expected)
+    value = Rational(int(digits)) * Rational(10) ** shift
+    return make(node, scope, lambda: number(value), lambda: value)
+
+
+def _read_name(node: ast.Name, scope: Scope) -> Value:
+    if node.id in scope.indices:
+        found = f"the index '{node.id}' used as a number"
+        raise scope.text.error(node, found, "a number, since an index is not a number")
+    if node.id in scope.tensors:
+        return _read_entry(node, scope)
+    if node.id in scope.axes:
+        return Value(scope.axes[node.id], SYMBOL)
+    if node.id == "pi":
+        return Value(sympy.pi, constant_pi())
+    raise unknown_name(node, scope)
+
+
+def _read_entry(node: ast.expr, scope: Scope) -> Value:
+    entry = read_entry(node, scope)
+    if entry.tensor.label is not None:
+        found = f"the class label '{entry.tensor.name}' used as a number"
+        raise scope.text.error(node, found, "a number, since a class label is not a number")
+    return Value(entry, scope.sizes.get(entry.tensor.name, SYMBOL))
+
+
+def _read_unary(node: ast.UnaryOp, scope: Scope) -> Value:
+    if isinstance(node.op, ast.UAdd):
+        return read(node.operand, scope)
+    if isinstance(node.op, ast.USub):
+        return _negate(node, read(node.operand, scope), scope)
+    if isinstance(node.op, ast.Not):
+        raise scope.text.error(node, "a condition", "a number, such as '1 if x > 0 else 0'")
+    raise scope.text.error(node, "the operator '~'", _OPERATORS)
+
+
+def _read_binary(node: ast.BinOp, scope: Scope) -> Value:
+    if isinstance(node.op, ast.Pow):
+        base, exponent = read(node.left, scope), read(node.right, scope)
+        return _power(node, base, exponent, scope)
+    if isinstance(node.op, ast.Add | ast.Sub):
+        terms = [
+            _negate(right, read(right, scope), scope)
+            if isinstance(op, ast.Sub)
+            else read(right, scope)
+            for op, right in _chain(node, (ast.Add, ast.Sub))
+        ]
+        return _combine(node, terms, add, Add, scope)
+    if isinstance(node.op, ast.Mult | ast.Div):
+        factors = [
+            _power(right, read(right, scope), _MINUS, scope)
+            if isinstance(op, ast.Div)
+            else read(right, scope)
+            for op, right in _chain(node, (ast.Mult, ast.Div))
+        ]
+        return _combine(node, factors, mul, Mul, scope)
+    found = f"the operator '{_WORDS_OF[type(node.op)]}'"
+    raise scope.text.error(node, found, _OPERATORS)
+
+
+def _chain(node: ast.BinOp, kinds: Any) -> list[tuple[ast.operator | None, ast.expr]]:
+    """The operands of a chain such as a - b + c, each with the operator before it."""
+    links: list[tuple[ast.operator | None, ast.expr]] = []
+    here: ast.expr = node
+    while isinstance(here, ast.BinOp) and isinstance(here.op, kinds):
+        links.append((here.op, here.right))
+        here = here.left
+    links.append((None, here))
+    return links[::-1]
+
+
+def _negate(node: ast.AST, value: Value, scope: Scope) -> Value:
+    return _combine(node, [_MINUS, value], mul, Mul, scope)
+
+
+def _combine(
+    node: ast.AST,
+    parts: Sequence[Value],
+    measured: Callable[[Sequence[Size]], Size],
+    build: Callable[..., Expr],
+    scope: Scope,
+) -> Value:
+    sizes = [part.size for part in parts]
+    return make(node, scope, lambda: measured(sizes), lambda: build(*(part.expr for part in parts)))
+
+
+def _power(node: ast.AST, base: Value, exponent: Value, scope: Scope) -> Value:
+    return make(
+        node, scope, lambda: power(base.size, exponent.size), lambda: Pow(base.expr, exponent.expr)
+    )
+
+
+def _apply(node: ast.AST, name: str, arguments: Sequence[Value], scope: Scope) -> Value:
+    """A scalar function of values already read."""
+    return _combine(node, arguments, lambda sizes: call(name, sizes), _PLAIN[name], scope)
+
+
+def _read_choice(node: ast.IfExp, scope: Scope) -> Value:
+    condition = read_condition(node.test, scope)
+    value, otherwise = read(node.body, scope), read(node.orelse, scope)
+    branches = (value.expr, otherwise.expr)
+    if condition.op in ("==", "!=") and branches in ((1, 0), (0, 1)):
+        first, second = condition.operands
+        if isinstance(first, Index) or (isinstance(first, Entry) and first.tensor.label):
+            same = Delta(first, second)
+            positive = (branches == (1, 0)) == (condition.op == "==")
+            return Value(same if positive else 1 - same, add([SYMBOL, SYMBOL]))
+    expr = Choice(condition, *branches)
+    return make(node, scope, lambda: merge([value.size, otherwise.size]), lambda: expr)
+
+
+def _read_call(node: ast.Call, scope: Scope) -> Value:
+    if not isinstance(node.func, ast.Name):
+        raise scope.text.error(node.func, describe(node.func, scope.text), "a function's name")
+    name = node.func.id
+    if name not in FUNCTIONS and name not in REDUCTIONS:
+        near = nearest(name, [*FUNCTIONS, *REDUCTIONS])
+        known = "a function of the language"
+        raise scope.text.error(node.func, f"a call of '{name}'", known, near)
+    if node.keywords:
+        raise scope.text.error(node.keywords[0].value, "a keyword argument", "a plain one")
+    if name in REDUCTIONS and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):
+        return _read_reduction(node, name, node.args[0], scope)
+    _check_count(node, name, scope)
+    if name == "delta":
+        pair = _index_pair(node.args[0], node.args[1], scope)
+        return Value(Delta(*pair), SYMBOL)
+    values = [read(argument, scope) for argument in node.args]
+    if name == "sqrt":
+        return _power(node, values[0], Value(S.Half, number(S.Half)), scope)
+    if name == "log1p":
+        return _apply(node, "log", [_combine(node, [_ONE, *values], add, Add, scope)], scope)
+    if name == "expm1":
+        grown = _apply(node, "exp", values, scope)
+        return _combine(node, [grown, _MINUS], add, Add, scope)
+    values = sorted(values, key=lambda value: order(value.expr))
+    name = _OURS.get(name, name)
+    return (
+        reduce(lambda left, right: _apply(node, name, [left, right], scope), values[1:], values[0])
+        if len(values) > 1
+        else _apply(node, name, values, scope)
+    )
+
+
+def _check_count(node: ast.Call, name: str, scope: Scope) -> None:
+    """Refuse a call with the wrong number of arguments."""
+    count = len(node.args)
+    found = f"{count} argument{'' if count == 1 else 's'} of '{name}'"
+    if name in ("max", "min") and count < 2:
+        expected = f"a generator such as '{name}(a[k] for k in K)', or two numbers"
+        raise scope.text.error(node, found, expected)
+    if name in ("sum", "prod", "mean"):
+        expected = f"a generator such as '{name}(a[k] for k in K)'"
+        raise scope.text.error(node, found, expected)
+    wanted = 2 if name == "delta" else 1
+    if name in FUNCTIONS and count != wanted:
+        raise scope.text.error(node, found, str(wanted))
+
+
+def _read_reduction(node: ast.Call, name: str, generator: ast.GeneratorExp, scope: Scope) -> Value:
+    """sum, prod, mean, max or min over one axis or several; the first is the outermost."""
+    levels: list[tuple[Index, Condition]] = []
+    for part in generator.generators:
+        scope, index = _bind_letter(part, scope)
+        guards = [read_condition(guard, scope) for guard in part.ifs]
+        guard = guards[0] if len(guards) == 1 else Condition("and", *guards) if guards else TRUE
+        levels.append((index, guard))
+    body = read(generator.elt, scope)
+    expr, count = body.expr, S.One
+    for index, guard in reversed(levels):
+        expr = bind(_BINDERS[name], index, expr, guard)
+        free = index in free_indices(count) or guard != TRUE
+        count = total(index, count, guard) if free else size(index.axis, index, guard) * count
+    if name == "mean":
+        expr = expr / count
+    return make(node, scope, lambda: merge([body.size]), lambda: expr)
+
+
+def _bind_letter(part: ast.comprehension, scope: Scope) -> tuple[Scope, Index]:
+    """The scope inside 'for k in K', and the index bound."""
+    if not isinstance(part.target, ast.Name):
+        raise scope.text.error(part.target, describe(part.target, scope.text), "an index letter")
+    if not isinstance(part.iter, ast.Name):
+        raise scope.text.error(part.iter, describe(part.iter, scope.text), "an axis")
+    check_new_name(part.target.id, part.target, scope)
+    axis = scope.axes.get(part.iter.id)
+    if axis is None:
+        near = nearest(part.iter.id, list(scope.axes))
+        expected = "an axis of a declaration"
+        raise scope.text.error(part.iter, f"'{part.iter.id}', which is not an axis", expected, near)
+    index = fresh(axis)
+    return scope.with_index(part.target.id, index), index
+
+
+def _settle(expr: Expr, scope: Scope) -> Expr:
+    """Check what SymPy made: real, and of the functions that the language has."""
+    strange: dict[Basic, Basic] = {}
+    waiting: list[Basic] = [expr]
+    while waiting:
+        node = waiting.pop()
+        if node in scope.clean:
+            continue
+        if isinstance(node, sympy.Abs):
+            strange[node] = functions.absolute(node.args[0])
+        elif isinstance(node, sympy.cot):
+            strange[node] = sympy.cos(node.args[0]) / sympy.sin(node.args[0])
+        elif isinstance(node, sympy.sign):
+            strange[node] = functions.signum(node.args[0])
+        elif not isinstance(node, _ALLOWED) and node not in (sympy.pi, sympy.E):
+            raise BadConstant("an expression without a real value", "one that has a real value")
+        if isinstance(node, Condition):
+            waiting.extend(node.operands)
+        elif not isinstance(node, Entry | Delta):
+            waiting.extend(node.args)
+        scope.clean.add(node)
+    if not strange:
+        return expr
+    scope.clean.difference_update(strange)
+    return _settle(expr.xreplace(strange), scope)
+
+
+_OPERATORS = "one of +, -, *, /, **"
+_WORDS_OF: dict[type[ast.AST], str] = {
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.MatMult: "@",
+    ast.BitAnd: "&",
+    ast.BitOr: "|",
+    ast.BitXor: "^",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+    ast.In: "in",
+    ast.NotIn: "not in",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+}
+_LIMIT_DIGITS = 1300
+_READERS: dict[type[ast.expr], Callable[[Any, Scope], Value]] = {
+    ast.Constant: _read_number,
+    ast.Name: _read_name,
+    ast.Subscript: _read_entry,
+    ast.UnaryOp: _read_unary,
+    ast.BinOp: _read_binary,
+    ast.IfExp: _read_choice,
+    ast.Call: _read_call,
+}

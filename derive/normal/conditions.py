@@ -1,0 +1,141 @@
+"""Choices and conditions in normal form: every choice becomes a sum over 0-1 atoms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sympy import Expr, S
+
+from derive.index import TRUE, Choice, Condition, Delta, Index, axis_of
+from derive.normal.poly import Poly, add_to, atom, constant, content, mono_expr, scale, to_expr
+
+if TYPE_CHECKING:
+    from derive.normal.form import NormalForm
+
+
+def indicator(form: NormalForm, condition: Condition) -> Poly:
+    """The polynomial that is 1 where the condition holds and 0 elsewhere."""
+    op, operands = condition.op, condition.operands
+    if op == "true":
+        return constant(1)
+    if op == "not":
+        return _complement(indicator(form, operands[0]))
+    if op == "and":
+        result = constant(1)
+        for operand in operands:
+            result = form.mul(result, indicator(form, operand))
+        return result
+    if op == "or":
+        result = constant(1)
+        for operand in operands:
+            result = form.mul(result, _complement(indicator(form, operand)))
+        return _complement(result)
+    left, right = operands
+    if op in ("==", "!=") and _is_index(left):
+        same = form(Delta(left, right))
+        return same if op == "==" else _complement(same)
+    return _comparison(form, op, left, right)
+
+
+def _is_index(side: Any) -> bool:
+    if isinstance(side, Index):
+        return True
+    try:
+        axis_of(side)
+    except TypeError:
+        return False
+    return True
+
+
+def _comparison(form: NormalForm, op: str, left: Expr, right: Expr) -> Poly:
+    difference = dict(form(left))
+    add_to(difference, form(right), -1)
+    if op in ("<", ">="):
+        difference = scale(difference, -1)
+    if op in ("<=", ">="):
+        return _complement(positive(difference))
+    if op in ("<", ">"):
+        return positive(difference)
+    zero = _zero(difference)
+    return zero if op == "==" else _complement(zero)
+
+
+def positive(poly: Poly) -> Poly:
+    """[poly > 0], scaled so that equal conditions are one atom."""
+    if not poly:
+        return {}
+    if len(poly) == 1 and frozenset() in poly:
+        return constant(1) if poly[frozenset()] > 0 else {}
+    factor, shared, rest = content(poly)
+    body = to_expr(scale(rest, 1 if factor > 0 else -1)) * mono_expr(shared)
+    return atom(Choice(Condition(">", body, S.Zero), S.One, S.Zero))
+
+
+def _zero(poly: Poly) -> Poly:
+    if not poly:
+        return constant(1)
+    if len(poly) == 1 and frozenset() in poly:
+        return {}
+    _, shared, rest = content(poly)
+    body = to_expr(rest) * mono_expr(shared)
+    return atom(Choice(Condition("==", body, S.Zero), S.One, S.Zero))
+
+
+def _complement(poly: Poly) -> Poly:
+    result = constant(1)
+    add_to(result, poly, -1)
+    return result
+
+
+def choice(form: NormalForm, expr: Choice) -> Poly:
+    condition, value, otherwise = expr.args
+    if value == 1 and otherwise == 0 and condition.op in (">", "=="):
+        left, right = condition.operands
+        if not _is_index(left):
+            return _comparison(form, condition.op, left, right)
+    where = indicator(form, condition)
+    result = form.mul(where, form(value))
+    add_to(result, form.mul(_complement(where), form(otherwise)))
+    return result
+
+
+def normal_guard(form: NormalForm, guard: Condition) -> Condition:
+    """A guard in a form that is the same for equal guards."""
+    if guard == TRUE:
+        return guard
+    where = indicator(form, guard)
+    return TRUE if where == constant(1) else Condition(">", to_expr(where), S.Zero)
+
+
+def signum(form: NormalForm, expr: Expr) -> Poly:
+    inside = form(expr.args[0])
+    result = dict(positive(inside))
+    add_to(result, positive(scale(inside, -1)), -1)
+    return result
+
+
+def absolute(form: NormalForm, expr: Expr) -> Poly:
+    return form.mul(form(expr.args[0]), signum(form, expr))
+
+
+def relu(form: NormalForm, expr: Expr) -> Poly:
+    inside = form(expr.args[0])
+    return form.mul(inside, positive(inside))
+
+
+def largest(form: NormalForm, expr: Expr) -> Poly:
+    return _pick(form, expr, 1)
+
+
+def smallest(form: NormalForm, expr: Expr) -> Poly:
+    return _pick(form, expr, -1)
+
+
+def _pick(form: NormalForm, expr: Expr, direction: int) -> Poly:
+    """max(u, v) = v + relu(u - v), and min(u, v) = v - relu(v - u)."""
+    left, right = form(expr.args[0]), form(expr.args[1])
+    gap = dict(left)
+    add_to(gap, right, -1)
+    result = dict(right)
+    add_to(result, form.mul(gap, positive(scale(gap, direction))))
+    return result

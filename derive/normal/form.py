@@ -1,0 +1,404 @@
+"""Bringing an expression into normal form.
+
+Two expressions with one normal form are equal wherever both are defined.  Named definitions
+are unfolded unless they are in `stop`; hypotheses (the domains of the declarations) are used
+only where `assume` says so, and `used` tells which were.  A `shallow` form keeps sigmoid,
+softplus and the like as they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+from sympy import Abs, E, Expr, Function, exp, factorint, log, sign
+
+from derive import functions as fn
+from derive.index import (
+    Axis,
+    Binder,
+    Choice,
+    Delta,
+    Diff,
+    Entry,
+    Index,
+    Maximum,
+    Minimum,
+    Partial,
+    Product,
+    Share,
+    Total,
+    bind,
+)
+from derive.loss import Loss
+from derive.normal import calculus, conditions, signs, sums
+from derive.normal.poly import (
+    ONE,
+    Exponent,
+    Mono,
+    Poly,
+    add_to,
+    atom,
+    constant,
+    content,
+    join,
+    mono_expr,
+    mono_key,
+    raise_mono,
+    scale,
+    to_expr,
+)
+
+LARGEST_POWER = 12
+LARGEST_EXPANSION = 4000
+
+
+class Undecided(Exception):
+    """The normal form would grow beyond its limits."""
+
+
+class NormalForm:
+    """A normaliser for one loss; keeps what it has normalised."""
+
+    def __init__(
+        self,
+        loss: Loss,
+        stop: frozenset[str] = frozenset(),
+        assume: bool = False,
+        shallow: bool = False,
+    ) -> None:
+        self.loss, self.stop, self.assume, self.shallow = loss, stop, assume, shallow
+        self.used: set[str] = set()
+        self._memo: dict[Expr, Poly] = {}
+        self._opaque: NormalForm | None = None
+        self._until: dict[str, NormalForm] = {}
+
+    @property
+    def opaque(self) -> NormalForm:
+        """The normaliser that takes every defined name as a variable."""
+        if self.stop >= set(self.loss.defined) and not self.assume and not self.shallow:
+            return self
+        if self._opaque is None:
+            self._opaque = NormalForm(self.loss, frozenset(self.loss.defined))
+        return self._opaque
+
+    def until(self, name: str) -> NormalForm:
+        """The normaliser that unfolds every definition but `name`."""
+        if name not in self._until:
+            self._until[name] = NormalForm(self.loss, frozenset((name,)))
+        return self._until[name]
+
+    def __call__(self, expr: Expr) -> Poly:
+        """The normal form of an expression."""
+        found = self._memo.get(expr)
+        if found is None:
+            found = self._memo[expr] = self._normal(expr)
+        return found
+
+    def expr(self, expr: Expr) -> Expr:
+        """The normal form, as an expression."""
+        return to_expr(self(expr))
+
+    def is_zero(self, expr: Expr) -> bool:
+        """Whether the expression is zero: by its normal form over a common denominator."""
+        return self.vanishes(self(expr))
+
+    def equal(self, left: Expr, right: Expr) -> bool:
+        """Whether two expressions have one normal form."""
+        difference = dict(self(left))
+        add_to(difference, self(right), -1)
+        return self.vanishes(difference)
+
+    def vanishes(self, poly: Poly) -> bool:
+        """Whether a polynomial is zero once its denominators are multiplied out."""
+        for _ in range(8):
+            denominators: dict[Expr, Exponent] = {}
+            for mono in poly:
+                for base, exponent in mono:
+                    if base.is_Add and exponent < 0:
+                        denominators[base] = min(exponent, denominators.get(base, 0))
+            if not poly or not denominators:
+                return not poly
+            clear: Mono = frozenset((base, -power) for base, power in denominators.items())
+            cleared: Poly = {}
+            for mono, value in poly.items():
+                add_to(cleared, self._expand(join(mono, clear)), value)
+            poly = cleared
+        return not poly
+
+    # -- arithmetic that keeps the normal form ------------------------------------------
+
+    def mul(self, left: Poly, right: Poly) -> Poly:
+        if len(left) * len(right) > LARGEST_EXPANSION:
+            raise Undecided
+        result: Poly = {}
+        for mono, value in left.items():
+            for other, factor in right.items():
+                self._add_mono(result, join(mono, other), value * factor)
+        return result
+
+    def _add_mono(self, target: Poly, mono: Mono, value: Fraction) -> None:
+        if any(base.is_Add or isinstance(base, Delta | Choice) for base, _ in mono):
+            add_to(target, self._settle(mono), value)
+        else:
+            add_to(target, {mono: value})
+
+    def _settle(self, mono: Mono) -> Poly:
+        """Reduce a raw monomial: expand, contract 0-1 atoms, apply deltas, divide."""
+        bits = {b: 1 for b, e in mono if isinstance(b, Delta | Choice) and e > 1}
+        if bits:
+            mono = frozenset((b, bits.get(b, e)) for b, e in mono)
+        if any(base.is_Add and exponent >= 1 for base, exponent in mono):
+            return self._expand(mono)
+        renamed = sums.apply_deltas(self, mono)
+        if renamed is not None:
+            return renamed
+        return self._divide(mono)
+
+    def _expand(self, mono: Mono) -> Poly:
+        """Multiply out primitive polynomials that stand to a power of 1 or more."""
+        rest: dict[Expr, Exponent] = {}
+        result = constant(1)
+        for base, exponent in sorted(mono, key=lambda item: mono_key(frozenset((item,)))):
+            whole = floor(exponent) if base.is_Add and exponent >= 1 else 0
+            if exponent != whole:
+                rest[base] = exponent - whole
+            if whole > LARGEST_POWER:
+                raise Undecided
+            for _ in range(whole):
+                result = self.mul(result, self.opaque_of(base))
+        return self.mul({frozenset(rest.items()): Fraction(1)}, result)
+
+    def opaque_of(self, primitive: Expr) -> Poly:
+        """The polynomial that an Add atom stands for (its atoms are normal already)."""
+        return self(primitive)
+
+    def _divide(self, mono: Mono) -> Poly:
+        """While the leading term of a denominator divides the rest, divide."""
+        powers = dict(mono)
+        for base, exponent in mono:
+            if not base.is_Add or exponent >= 0:
+                continue
+            poly = self.opaque_of(base)
+            lead = max(poly, key=mono_key)
+            if not lead or any(powers.get(b, 0) < e for b, e in lead):
+                continue
+            quotient = join(mono, raise_mono(lead, -1))
+            result: Poly = {}
+            self._add_mono(result, join(quotient, frozenset(((base, 1),))), 1 / poly[lead])
+            for other, value in poly.items():
+                if other != lead:
+                    self._add_mono(result, join(quotient, other), -value / poly[lead])
+            return result
+        return {mono: Fraction(1)}
+
+    def power(self, poly: Poly, exponent: Exponent) -> Poly:
+        """poly ** exponent for a rational exponent."""
+        if not poly:
+            return {} if exponent > 0 else atom(to_expr(poly) ** exponent)
+        if exponent == floor(exponent) and exponent >= 0 and len(poly) > 1:
+            if exponent <= LARGEST_POWER and len(poly) ** exponent <= LARGEST_EXPANSION:
+                result = constant(1)
+                for _ in range(int(exponent)):
+                    result = self.mul(result, poly)
+                return result
+        factor, shared, rest = content(poly)
+        whole = exponent == floor(exponent)
+        keep: Mono = ONE
+        if not whole:
+            keep = frozenset(item for item in shared if not signs.nonnegative(self, item))
+            shared = shared - keep
+            if factor < 0:
+                factor, rest = -factor, scale(rest, -1)
+        inner = {join(mono, keep): value for mono, value in rest.items()}
+        result = self._number_power(factor, exponent)
+        result = self.mul(result, {raise_mono(shared, exponent): Fraction(1)})
+        if inner != constant(1):
+            base = to_expr(inner)
+            single = len(inner) == 1 and len(keep) == 1 and next(iter(keep))[1] == 1
+            result = self.mul(result, atom(next(iter(keep))[0] if single else base, exponent))
+        return result
+
+    def _number_power(self, factor: Fraction, exponent: Exponent) -> Poly:
+        if exponent == floor(exponent):
+            return constant(factor ** int(exponent))
+        powers: dict[Expr, Exponent] = {}
+        for part, direction in ((factor.numerator, 1), (factor.denominator, -1)):
+            for prime, times in factorint(part, limit=10**4).items():
+                powers[to_expr(constant(prime))] = times * direction * exponent
+        result = constant(1)
+        for prime, power in powers.items():
+            whole = floor(power)
+            result = scale(result, Fraction(int(prime)) ** whole)
+            if power != whole:
+                result = self.mul(result, atom(prime, power - whole))
+        return result
+
+    # -- exp and log ---------------------------------------------------------------------
+
+    def exp(self, poly: Poly) -> Poly:
+        """exp of a polynomial: a product of one atom for each of its terms."""
+        result = constant(1)
+        for mono, value in poly.items():
+            logs = [base for base, power in mono if isinstance(base, log) and power == 1]
+            if len(logs) == 1:
+                others = mono - {(logs[0], 1)}
+                result = self.mul(result, self.real_power(self(logs[0].args[0]), {others: value}))
+            elif mono == ONE:
+                result = self.mul(result, atom(E, value))
+            else:
+                result = self.mul(result, atom(exp(mono_expr(mono)), value))
+        return result
+
+    def real_power(self, base: Poly, exponent: Poly) -> Poly:
+        """base ** exponent for a positive base and any exponent."""
+        if not base:
+            return {}
+        exponent = dict(exponent)
+        result = self.power(base, exponent.pop(ONE, Fraction(0)))
+        if not exponent:
+            return result
+        factor, shared, rest = content(base)
+        parts: list[tuple[Expr, Exponent]] = sorted(shared, key=lambda i: mono_key(frozenset((i,))))
+        if rest != constant(1):
+            parts.append((to_expr(rest), 1))
+        if factor != 1:
+            parts.append((to_expr(constant(factor)), 1))
+        for part, times in parts:
+            for mono, value in exponent.items():
+                if isinstance(part, exp):
+                    inner = self.mul(self(part.args[0]), {mono: value * times})
+                    result = self.mul(result, self.exp(inner))
+                elif part == E:
+                    result = self.mul(result, atom(exp(mono_expr(mono)), value * times))
+                else:
+                    result = self.mul(result, atom(part ** mono_expr(mono), value * times))
+        return result
+
+    def log(self, poly: Poly) -> Poly:
+        """log of a polynomial: of its content and its primitive part, where signs allow."""
+        factor, shared, rest = content(poly) if poly else (Fraction(0), ONE, {})
+        if factor < 0:
+            factor, rest = -factor, scale(rest, -1)
+        items = sorted(shared, key=lambda i: mono_key(frozenset((i,))))
+        unsure = [item for item in items if not signs.nonnegative(self, item)]
+        primitive_sure = len(rest) == 1 or signs.nonnegative_poly(self, rest)
+        if rest == constant(-1) or len(unsure) + (not primitive_sure) > 1:
+            keep: Mono = frozenset(unsure)
+            rest = {join(mono, keep): value for mono, value in rest.items()}
+            items = [item for item in items if item not in unsure]
+        elif len(unsure) == 1 and unsure[0][1] % 2 == 0:
+            rest = {join(mono, frozenset(unsure)): value for mono, value in rest.items()}
+            items = [item for item in items if item not in unsure]
+        result: Poly = {}
+        for part, sign_ in ((factor.numerator, 1), (factor.denominator, -1)):
+            for prime, times in factorint(part, limit=10**4).items():
+                if prime != 1:
+                    add_to(result, atom(log(to_expr(constant(prime)))), sign_ * times)
+        for base, power in items:
+            add_to(result, self._log_atom(base), Fraction(power))
+        if rest != constant(1):
+            add_to(result, atom(log(to_expr(rest))))
+        return result
+
+    def _log_atom(self, base: Expr) -> Poly:
+        if isinstance(base, exp):
+            return self(base.args[0])
+        if base == E:
+            return constant(1)
+        if base.is_Pow:
+            return self.mul(self(base.exp), self.log(self(base.base)))
+        if isinstance(base, Product):
+            index, body, guard = base.open()
+            return sums.total_poly(self, index, self.log(self(body)), guard)
+        return atom(log(base))
+
+    # -- one node ------------------------------------------------------------------------
+
+    def _normal(self, expr: Expr) -> Poly:
+        if expr.is_Rational:
+            return constant(Fraction(expr.p, expr.q))
+        if expr.is_Add:
+            result: Poly = {}
+            for arg in expr.args:
+                add_to(result, self(arg))
+            return result
+        if expr.is_Mul:
+            result = constant(1)
+            for arg in expr.args:
+                result = self.mul(result, self(arg))
+            return result
+        if isinstance(expr, exp):
+            return self.exp(self(expr.args[0]))
+        if isinstance(expr, log):
+            return self.log(self(expr.args[0]))
+        if expr.is_Pow:
+            return self._pow(expr)
+        handler = HANDLERS.get(type(expr))
+        if handler is not None and not (self.shallow and isinstance(expr, Function)):
+            return handler(self, expr)
+        if isinstance(expr, Function):
+            return atom(expr.func(*(self.expr(arg) for arg in expr.args)))
+        return atom(expr)
+
+    def _pow(self, expr: Expr) -> Poly:
+        exponent = self(expr.exp)
+        if not exponent or exponent.keys() == {ONE}:
+            return self.power(self(expr.base), exponent.get(ONE, Fraction(0)))
+        return self.real_power(self(expr.base), exponent)
+
+    def entry(self, expr: Entry) -> Poly:
+        name = expr.tensor.name
+        if name in self.loss.defined and name not in self.stop:
+            return self(self.loss.defined[name].at(expr))
+        return atom(expr)
+
+
+def _extremum(form: NormalForm, expr: Binder) -> Poly:
+    """max(u_k + c) = max(u_k) + c for c that does not depend on k."""
+    index, body, guard = expr.open()
+    inside: Poly = {}
+    outside: Poly = {}
+    for mono, value in form(body).items():
+        dependent = sums.depends(mono, index)
+        add_to(inside if dependent else outside, {mono: value})
+    if inside:
+        guard = conditions.normal_guard(form, guard)
+        add_to(outside, atom(bind(type(expr), index, to_expr(inside), guard)))
+    return outside
+
+
+def _meaning(form: NormalForm, expr: Any) -> Poly:
+    return form(expr.meaning())
+
+
+def _atom(form: NormalForm, expr: Expr) -> Poly:
+    return atom(expr)
+
+
+HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
+    Entry: NormalForm.entry,
+    Axis: _atom,
+    Index: _atom,
+    Total: sums.total,
+    Product: sums.product,
+    Maximum: _extremum,
+    Minimum: _extremum,
+    Delta: _atom,
+    Share: _atom,
+    Choice: conditions.choice,
+    Diff: calculus.diff,
+    Partial: calculus.partial,
+    fn.sigmoid: _meaning,
+    fn.softplus: _meaning,
+    fn.step: _meaning,
+    fn.signum: conditions.signum,
+    fn.absolute: conditions.absolute,
+    fn.relu: conditions.relu,
+    fn.largest: conditions.largest,
+    fn.smallest: conditions.smallest,
+    sign: conditions.signum,
+    Abs: conditions.absolute,
+}

@@ -1,0 +1,109 @@
+"""Polynomials with rational exponents over atoms: the data of the normal form.
+
+An atom is a SymPy expression (an entry, exp of a monomial, log, a sum over an axis, a
+primitive polynomial, ...).  A monomial maps atoms to rational exponents; a polynomial maps
+monomials to non-zero rational coefficients.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import gcd, lcm
+
+from sympy import Add, Expr, Integer, Mul, Pow, Rational
+
+from derive.index import order
+
+Exponent = Fraction | int
+Mono = frozenset[tuple[Expr, Exponent]]
+Poly = dict[Mono, Fraction]
+
+ONE: Mono = frozenset()
+
+
+def constant(value: Fraction | int) -> Poly:
+    """The polynomial that is a number."""
+    return {ONE: Fraction(value)} if value else {}
+
+
+def atom(expr: Expr, exponent: Exponent = 1) -> Poly:
+    """One atom to a power."""
+    return {frozenset(((expr, exponent),)): Fraction(1)}
+
+
+def add_to(target: Poly, other: Poly, factor: Fraction | int = 1) -> None:
+    """target += factor * other, in place."""
+    for mono, coefficient in other.items():
+        value = target.get(mono, 0) + factor * coefficient
+        if value:
+            target[mono] = Fraction(value)
+        else:
+            target.pop(mono, None)
+
+
+def scale(poly: Poly, factor: Fraction | int) -> Poly:
+    return {mono: coefficient * factor for mono, coefficient in poly.items()} if factor else {}
+
+
+def join(left: Mono, right: Mono) -> Mono:
+    """The product of two monomials, exponents added."""
+    if not left:
+        return right
+    if not right:
+        return left
+    powers = dict(left)
+    for base, exponent in right:
+        powers[base] = powers.get(base, 0) + exponent
+    return frozenset(item for item in powers.items() if item[1])
+
+
+def raise_mono(mono: Mono, exponent: Exponent) -> Mono:
+    return frozenset((base, power * exponent) for base, power in mono)
+
+
+def number(value: Fraction | int) -> Expr:
+    """An exact SymPy number."""
+    if isinstance(value, int):
+        return Integer(value)
+    return Rational(value.numerator, value.denominator)
+
+
+def mono_expr(mono: Mono) -> Expr:
+    """A monomial as a SymPy product."""
+    return Mul(*(Pow(base, number(exponent)) for base, exponent in mono))
+
+
+def to_expr(poly: Poly) -> Expr:
+    """A polynomial as a SymPy sum."""
+    return Add(*(Mul(number(value), mono_expr(mono)) for mono, value in poly.items()))
+
+
+def mono_key(mono: Mono) -> tuple[object, ...]:
+    """A total order on monomials: by degree, then by atoms; independent of any hash."""
+    items = sorted((order(base), exponent) for base, exponent in mono)
+    return (sum(exponent for _, exponent in items), items)
+
+
+def content(poly: Poly) -> tuple[Fraction, Mono, Poly]:
+    """Split c * m * primitive: m the largest common monomial, c so that the primitive part
+    has coprime integer coefficients and a positive leading one."""
+    monos = iter(poly)
+    common = dict(next(monos))
+    for mono in monos:
+        powers = dict(mono)
+        for base in [*common, *(b for b in powers if b not in common)]:
+            least = min(common.get(base, 0), powers.get(base, 0))
+            if least:
+                common[base] = least
+            else:
+                common.pop(base, None)
+    shared: Mono = frozenset(common.items())
+    inverse = raise_mono(shared, -1)
+    values = poly.values()
+    factor = Fraction(
+        gcd(*(value.numerator for value in values)), lcm(*(value.denominator for value in values))
+    )
+    rest = {join(mono, inverse): value / factor for mono, value in poly.items()}
+    if rest[max(rest, key=mono_key)] < 0:
+        factor, rest = -factor, scale(rest, -1)
+    return factor, shared, rest

@@ -1,0 +1,203 @@
+"""Sums and products over an axis, and deltas, in normal form.
+
+A sum is split into terms; from each the factors that do not depend on the index are pulled
+out, deltas are contracted, nested sums are merged, and what is left is cut into connected
+parts, each a canonical sum of one monomial.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+from sympy import Expr
+
+from derive.index import (
+    TRUE,
+    Condition,
+    Delta,
+    Entry,
+    Index,
+    Product,
+    Share,
+    Total,
+    bind,
+    free_indices,
+    order,
+    substitute,
+)
+from derive.normal import conditions, signs
+from derive.normal.poly import ONE, Exponent, Mono, Poly, add_to, atom, constant, mono_expr, to_expr
+
+if TYPE_CHECKING:
+    from derive.normal.form import NormalForm
+
+MERGE_POWER = 3
+MERGE_INDICES = 4
+
+
+def depends(mono: Mono, index: Index) -> bool:
+    return any(index in free_indices(base) for base, _ in mono)
+
+
+def total(form: NormalForm, expr: Total) -> Poly:
+    index, body, guard = expr.open()
+    return total_poly(form, index, form(body), guard)
+
+
+def total_poly(form: NormalForm, index: Index, body: Poly, guard: Condition) -> Poly:
+    """The sum of a polynomial over `index` where the guard holds."""
+    if guard != TRUE:
+        body = form.mul(body, conditions.indicator(form, guard))
+    result: Poly = {}
+    for mono, value in body.items():
+        add_to(result, _total_mono(form, {index}, mono), value)
+    return result
+
+
+def _total_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
+    """The sum of one monomial over every index of `bound`."""
+    for base, power in mono:
+        if isinstance(base, Delta) and power > 0:
+            index = next((i for i in base.args if i in bound), None)
+            if index is not None:
+                rest = mono - {(base, power)}
+                renamed = rename(form, rest, index, base.other(index))
+                return _total_poly(form, bound - {index}, renamed)
+        if isinstance(base, Total) and power in range(1, MERGE_POWER + 1):
+            if free_indices(base) & bound and len(bound) + power <= MERGE_INDICES:
+                inner_index, inner, _ = base.open()
+                rest = {mono - {(base, power)}: Fraction(1)}
+                if power > 1:
+                    rest = form.mul(rest, atom(base, power - 1))
+                return _total_poly(form, bound | {inner_index}, form.mul(rest, form(inner)))
+    return _parts(form, bound, mono)
+
+
+def _total_poly(form: NormalForm, bound: set[Index], poly: Poly) -> Poly:
+    result: Poly = {}
+    for mono, value in poly.items():
+        add_to(result, _total_mono(form, bound, mono) if bound else {mono: value}, value if bound else 1)
+    return result
+
+
+def _parts(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
+    """Factor the sum of a monomial into its connected parts."""
+    result = constant(1)
+    left = set(mono)
+    outside = {item for item in left if not free_indices(item[0]) & bound}
+    left -= outside
+    waiting = set(bound)
+    while waiting:
+        part, indices = _component(left, min(waiting, key=order))
+        waiting -= indices
+        left -= part
+        result = form.mul(result, _part_total(form, indices, frozenset(part)))
+    return form.mul({frozenset(outside): Fraction(1)}, result)
+
+
+def _component(
+    items: set[tuple[Expr, Exponent]], start: Index
+) -> tuple[set[tuple[Expr, Exponent]], set[Index]]:
+    """The factors that hang together with `start`, and all summed indices in them."""
+    owned = {i for base, _ in items for i in free_indices(base)}
+    indices, part = {start}, set()
+    grown = True
+    while grown:
+        grown = False
+        for item in items - part:
+            if free_indices(item[0]) & indices:
+                part.add(item)
+                indices |= free_indices(item[0])
+                grown = True
+    summed = {i for i in indices if i == start or (i in owned and i.uid > 0)}
+    return part, summed
+
+
+def _part_total(form: NormalForm, indices: set[Index], mono: Mono) -> Poly:
+    if not mono:
+        result = constant(1)
+        for index in indices:
+            result = form.mul(result, atom(index.axis))
+        return result
+    summed = _assumed(form, indices, mono)
+    if summed is not None:
+        return summed
+    body = mono_expr(mono)
+    forms = []
+    for ordering in permutations(sorted(indices, key=order)):
+        nested = body
+        for index in ordering:
+            nested = bind(Total, index, nested)
+        forms.append(nested)
+    return atom(min(forms, key=order))
+
+
+def _assumed(form: NormalForm, indices: set[Index], mono: Mono) -> Poly | None:
+    """Use what is known of a sum: a simplex sums to 1, and so do the shares of a maximum."""
+    for index in sorted(indices, key=order):
+        touching = [item for item in mono if index in free_indices(item[0])]
+        if len(touching) != 1 or touching[0][1] != 1:
+            continue
+        base = touching[0][0]
+        if isinstance(base, Share) and base.args[1] == index:
+            return _total_poly_or_mono(form, indices - {index}, mono - {touching[0]})
+        if form.assume and isinstance(base, Entry) and signs.on_simplex(form, base):
+            if base.indices[-1] == index and index not in base.indices[:-1]:
+                form.used.add(f"{base.tensor.name} in simplex")
+                return _total_poly_or_mono(form, indices - {index}, mono - {touching[0]})
+    return None
+
+
+def _total_poly_or_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
+    return _parts(form, bound, mono) if bound else {mono: Fraction(1)}
+
+
+def rename(form: NormalForm, mono: Mono, index: Expr, other: Expr) -> Poly:
+    """Replace an index (or label) by another one throughout a monomial."""
+    if not any(_mentions(base, index) for base, _ in mono):
+        return {mono: Fraction(1)}
+    result = constant(1)
+    for base, power in mono:
+        if _mentions(base, index):
+            poly = form.power(form(substitute(base, {index: other})), power)
+        else:
+            poly = atom(base, power)
+        result = form.mul(result, poly)
+    return result
+
+
+def _mentions(expr: Expr, index: Any) -> bool:
+    if isinstance(index, Index):
+        return index in free_indices(expr)
+    return bool(expr.has(index))
+
+
+def apply_deltas(form: NormalForm, mono: Mono) -> Poly | None:
+    """delta_ij f_j = delta_ij f_i, so that one of the two names is left; None if settled."""
+    for base, power in sorted(
+        (item for item in mono if isinstance(item[0], Delta)), key=lambda item: order(item[0])
+    ):
+        keep, drop = _keep_first(base)
+        rest = mono - {(base, power)}
+        if any(_mentions(other, drop) for other, _ in rest):
+            return form.mul({frozenset({(base, power)}): Fraction(1)}, rename(form, rest, drop, keep))
+    return None
+
+
+def _keep_first(delta: Delta) -> tuple[Expr, Expr]:
+    i, j = sorted(delta.args, key=lambda side: (not isinstance(side, Entry), order(side)))
+    return i, j
+
+
+def product(form: NormalForm, expr: Product) -> Poly:
+    """A product over an axis: exp of a sum where the factors are positive."""
+    index, body, guard = expr.open()
+    poly = form(body)
+    if len(poly) == 1:
+        (mono, value), *_ = poly.items()
+        if value > 0 and all(signs.nonnegative(form, item) for item in mono):
+            return form.exp(total_poly(form, index, form.log(poly), guard))
+    guard = conditions.normal_guard(form, guard)
+    return atom(bind(Product, index, to_expr(poly), guard)) if poly != {ONE: 1} else constant(1)

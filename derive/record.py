@@ -1,0 +1,73 @@
+"""Recording steps: each is checked when it is recorded, and says by which method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sympy import Expr
+
+from derive.derivation import Rule, Step
+from derive.loss import Loss
+from derive.normal import NormalForm, Undecided
+from derive.proof import agree_numerically
+
+EXACT = "normal form"
+
+
+class Checker:
+    """Decides whether a rewriting keeps the value: exactly, else by balls at several sizes."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+        self.form = NormalForm(loss)
+        self.assuming = NormalForm(loss, assume=True)
+
+    def method(self, before: Expr, after: Expr, hypotheses: Sequence[str]) -> str:
+        """The method that confirms before = after, or "unknown"."""
+        form = self.assuming if hypotheses else self.form
+        try:
+            if form.equal(before, after):
+                return EXACT
+        except Undecided:
+            pass
+        return agree_numerically(self.loss, before, after)
+
+
+class Recorder:
+    """Collects the steps that lead from one expression to another."""
+
+    def __init__(self, loss: Loss, start: Expr, checker: Checker) -> None:
+        self.loss, self.start, self.here, self.checker = loss, start, start, checker
+        self.steps: list[Step] = []
+
+    def apply(self, rule: Rule, reason: str = "", **bindings: Any) -> bool:
+        """Apply a rule to where we are; record it unless nothing changed."""
+        after = rule.apply(self.here, **bindings)
+        if after == self.here:
+            return False
+        self.record(rule, after, reason or rule.reason, tuple(bindings.items()))
+        return True
+
+    def record(
+        self,
+        rule: Rule,
+        after: Expr,
+        reason: str,
+        bindings: tuple[tuple[str, Any], ...] = (),
+        hypotheses: tuple[str, ...] = (),
+        substeps: tuple[Step, ...] = (),
+    ) -> None:
+        check = self.checker.method(self.here, after, hypotheses)
+        step = Step(rule, reason, self.here, after, bindings, hypotheses, check, substeps)
+        self.steps.append(step)
+        self.here = after
+
+    def group(self, rule: Rule, inner: Recorder, reason: str, **bindings: Any) -> None:
+        """Record the steps of `inner` as the sub-steps of one."""
+        if len(inner.steps) == 1:
+            self.steps += inner.steps
+            self.here = inner.here
+        elif inner.steps:
+            steps = tuple(inner.steps)
+            self.record(rule, inner.here, reason, tuple(bindings.items()), (), steps)

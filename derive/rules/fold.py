@@ -1,0 +1,204 @@
+"""Folding: writing an expression in terms of a defined name again.
+
+A definition v[i] = c m g^e + rest, with g an atom that stands in no other term, is solved for
+g^e = (v[i] - rest) / (c m).  Replacing g^e by that wherever it occurs, for any index, writes
+the expression in terms of v: with p[i] = exp(a[i])/S every exp(a[j]) becomes p[j] S, and S
+cancels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from sympy import Expr
+
+from derive.derivation import Rule
+from derive.index import Entry, Index, Total, free_indices, rebuild, substitute, tensors, walk
+from derive.loss import Definition, Loss
+from derive.normal import NormalForm, Undecided
+from derive.normal.poly import (
+    Exponent,
+    Poly,
+    add_to,
+    atom,
+    constant,
+    mono_key,
+    raise_mono,
+    to_expr,
+)
+from derive.rules.registry import register
+from derive.rules.shorten import factored, length
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A definition solved for an atom to a power: atom^exponent = value."""
+
+    definition: Definition
+    atom: Expr
+    exponent: Exponent
+    value: Expr
+
+
+def shallow(loss: Loss, assume: bool = False) -> NormalForm:
+    """The normal form in the user's own names and functions."""
+    return NormalForm(loss, frozenset(loss.defined), assume=assume, shallow=True)
+
+
+def solutions(form: NormalForm, definition: Definition) -> Iterator[Solved]:
+    """Every way to solve a definition for one of its atoms."""
+    body = form(definition.body)
+    for mono in sorted(body, key=mono_key):
+        for base, power in sorted(mono, key=lambda item: mono_key(frozenset((item,)))):
+            if base.is_number or not set(definition.entry.indices) <= free_indices(base):
+                continue
+            if any(base in dict(other) for other in body if other != mono):
+                continue
+            rest = {other: -value for other, value in body.items() if other != mono}
+            add_to(rest, atom(definition.entry))
+            front = {raise_mono(mono - {(base, power)}, -1): 1 / body[mono]}
+            yield Solved(definition, base, power, to_expr(form.mul(rest, front)))
+
+
+def fold_poly(form: NormalForm, poly: Poly, solved: Solved) -> Poly:
+    """Replace the solved atom throughout a polynomial, inside its atoms too."""
+    result: Poly = {}
+    for mono, value in poly.items():
+        term = constant(1)
+        for base, power in mono:
+            term = form.mul(term, _fold_atom(form, base, power, solved))
+        add_to(result, term, value)
+    return result
+
+
+def _fold_atom(form: NormalForm, base: Expr, power: Exponent, solved: Solved) -> Poly:
+    times = power / solved.exponent
+    here = _match(solved, base)
+    if here is not None and times == int(times):
+        value = form(substitute(solved.value, here))
+        return form.power(value, int(times))
+    if not tensors(solved.atom) <= tensors(base) or isinstance(base, Entry):
+        return atom(base, power)
+    if solved.value.has(base):
+        return atom(base, power)
+
+    def inside(arg: Any) -> Any:
+        if not isinstance(arg, Expr) or isinstance(arg, Index):
+            return arg
+        return to_expr(fold_poly(form, form(arg), solved))
+
+    inner = rebuild(base, inside)
+    return atom(base, power) if inner == base else form.power(form(inner), power)
+
+
+def _match(solved: Solved, base: Expr) -> dict[Expr, Expr] | None:
+    """The indices at which the solved atom is `base`, if there are any."""
+    wild = solved.definition.entry.indices
+    if base == solved.atom:
+        return {}
+    if type(base) is not type(solved.atom) or not wild:
+        return None
+    candidates = sorted(free_indices(base), key=lambda index: index.uid) + [
+        node for node in walk(base) if isinstance(node, Entry) and node.tensor.label
+    ]
+    for chosen in product(candidates, repeat=len(wild)):
+        here = dict(zip(wild, chosen, strict=True))
+        if substitute(solved.atom, here) == base:
+            return here
+    return None
+
+
+def _fold(expr: Expr, loss: Loss, solved: Solved) -> Expr:
+    form = shallow(loss)
+    return to_expr(fold_poly(form, form(expr), solved))
+
+
+def _factor(expr: Expr, loss: Loss) -> Expr:
+    return factored(shallow(loss)(expr))
+
+
+def _known_sums(expr: Expr, loss: Loss) -> Expr:
+    """Replace each sum whose value the definitions fix, such as sum_i p_i = 1."""
+    form = NormalForm(loss)
+
+    def visit(node: Any) -> Any:
+        node = rebuild(node, visit)
+        if isinstance(node, Total):
+            poly = form(node)
+            if not poly or set(poly) == {frozenset()}:
+                return to_expr(poly)
+        return node
+
+    return visit(expr)
+
+
+def _assume(expr: Expr, loss: Loss) -> Expr:
+    form = shallow(loss, assume=True)
+    poly = form(expr)
+    return factored(poly) if form.used else expr
+
+
+fold = register(Rule("fold", "written in terms of a name that the loss defines", _fold))
+factor = register(Rule("factor", "common factors and sums are collected", _factor))
+known_sums = register(
+    Rule("known sum", "by the definitions this sum is a number", _known_sums, "as the definitions")
+)
+assume = register(Rule("use the hypotheses", "what is known of the inputs", _assume, "as assumed"))
+
+
+@dataclass(frozen=True)
+class Shorter:
+    """One improvement: the rule, its bindings, what it gave."""
+
+    rule: Rule
+    bindings: tuple[tuple[str, Any], ...]
+    after: Expr
+
+
+def shorten_steps(expr: Expr, loss: Loss) -> list[Shorter]:
+    """Improve an expression until no fold or factoring makes it shorter."""
+    done: list[Shorter] = []
+    after = _known_sums(expr, loss)
+    if after != expr:
+        done.append(Shorter(known_sums, (("loss", loss),), after))
+        expr = after
+    while True:
+        step = _best(expr, loss)
+        if step is None:
+            return done
+        done += step
+        expr = done[-1].after
+
+
+def _best(expr: Expr, loss: Loss) -> list[Shorter] | None:
+    form = shallow(loss)
+    try:
+        poly = form(expr)
+    except Undecided:
+        return None
+    options = [_with_factor(expr, [], poly, loss)]
+    names = tensors(expr)
+    for definition in loss.definitions:
+        for solved in solutions(form, definition):
+            if tensors(solved.atom) <= names:
+                folded = fold_poly(form, poly, solved)
+                if folded != poly:
+                    bindings = (("loss", loss), ("solved", solved))
+                    start = [Shorter(fold, bindings, to_expr(folded))]
+                    options.append(_with_factor(expr, start, folded, loss))
+    best = min(options, key=lambda option: length(option[-1].after) if option else length(expr))
+    return best if best and length(best[-1].after) < length(expr) else None
+
+
+def _with_factor(expr: Expr, before: list[Shorter], poly: Poly, loss: Loss) -> list[Shorter]:
+    here = before[-1].after if before else expr
+    short = factored(poly)
+    if length(short) < length(here):
+        return [*before, Shorter(factor, (("loss", loss),), short)]
+    return before
+
+
+__all__ = ["Shorter", "Solved", "assume", "factor", "fold", "known_sums", "shorten_steps"]

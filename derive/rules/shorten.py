@@ -1,0 +1,154 @@
+"""Making a result as short as a person would write it.
+
+"Short" is measured by the number of symbols written (`length`).  An expression is brought
+into the shallow normal form, folded back into the user's names, and factored; a change is
+kept only where it makes the expression shorter.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+from functools import lru_cache
+
+from sympy import Add, Expr, Mul, Pow
+
+from derive.index import (
+    TRUE,
+    Choice,
+    Condition,
+    Delta,
+    Diff,
+    Entry,
+    Index,
+    Partial,
+    Tensor,
+    Total,
+    order,
+    total,
+)
+from derive.normal.poly import (
+    Mono,
+    Poly,
+    content,
+    join,
+    mono_expr,
+    mono_key,
+    number,
+    to_expr,
+)
+
+
+@lru_cache(maxsize=1 << 16)
+def length(expr: Expr) -> int:
+    """How many symbols it takes to write an expression: names, numbers and operators."""
+    if isinstance(expr, Entry | Delta | Index | Tensor | Partial) or not expr.args:
+        return 1
+    if isinstance(expr, Diff):
+        return 2 + length(expr.args[0])
+    if expr.is_Mul and expr.args[0] == -1:
+        return length(Mul(*expr.args[1:]))
+    if expr.is_Pow and expr.exp == -1:
+        return length(expr.base)
+    if isinstance(expr, Total | Choice | Condition):
+        return 1 + sum(length(arg) for arg in expr.args if arg != TRUE and not isinstance(arg, Index))
+    inside = sum(length(arg) for arg in expr.args)
+    operators = len(expr.args) - 1 if expr.is_Add or expr.is_Mul else 1
+    return inside + operators
+
+
+def factored(poly: Poly) -> Expr:
+    """A polynomial as a short expression: sums merged, common factors in front."""
+    if not poly:
+        return to_expr(poly)
+    merged = _merge_totals(poly)
+    one = _factor(merged)
+    two = _factor(poly) if merged is not poly else one
+    return min((one, two), key=lambda expr: (length(expr), order(expr)))
+
+
+def _factor(poly: Poly) -> Expr:
+    """Horner's scheme over the atom that the most terms share, after the content."""
+    if len(poly) == 1:
+        return to_expr(poly)
+    factor, shared, rest = content(poly)
+    if all(value < 0 for value in rest.values()) or _reads_better_negated(rest):
+        factor, rest = -factor, {mono: -value for mono, value in rest.items()}
+    inside = _horner(rest)
+    return Mul(number(factor), Mul(mono_expr(shared), inside))
+
+
+def _reads_better_negated(rest: Poly) -> bool:
+    """Whether more terms are negative than positive; at a tie, whether a delta is."""
+    negative = sum(value < 0 for value in rest.values())
+    if 2 * negative != len(rest):
+        return 2 * negative > len(rest)
+    return any(
+        value < 0 and any(isinstance(base, Delta) for base, _ in mono)
+        for mono, value in rest.items()
+    )
+
+
+def _horner(poly: Poly) -> Expr:
+    if len(poly) == 1:
+        return to_expr(poly)
+    plain = to_expr(poly)
+    counts = Counter(
+        (base, 1 if power > 0 else -1) for mono in poly for base, power in mono if abs(power) >= 1
+    )
+    frequent = sorted(
+        (item for item, times in counts.items() if times > 1),
+        key=lambda item: (-counts[item], order(item[0]), item[1]),
+    )
+    best = plain
+    for base, direction in frequent[: 6 if len(poly) <= 8 else 1]:
+        taken: Poly = {}
+        left: Poly = {}
+        for mono, value in poly.items():
+            power = dict(mono).get(base, 0)
+            if power * direction >= 1:
+                taken[join(mono, frozenset(((base, -direction),)))] = value
+            else:
+                left[mono] = value
+        candidate = Add(Mul(Pow(base, direction), _factor(taken)), _factor(left) if left else 0)
+        best = min(best, candidate, key=lambda expr: (length(expr), order(expr)))
+    return best
+
+
+def _merge_totals(poly: Poly) -> Poly:
+    """Sums over one axis with the same factor in front become one sum."""
+    groups: dict[tuple[Mono, str], list[tuple[Mono, Expr]]] = {}
+    for mono in sorted(poly, key=mono_key):
+        for base, power in mono:
+            if isinstance(base, Total) and power == 1:
+                front = mono - {(base, power)}
+                groups.setdefault((front, base.axis.name), []).append((mono, base))
+    result = dict(poly)
+    for (front, _), members in groups.items():
+        members = [(mono, base) for mono, base in members if mono in result]
+        if len(members) < 2:
+            continue
+        merged = _merged(poly, members)
+        for mono, _base in members:
+            del result[mono]
+        result[join(front, frozenset(((merged, 1),)))] = Fraction(1)
+    return result if len(result) < len(poly) else poly
+
+
+def _merged(poly: Poly, members: list[tuple[Mono, Expr]]) -> Expr:
+    index, *_ = members[0][1].open()
+    body: Poly = {}
+    for mono, base in members:
+        bound, inner, _ = base.open()
+        inner = inner.xreplace({bound: index})
+        for term in Add.make_args(inner):
+            value, rest = term.as_coeff_Mul()
+            powers: Mono = frozenset()
+            for factor in Mul.make_args(rest):
+                base_, power = (factor.base, factor.exp) if factor.is_Pow else (factor, 1)
+                if factor.is_Pow and not power.is_Rational:
+                    base_, power = factor, 1
+                exponent = Fraction(int(power.p), int(power.q)) if power != 1 else 1
+                powers = join(powers, frozenset(((base_, exponent),)))
+            body[powers] = body.get(powers, Fraction(0)) + poly[mono] * Fraction(value.p, value.q)
+    return total(index, _factor({mono: value for mono, value in body.items() if value}))
