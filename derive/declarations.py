@@ -8,8 +8,9 @@ from typing import Any
 from flint import arb, ctx
 from sympy import Expr, Integer, Rational
 
+from derive.building import Value
 from derive.errors import InputError
-from derive.expressions import Value, read
+from derive.expressions import read
 from derive.index import Axis, Tensor
 from derive.loss import ROLES, Declaration, Domain
 from derive.scope import DOMAINS, WORDS, Scope, check_new_name, describe, nearest, subscripts

@@ -47,7 +47,7 @@ def hessian(loss: Loss, first: str | Entry, second: str | Entry | None = None) -
     entry = Tensor(name, inner.tensor.axes)[inner.indices]
     definition = Definition(entry, _without_hypotheses(slope))
     extended = replace(loss, definitions=(*loss.definitions, definition))
-    result = _Engine(extended, entry).derive(outer)
+    result = _Engine(extended, entry, hidden=name).derive(outer)
     title = f"second derivative of {loss.value.name}"
     return replace(result, title=title, wrt=(inner, outer))
 
@@ -89,8 +89,9 @@ def _without_hypotheses(derivation: Derivation) -> Expr:
 class _Engine:
     """Derives the derivatives of one definition; remembers the lemmas it has derived."""
 
-    def __init__(self, loss: Loss, of: Entry) -> None:
+    def __init__(self, loss: Loss, of: Entry, hidden: str = "") -> None:
         self.loss, self.of = loss, of
+        self.into = tuple(d.name for d in loss.definitions if d.name != hidden)
         self.checker = Checker(loss)
         self.lemmas: dict[Expr, Derivation] = {}
         self.totals: dict[str, Derivation] = {}
@@ -198,7 +199,7 @@ class _Engine:
         self._shorten(recorder)
 
     def _shorten(self, recorder: Recorder) -> None:
-        for step in fold.shorten_steps(recorder.here, self.loss):
+        for step in fold.shorten_steps(recorder.here, self.loss, self.into):
             recorder.record(step.rule, step.after, _fold_reason(step), step.bindings)
 
     def _assume(self, recorder: Recorder) -> None:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import sympy
-from sympy import Add, Basic, Expr, Mul, Pow, Rational, S
+from sympy import Expr, S
 
-from derive import functions
+from derive.building import (
+    HALF,
+    MINUS,
+    ONE,
+    Value,
+    apply,
+    exact,
+    make,
+    negate,
+    plus,
+    raise_to,
+    times,
+)
 from derive.index import (
     TRUE,
-    Axis,
-    Binder,
     Choice,
     Condition,
     Delta,
@@ -24,30 +33,15 @@ from derive.index import (
     Maximum,
     Minimum,
     Product,
-    Tensor,
     Total,
     axis_of,
     bind,
     free_indices,
     fresh,
     order,
-    size,
     total,
 )
-from derive.magnitude import (
-    LIMIT_BITS,
-    SYMBOL,
-    BadConstant,
-    Size,
-    add,
-    call,
-    constant_pi,
-    merge,
-    mul,
-    number,
-    power,
-    refine,
-)
+from derive.magnitude import SYMBOL, add, constant_pi, merge
 from derive.scope import (
     FUNCTIONS,
     REDUCTIONS,
@@ -61,64 +55,19 @@ from derive.scope import (
     unknown_name,
 )
 
-
-class Value(NamedTuple):
-    """An expression, and the bounds on its constants."""
-
-    expr: Expr
-    size: Size
-
-
-_NUMBER = re.compile(r"(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?")
-_COMPARISONS: dict[type[ast.cmpop], str] = {
-    ast.Eq: "==",
-    ast.NotEq: "!=",
-    ast.Lt: "<",
-    ast.LtE: "<=",
-    ast.Gt: ">",
-    ast.GtE: ">=",
-}
-_ONE = Value(S.One, number(S.One))
-_MINUS = Value(S.NegativeOne, number(S.NegativeOne))
-_PLAIN: dict[str, Callable[..., Expr]] = {
-    "exp": sympy.exp,
-    "log": sympy.log,
-    "sin": sympy.sin,
-    "cos": sympy.cos,
-    "tan": sympy.tan,
-    "asin": sympy.asin,
-    "acos": sympy.acos,
-    "atan": sympy.atan,
-    "sinh": sympy.sinh,
-    "cosh": sympy.cosh,
-    "tanh": sympy.tanh,
-    "erf": sympy.erf,
-    "absolute": functions.absolute,
-    "signum": functions.signum,
-    "sigmoid": functions.sigmoid,
-    "softplus": functions.softplus,
-    "relu": functions.relu,
-    "lgamma": functions.lgamma,
-    "largest": functions.largest,
-    "smallest": functions.smallest,
-}
 _OURS = {"abs": "absolute", "sign": "signum", "max": "largest", "min": "smallest"}
 _BINDERS = {"sum": Total, "prod": Product, "max": Maximum, "min": Minimum, "mean": Total}
-_ALLOWED = (
-    Rational,
-    Add,
-    Mul,
-    Pow,
-    Axis,
-    Tensor,
-    Index,
-    Condition,
-    Entry,
-    Delta,
-    Choice,
-    Binder,
-    *(kind for kind in _PLAIN.values() if isinstance(kind, type)),
+_OPERATORS = "one of +, -, *, /, **"
+_SIGNS: dict[type[ast.AST], str] = dict(
+    [
+        *((ast.Eq, "=="), (ast.NotEq, "!="), (ast.Lt, "<"), (ast.LtE, "<="), (ast.Gt, ">")),
+        *((ast.GtE, ">="), (ast.FloorDiv, "//"), (ast.Mod, "%"), (ast.MatMult, "@")),
+        *((ast.BitAnd, "&"), (ast.BitOr, "|"), (ast.BitXor, "^"), (ast.LShift, "<<")),
+        *((ast.RShift, ">>"), (ast.In, "in"), (ast.NotIn, "not in"), (ast.Is, "is")),
+        (ast.IsNot, "is not"),
+    ]
 )
+_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
 def read(node: ast.expr, scope: Scope) -> Value:
@@ -127,18 +76,6 @@ def read(node: ast.expr, scope: Scope) -> Value:
     if reader is None:
         raise scope.text.error(node, describe(node, scope.text), "a number or an expression")
     return reader(node, scope)
-
-
-def make(
-    node: ast.AST, scope: Scope, measured: Callable[[], Size], build: Callable[[], Expr]
-) -> Value:
-    """Build a node once its size is known to be within the limits."""
-    try:
-        bounds = measured()
-        expr = _settle(build(), scope)
-        return Value(expr, refine(bounds, expr))
-    except BadConstant as error:
-        raise scope.text.error(node, error.found, error.expected) from None
 
 
 def read_condition(node: ast.expr, scope: Scope) -> Condition:
@@ -152,21 +89,21 @@ def read_condition(node: ast.expr, scope: Scope) -> Condition:
         expected = "a condition such as 'x > 0' or 'i == t'"
         raise scope.text.error(node, describe(node, scope.text), expected)
     sides = [node.left, *node.comparators]
-    parts = [
-        _comparison(left, op, right, scope)
-        for left, op, right in zip(sides, node.ops, node.comparators, strict=False)
-    ]
+    read_once: dict[int, Expr] = {}
+    parts = []
+    for place, op in enumerate(node.ops):
+        left, right, sign = sides[place], sides[place + 1], _SIGNS[type(op)]
+        if sign not in _COMPARISONS:
+            found = f"the comparison '{sign}'"
+            raise scope.text.error(right, found, "one of ==, !=, <, <=, >, >=")
+        if sign in ("==", "!=") and (is_index(left, scope) or is_index(right, scope)):
+            parts.append(Condition(sign, *_index_pair(left, right, scope)))
+            continue
+        for here in (place, place + 1):
+            if here not in read_once:
+                read_once[here] = read(sides[here], scope).expr
+        parts.append(Condition(sign, read_once[place], read_once[place + 1]))
     return parts[0] if len(parts) == 1 else Condition("and", *parts)
-
-
-def _comparison(left: ast.expr, op: ast.cmpop, right: ast.expr, scope: Scope) -> Condition:
-    word = _COMPARISONS.get(type(op))
-    if word is None:
-        found = f"the comparison '{_WORDS_OF[type(op)]}'"
-        raise scope.text.error(right, found, "one of ==, !=, <, <=, >, >=")
-    if word in ("==", "!=") and (is_index(left, scope) or is_index(right, scope)):
-        return Condition(word, *_index_pair(left, right, scope))
-    return Condition(word, read(left, scope).expr, read(right, scope).expr)
 
 
 def _index_pair(left: ast.expr, right: ast.expr, scope: Scope) -> tuple[Expr, Expr]:
@@ -179,21 +116,13 @@ def _index_pair(left: ast.expr, right: ast.expr, scope: Scope) -> tuple[Expr, Ex
 
 
 def _read_number(node: ast.Constant, scope: Scope) -> Value:
-    written = scope.text.written(node).replace("_", "")
-    match = _NUMBER.fullmatch(written)
-    if isinstance(node.value, bool) or not isinstance(node.value, int | float) or match is None:
+    value = None
+    if isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        value = exact(node, scope.text.written(node), scope)
+    if value is None:
         expected = "a decimal number or a name"
         raise scope.text.error(node, describe(node, scope.text), expected)
-    whole, fraction, exponent = match.groups("")
-    digits = (whole + fraction).lstrip("0")
-    if not digits:
-        return Value(S.Zero, number(S.Zero))
-    shift = int(exponent[:9] or 0) - len(fraction)
-    if len(digits) > _LIMIT_DIGITS or len(exponent) > 8 or abs(shift) > 2 * _LIMIT_DIGITS:
-        expected = f"constants of at most {LIMIT_BITS} bits"
-        raise scope.text.error(node, "a constant of too many digits", expected)
-    value = Rational(int(digits)) * Rational(10) ** shift
-    return make(node, scope, lambda: number(value), lambda: value)
+    return value
 
 
 def _read_name(node: ast.Name, scope: Scope) -> Value:
@@ -221,7 +150,7 @@ def _read_unary(node: ast.UnaryOp, scope: Scope) -> Value:
     if isinstance(node.op, ast.UAdd):
         return read(node.operand, scope)
     if isinstance(node.op, ast.USub):
-        return _negate(node, read(node.operand, scope), scope)
+        return negate(node, read(node.operand, scope), scope)
     if isinstance(node.op, ast.Not):
         raise scope.text.error(node, "a condition", "a number, such as '1 if x > 0 else 0'")
     raise scope.text.error(node, "the operator '~'", _OPERATORS)
@@ -230,24 +159,24 @@ def _read_unary(node: ast.UnaryOp, scope: Scope) -> Value:
 def _read_binary(node: ast.BinOp, scope: Scope) -> Value:
     if isinstance(node.op, ast.Pow):
         base, exponent = read(node.left, scope), read(node.right, scope)
-        return _power(node, base, exponent, scope)
+        return raise_to(node, base, exponent, scope)
     if isinstance(node.op, ast.Add | ast.Sub):
         terms = [
-            _negate(right, read(right, scope), scope)
+            negate(right, read(right, scope), scope)
             if isinstance(op, ast.Sub)
             else read(right, scope)
             for op, right in _chain(node, (ast.Add, ast.Sub))
         ]
-        return _combine(node, terms, add, Add, scope)
+        return plus(node, terms, scope)
     if isinstance(node.op, ast.Mult | ast.Div):
         factors = [
-            _power(right, read(right, scope), _MINUS, scope)
+            raise_to(right, read(right, scope), MINUS, scope)
             if isinstance(op, ast.Div)
             else read(right, scope)
             for op, right in _chain(node, (ast.Mult, ast.Div))
         ]
-        return _combine(node, factors, mul, Mul, scope)
-    found = f"the operator '{_WORDS_OF[type(node.op)]}'"
+        return times(node, factors, scope)
+    found = f"the operator '{_SIGNS[type(node.op)]}'"
     raise scope.text.error(node, found, _OPERATORS)
 
 
@@ -260,32 +189,6 @@ def _chain(node: ast.BinOp, kinds: Any) -> list[tuple[ast.operator | None, ast.e
         here = here.left
     links.append((None, here))
     return links[::-1]
-
-
-def _negate(node: ast.AST, value: Value, scope: Scope) -> Value:
-    return _combine(node, [_MINUS, value], mul, Mul, scope)
-
-
-def _combine(
-    node: ast.AST,
-    parts: Sequence[Value],
-    measured: Callable[[Sequence[Size]], Size],
-    build: Callable[..., Expr],
-    scope: Scope,
-) -> Value:
-    sizes = [part.size for part in parts]
-    return make(node, scope, lambda: measured(sizes), lambda: build(*(part.expr for part in parts)))
-
-
-def _power(node: ast.AST, base: Value, exponent: Value, scope: Scope) -> Value:
-    return make(
-        node, scope, lambda: power(base.size, exponent.size), lambda: Pow(base.expr, exponent.expr)
-    )
-
-
-def _apply(node: ast.AST, name: str, arguments: Sequence[Value], scope: Scope) -> Value:
-    """A scalar function of values already read."""
-    return _combine(node, arguments, lambda sizes: call(name, sizes), _PLAIN[name], scope)
 
 
 def _read_choice(node: ast.IfExp, scope: Scope) -> Value:
@@ -320,19 +223,17 @@ def _read_call(node: ast.Call, scope: Scope) -> Value:
         return Value(Delta(*pair), SYMBOL)
     values = [read(argument, scope) for argument in node.args]
     if name == "sqrt":
-        return _power(node, values[0], Value(S.Half, number(S.Half)), scope)
+        return raise_to(node, values[0], HALF, scope)
     if name == "log1p":
-        return _apply(node, "log", [_combine(node, [_ONE, *values], add, Add, scope)], scope)
+        return apply(node, "log", [plus(node, [ONE, *values], scope)], scope)
     if name == "expm1":
-        grown = _apply(node, "exp", values, scope)
-        return _combine(node, [grown, _MINUS], add, Add, scope)
-    values = sorted(values, key=lambda value: order(value.expr))
+        grown = apply(node, "exp", values, scope)
+        return plus(node, [grown, MINUS], scope)
     name = _OURS.get(name, name)
-    return (
-        reduce(lambda left, right: _apply(node, name, [left, right], scope), values[1:], values[0])
-        if len(values) > 1
-        else _apply(node, name, values, scope)
-    )
+    if len(values) == 1:
+        return apply(node, name, values, scope)
+    values.sort(key=lambda value: order(value.expr))
+    return reduce(lambda left, right: apply(node, name, [left, right], scope), values)
 
 
 def _check_count(node: ast.Call, name: str, scope: Scope) -> None:
@@ -362,8 +263,8 @@ def _read_reduction(node: ast.Call, name: str, generator: ast.GeneratorExp, scop
     expr, count = body.expr, S.One
     for index, guard in reversed(levels):
         expr = bind(_BINDERS[name], index, expr, guard)
-        free = index in free_indices(count) or guard != TRUE
-        count = total(index, count, guard) if free else size(index.axis, index, guard) * count
+        plain = guard == TRUE and index not in free_indices(count)
+        count = index.axis * count if plain else total(index, count, guard)
     if name == "mean":
         expr = expr / count
     return make(node, scope, lambda: merge([body.size]), lambda: expr)
@@ -385,49 +286,6 @@ def _bind_letter(part: ast.comprehension, scope: Scope) -> tuple[Scope, Index]:
     return scope.with_index(part.target.id, index), index
 
 
-def _settle(expr: Expr, scope: Scope) -> Expr:
-    """Check what SymPy made: real, and of the functions that the language has."""
-    strange: dict[Basic, Basic] = {}
-    waiting: list[Basic] = [expr]
-    while waiting:
-        node = waiting.pop()
-        if node in scope.clean:
-            continue
-        if isinstance(node, sympy.Abs):
-            strange[node] = functions.absolute(node.args[0])
-        elif isinstance(node, sympy.cot):
-            strange[node] = sympy.cos(node.args[0]) / sympy.sin(node.args[0])
-        elif isinstance(node, sympy.sign):
-            strange[node] = functions.signum(node.args[0])
-        elif not isinstance(node, _ALLOWED) and node not in (sympy.pi, sympy.E):
-            raise BadConstant("an expression without a real value", "one that has a real value")
-        if isinstance(node, Condition):
-            waiting.extend(node.operands)
-        elif not isinstance(node, Entry | Delta):
-            waiting.extend(node.args)
-        scope.clean.add(node)
-    if not strange:
-        return expr
-    scope.clean.difference_update(strange)
-    return _settle(expr.xreplace(strange), scope)
-
-
-_OPERATORS = "one of +, -, *, /, **"
-_WORDS_OF: dict[type[ast.AST], str] = {
-    ast.FloorDiv: "//",
-    ast.Mod: "%",
-    ast.MatMult: "@",
-    ast.BitAnd: "&",
-    ast.BitOr: "|",
-    ast.BitXor: "^",
-    ast.LShift: "<<",
-    ast.RShift: ">>",
-    ast.In: "in",
-    ast.NotIn: "not in",
-    ast.Is: "is",
-    ast.IsNot: "is not",
-}
-_LIMIT_DIGITS = 1300
 _READERS: dict[type[ast.expr], Callable[[Any, Scope], Value]] = {
     ast.Constant: _read_number,
     ast.Name: _read_name,

@@ -9,10 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sympy import Expr
+
+from derive.building import Value
 from derive.declarations import read_declaration
 from derive.errors import InputError, PminusyError
-from derive.expressions import Value, read
-from derive.index import Axis, Entry, Expr, Index, Tensor
+from derive.expressions import read
+from derive.index import Axis, Entry, Index, Tensor
 from derive.loss import Declaration, Definition, Loss
 from derive.magnitude import Size, measure
 from derive.scope import (
@@ -27,6 +30,7 @@ from derive.scope import (
 )
 from derive.text import LIMIT_BYTES, STATEMENT, Text, check_expression, read_module, read_single
 
+_UNKNOWN = Axis("?")
 _LIBRARY = Path(__file__).with_name("losses")
 
 
@@ -147,9 +151,8 @@ def _read_definition(statement: ast.Assign, scope: Scope) -> tuple[Definition, V
     axes = infer_axes(letters, statement.value, scope)
     inner, indices = scope, []
     for letter in letters:
-        if letter in axes:
-            indices.append(Index(letter, axes[letter]))
-            inner = inner.with_index(letter, indices[-1])
+        indices.append(Index(letter, axes.get(letter, _UNKNOWN)))
+        inner = inner.with_index(letter, indices[-1])
     value = read(statement.value, inner)
     for letter, slot in zip(letters, slots, strict=True):
         if letter not in axes:
@@ -187,7 +190,7 @@ def _read_free_entry(node: ast.expr, loss: Loss, scope: Scope) -> Entry:
     axes = scope.tensors[head.id].axes
     for letter, axis in zip(letters, axes, strict=False):
         scope = scope.with_index(letter, Index(letter, axis))
-    extra = {letter: Index(letter, Axis("?")) for letter in letters[len(axes) :]}
+    extra = {letter: Index(letter, _UNKNOWN) for letter in letters[len(axes) :]}
     return read_entry(node, replace(scope, indices={**scope.indices, **extra}))
 
 

@@ -1,3 +1,201 @@
+"""Verdicts: a claim is proved by the exact normal form, or refuted by a rigorous counterexample.
+
+The proof compares the claim with the derivative of the fully unfolded loss.  A refutation
+compares balls: the claim's value against automatic differentiation of the loss itself.
+"""
+
 from __future__ import annotations
-def agree_numerically(loss, before, after):
-    return "unknown"
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import product as cartesian
+from typing import Any
+
+from flint import arb, ctx
+from sympy import Expr
+
+from derive.errors import PminusyError
+from derive.evaluate import Evaluator, Point, Undetermined
+from derive.index import Index, axis_of, free_indices
+from derive.loss import Loss
+from derive.normal import NormalForm, Undecided
+from derive.sampling import allows, points
+
+PRECISION = 128
+MOST_PLACES = 12
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A point where claim and truth differ: sizes, exact values, index numbers (from 0)."""
+
+    point: Point
+    indices: Mapping[str, int]
+    claimed: arb
+    true: arb
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        return self.point.sizes
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values as nested lists of exact numbers."""
+        return {name: nested(given) for name, given in self.point.values.items()}
+
+    def __str__(self) -> str:
+        where = [f"{name} = {size}" for name, size in self.sizes.items()]
+        where += [f"{name} = {show(value)}" for name, value in self.values.items()]
+        where += [f"{letter} = {number}" for letter, number in self.indices.items()]
+        return (
+            ", ".join(where)
+            + f": the claim gives {decimal(self.claimed)}, the truth is {decimal(self.true)}"
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim.  `status` is "proved", "refuted" or "unknown"."""
+
+    status: str
+    claim: Expr
+    truth: Expr
+    reason: str
+    hypotheses: tuple[str, ...] = ()
+    counterexample: Counterexample | None = None
+    hint: str = ""
+    tried: int = 0
+
+    def __bool__(self) -> bool:
+        return self.status == "proved"
+
+
+def decide(loss: Loss, claim: Expr, truth: Expr) -> Verdict:
+    """Compare two expressions of one loss, whose free indices mean the same."""
+    try:
+        for assume in (False, True):
+            form = NormalForm(loss, assume=assume)
+            if form.equal(claim, truth):
+                used = tuple(sorted(form.used))
+                reason = "both sides have the same normal form"
+                if used:
+                    reason += ", given " + " and ".join(used)
+                return Verdict("proved", claim, truth, reason, used)
+    except Undecided:
+        pass
+    return _refute(loss, claim, truth)
+
+
+def _refute(loss: Loss, claim: Expr, truth: Expr) -> Verdict:
+    tried = skipped = 0
+    for point in points(loss):
+        found, seen = _differs(loss, claim, truth, point)
+        tried += seen
+        skipped += not seen
+        if found is not None:
+            small = _shrink(loss, claim, truth, found)
+            reason = "a counterexample in ball arithmetic: the two balls do not meet"
+            return Verdict("refuted", claim, truth, reason, (), small, tried=tried)
+    reason = (
+        f"the normal forms differ, but at {tried} points in ball arithmetic both sides agree"
+        if tried
+        else f"neither side could be evaluated at any of {skipped} points"
+    )
+    return Verdict("unknown", claim, truth, reason, tried=tried)
+
+
+def letters(*exprs: Expr) -> tuple[Index, ...]:
+    """The free indices of some expressions, in a fixed order."""
+    found = frozenset().union(*(free_indices(expr) for expr in exprs))
+    return tuple(sorted(found, key=lambda index: (index.name, index.axis.name, index.uid)))
+
+
+def places(indices: tuple[Index, ...], sizes: Mapping[str, int]) -> Iterator[dict[Index, int]]:
+    """Index numbers to try, a few where there are many."""
+    ranges = [range(sizes[axis_of(index).name]) for index in indices]
+    for count, chosen in enumerate(cartesian(*ranges)):
+        if count >= MOST_PLACES:
+            return
+        yield dict(zip(indices, chosen, strict=True))
+
+
+def _differs(
+    loss: Loss, claim: Expr, truth: Expr, point: Point
+) -> tuple[Counterexample | None, int]:
+    """A counterexample at this point, and whether the point could be evaluated."""
+    seen = 0
+    with ctx.workprec(PRECISION):
+        evaluator = Evaluator(loss, point)
+        indices = letters(claim, truth)
+        for env in places(indices, point.sizes):
+            try:
+                claimed, true = evaluator(claim, env), evaluator(truth, env)
+            except (Undetermined, ZeroDivisionError, ValueError):
+                continue
+            if not (claimed.is_finite() and true.is_finite()):
+                continue
+            seen = 1
+            if not claimed.overlaps(true):
+                named = {index.name: number for index, number in env.items()}
+                return Counterexample(point, named, claimed, true), 1
+    return None, seen
+
+
+def _shrink(loss: Loss, claim: Expr, truth: Expr, found: Counterexample) -> Counterexample:
+    """Replace numbers by 0, 1 or fewer digits while the counterexample stands."""
+    best = found
+    for declaration in loss.declarations:
+        for place in best.point.values[declaration.name]:
+            for simple in (Fraction(0), Fraction(1), Fraction(1, 2)):
+                old = best.point.values[declaration.name][place]
+                if simple == old:
+                    break
+                if not allows(declaration, simple, best.sizes):
+                    continue
+                changed = {**best.point.values[declaration.name], place: simple}
+                values = {**best.point.values, declaration.name: changed}
+                again, _ = _differs(loss, claim, truth, replace(best.point, values=values))
+                if again is not None:
+                    best = again
+                    break
+    return best
+
+
+def agree_numerically(loss: Loss, before: Expr, after: Expr, most: int = 12) -> str:
+    """Compare two expressions in balls at several sizes; the method's name, or "unknown".
+
+    Raises PminusyError where the balls exclude equality: that is an error in a rule.
+    """
+    sizes: set[str] = set()
+    agreed = 0
+    for point in points(loss, attempts=3):
+        found, seen = _differs(loss, before, after, point)
+        if found is not None:
+            raise PminusyError(f"a step changed the value: {found}")
+        if seen:
+            agreed += 1
+            sizes.add(", ".join(f"{name} = {size}" for name, size in point.sizes.items()))
+        if agreed >= most:
+            break
+    return "ball arithmetic at " + "; ".join(sorted(sizes)) if agreed >= most // 2 else "unknown"
+
+
+def nested(given: Mapping[tuple[int, ...], Any]) -> Any:
+    """Values by place as nested lists; a scalar as itself."""
+    if set(given) == {()}:
+        return given[()]
+    heads = sorted({place[0] for place in given})
+    return [nested({p[1:]: v for p, v in given.items() if p[0] == head}) for head in heads]
+
+
+def show(value: Any) -> str:
+    """Exact numbers as they are written in the language."""
+    if isinstance(value, list):
+        return "[" + ", ".join(map(show, value)) + "]"
+    return str(value)
+
+
+def decimal(value: arb, digits: int = 6) -> str:
+    """A ball as a short decimal."""
+    return str(value.str(digits, radius=False))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
-from sympy import Expr
+from sympy import Basic, Expr
 
 from derive.errors import InputError
 from derive.index import Axis, Entry, Index, Tensor, axis_of
@@ -57,7 +57,7 @@ class Scope:
     axes: Mapping[str, Axis]
     indices: Mapping[str, Index] = field(default_factory=dict)
     sizes: Mapping[str, Size] = field(default_factory=dict)
-    clean: set[Expr] = field(default_factory=set)
+    counted: dict[Basic, int] = field(default_factory=dict)
 
     def with_index(self, letter: str, index: Index) -> Scope:
         """The scope in which `letter` stands for `index`."""
@@ -157,6 +157,7 @@ def read_index(node: ast.expr, axis: Axis | None, scope: Scope) -> Expr:
         if isinstance(node, ast.Name) and node.id not in scope.tensors:
             known = [*scope.indices, *(n for n, t in scope.tensors.items() if t.label)]
             near = scope.nearest(node.id, known)
+            wanted += ", bound by a sum or on the left"
             raise scope.text.error(node, f"the free index '{node.id}'", wanted, near)
         entry = read_entry(node, scope)
         if entry.tensor.label is None:

@@ -81,7 +81,8 @@ class Text:
         return InputError(self.place(node), found, expected, nearest)
 
     def _bytes(self, line: int) -> bytes:
-        return self.lines[line - self.above - 1].encode("utf-8")
+        inside = 0 <= line - self.above - 1 < len(self.lines)
+        return self.lines[line - self.above - 1].encode("utf-8") if inside else b""
 
 
 def read_module(content: str, source: str) -> tuple[Text, list[ast.stmt]]:

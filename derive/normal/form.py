@@ -168,31 +168,45 @@ class NormalForm:
             if whole > LARGEST_POWER:
                 raise Undecided
             for _ in range(whole):
-                result = self.mul(result, self.opaque_of(base))
+                result = self.mul(result, self(base))
         return self.mul({frozenset(rest.items()): Fraction(1)}, result)
 
-    def opaque_of(self, primitive: Expr) -> Poly:
-        """The polynomial that an Add atom stands for (its atoms are normal already)."""
-        return self(primitive)
-
     def _divide(self, mono: Mono) -> Poly:
-        """While the leading term of a denominator divides the rest, divide."""
+        """Partial fractions: divide by a denominator while its leading term divides the rest,
+        and use its constant term while an atom that all others share is inverted."""
         powers = dict(mono)
         for base, exponent in mono:
             if not base.is_Add or exponent >= 0:
                 continue
-            poly = self.opaque_of(base)
+            poly = self(base)
             lead = max(poly, key=mono_key)
-            if not lead or any(powers.get(b, 0) < e for b, e in lead):
-                continue
-            quotient = join(mono, raise_mono(lead, -1))
-            result: Poly = {}
-            self._add_mono(result, join(quotient, frozenset(((base, 1),))), 1 / poly[lead])
-            for other, value in poly.items():
-                if other != lead:
-                    self._add_mono(result, join(quotient, other), -value / poly[lead])
-            return result
+            if lead and all(powers.get(b, 0) >= e for b, e in lead):
+                return self._eliminate(mono, base, poly, lead)
+            shared = frozenset.intersection(*(frozenset(dict(m)) for m in poly if m))
+            if ONE in poly and any(powers.get(b, 0) < 0 for b in shared):
+                return self._eliminate(mono, base, poly, ONE)
         return {mono: Fraction(1)}
+
+    def _eliminate(self, mono: Mono, base: Expr, poly: Poly, term: Mono) -> Poly:
+        """mono, with `term` written as (base - the other terms of base)."""
+        quotient = join(mono, raise_mono(term, -1))
+        result: Poly = {}
+        self._add_mono(result, join(quotient, frozenset(((base, 1),))), 1 / poly[term])
+        for other, value in poly.items():
+            if other != term:
+                self._add_mono(result, join(quotient, other), -value / poly[term])
+        return result
+
+    def content(self, poly: Poly) -> tuple[Fraction, Mono, Poly]:
+        """Number, monomial and primitive part, the last with denominators multiplied out."""
+        factor, shared, rest = content(poly)
+        if any(base.is_Add and exponent >= 1 for mono in rest for base, exponent in mono):
+            cleared: Poly = {}
+            for mono, value in rest.items():
+                add_to(cleared, self._expand(mono), value)
+            again, more, rest = self.content(cleared)
+            factor, shared = factor * again, join(shared, more)
+        return factor, shared, rest
 
     def power(self, poly: Poly, exponent: Exponent) -> Poly:
         """poly ** exponent for a rational exponent."""
@@ -204,7 +218,7 @@ class NormalForm:
                 for _ in range(int(exponent)):
                     result = self.mul(result, poly)
                 return result
-        factor, shared, rest = content(poly)
+        factor, shared, rest = self.content(poly)
         whole = exponent == floor(exponent)
         keep: Mono = ONE
         if not whole:
@@ -260,7 +274,7 @@ class NormalForm:
         result = self.power(base, exponent.pop(ONE, Fraction(0)))
         if not exponent:
             return result
-        factor, shared, rest = content(base)
+        factor, shared, rest = self.content(base)
         parts: list[tuple[Expr, Exponent]] = sorted(shared, key=lambda i: mono_key(frozenset((i,))))
         if rest != constant(1):
             parts.append((to_expr(rest), 1))
@@ -279,7 +293,7 @@ class NormalForm:
 
     def log(self, poly: Poly) -> Poly:
         """log of a polynomial: of its content and its primitive part, where signs allow."""
-        factor, shared, rest = content(poly) if poly else (Fraction(0), ONE, {})
+        factor, shared, rest = self.content(poly) if poly else (Fraction(0), ONE, {})
         if factor < 0:
             factor, rest = -factor, scale(rest, -1)
         items = sorted(shared, key=lambda i: mono_key(frozenset((i,))))
@@ -339,6 +353,8 @@ class NormalForm:
         handler = HANDLERS.get(type(expr))
         if handler is not None and not (self.shallow and isinstance(expr, Function)):
             return handler(self, expr)
+        if isinstance(expr, fn.sigmoid):
+            return self._sigmoid(self(expr.args[0]))
         if isinstance(expr, Function):
             return atom(expr.func(*(self.expr(arg) for arg in expr.args)))
         return atom(expr)
@@ -348,6 +364,14 @@ class NormalForm:
         if not exponent or exponent.keys() == {ONE}:
             return self.power(self(expr.base), exponent.get(ONE, Fraction(0)))
         return self.real_power(self(expr.base), exponent)
+
+    def _sigmoid(self, inner: Poly) -> Poly:
+        """sigmoid(-x) = 1 - sigmoid(x), so that one of the two is an atom."""
+        if inner and content(inner)[0] < 0:
+            result = constant(1)
+            add_to(result, atom(fn.sigmoid(to_expr(scale(inner, -1)))), -1)
+            return result
+        return atom(fn.sigmoid(to_expr(inner)))
 
     def entry(self, expr: Entry) -> Poly:
         name = expr.tensor.name

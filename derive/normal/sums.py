@@ -90,7 +90,7 @@ def _parts(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
     left -= outside
     waiting = set(bound)
     while waiting:
-        part, indices = _component(left, min(waiting, key=order))
+        part, indices = _component(left, min(waiting, key=order), bound)
         waiting -= indices
         left -= part
         result = form.mul(result, _part_total(form, indices, frozenset(part)))
@@ -98,21 +98,18 @@ def _parts(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
 
 
 def _component(
-    items: set[tuple[Expr, Exponent]], start: Index
+    items: set[tuple[Expr, Exponent]], start: Index, bound: set[Index]
 ) -> tuple[set[tuple[Expr, Exponent]], set[Index]]:
-    """The factors that hang together with `start`, and all summed indices in them."""
-    owned = {i for base, _ in items for i in free_indices(base)}
+    """The factors that hang together with `start`, and the summed indices in them."""
     indices, part = {start}, set()
     grown = True
     while grown:
-        grown = False
-        for item in items - part:
-            if free_indices(item[0]) & indices:
-                part.add(item)
-                indices |= free_indices(item[0])
-                grown = True
-    summed = {i for i in indices if i == start or (i in owned and i.uid > 0)}
-    return part, summed
+        touching = {item for item in items - part if free_indices(item[0]) & indices}
+        grown = bool(touching)
+        part |= touching
+        for base, _ in touching:
+            indices |= free_indices(base) & bound
+    return part, indices
 
 
 def _part_total(form: NormalForm, indices: set[Index], mono: Mono) -> Poly:

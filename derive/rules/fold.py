@@ -30,7 +30,7 @@ from derive.normal.poly import (
     to_expr,
 )
 from derive.rules.registry import register
-from derive.rules.shorten import factored, length
+from derive.rules.shorten import factored, shortness
 
 
 @dataclass(frozen=True)
@@ -158,22 +158,22 @@ class Shorter:
     after: Expr
 
 
-def shorten_steps(expr: Expr, loss: Loss) -> list[Shorter]:
-    """Improve an expression until no fold or factoring makes it shorter."""
+def shorten_steps(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter]:
+    """Improve an expression until no fold (into one of the names) or factoring shortens it."""
     done: list[Shorter] = []
-    after = _known_sums(expr, loss)
-    if after != expr:
-        done.append(Shorter(known_sums, (("loss", loss),), after))
-        expr = after
     while True:
-        step = _best(expr, loss)
+        after = _known_sums(expr, loss)
+        if after != expr:
+            done.append(Shorter(known_sums, (("loss", loss),), after))
+            expr = after
+        step = _best(expr, loss, into)
         if step is None:
             return done
         done += step
         expr = done[-1].after
 
 
-def _best(expr: Expr, loss: Loss) -> list[Shorter] | None:
+def _best(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter] | None:
     form = shallow(loss)
     try:
         poly = form(expr)
@@ -181,22 +181,22 @@ def _best(expr: Expr, loss: Loss) -> list[Shorter] | None:
         return None
     options = [_with_factor(expr, [], poly, loss)]
     names = tensors(expr)
-    for definition in loss.definitions:
-        for solved in solutions(form, definition):
+    for name in into:
+        for solved in solutions(form, loss.defined[name]):
             if tensors(solved.atom) <= names:
                 folded = fold_poly(form, poly, solved)
                 if folded != poly:
                     bindings = (("loss", loss), ("solved", solved))
                     start = [Shorter(fold, bindings, to_expr(folded))]
                     options.append(_with_factor(expr, start, folded, loss))
-    best = min(options, key=lambda option: length(option[-1].after) if option else length(expr))
-    return best if best and length(best[-1].after) < length(expr) else None
+    best = min(options, key=lambda option: shortness(option[-1].after if option else expr))
+    return best if best and shortness(best[-1].after) < shortness(expr) else None
 
 
 def _with_factor(expr: Expr, before: list[Shorter], poly: Poly, loss: Loss) -> list[Shorter]:
     here = before[-1].after if before else expr
     short = factored(poly)
-    if length(short) < length(here):
+    if shortness(short) < shortness(here):
         return [*before, Shorter(factor, (("loss", loss),), short)]
     return before
 

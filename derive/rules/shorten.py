@@ -57,6 +57,11 @@ def length(expr: Expr) -> int:
     return inside + operators
 
 
+def shortness(expr: Expr) -> tuple[int, bool]:
+    """What is compared: the length, and at a tie a product before a sum."""
+    return length(expr), bool(expr.is_Add)
+
+
 def factored(poly: Poly) -> Expr:
     """A polynomial as a short expression: sums merged, common factors in front."""
     if not poly:
@@ -64,7 +69,7 @@ def factored(poly: Poly) -> Expr:
     merged = _merge_totals(poly)
     one = _factor(merged)
     two = _factor(poly) if merged is not poly else one
-    return min((one, two), key=lambda expr: (length(expr), order(expr)))
+    return min((one, two), key=lambda expr: (shortness(expr), order(expr)))
 
 
 def _factor(poly: Poly) -> Expr:
@@ -72,17 +77,18 @@ def _factor(poly: Poly) -> Expr:
     if len(poly) == 1:
         return to_expr(poly)
     factor, shared, rest = content(poly)
-    if all(value < 0 for value in rest.values()) or _reads_better_negated(rest):
+    if _reads_better_negated(factor, rest):
         factor, rest = -factor, {mono: -value for mono, value in rest.items()}
-    inside = _horner(rest)
-    return Mul(number(factor), Mul(mono_expr(shared), inside))
+    return Mul(number(factor), Mul(mono_expr(shared), _horner(rest)))
 
 
-def _reads_better_negated(rest: Poly) -> bool:
-    """Whether more terms are negative than positive; at a tie, whether a delta is."""
+def _reads_better_negated(factor: Fraction, rest: Poly) -> bool:
+    """Whether turning both signs leaves fewer minus signs; at a tie a delta is positive."""
     negative = sum(value < 0 for value in rest.values())
-    if 2 * negative != len(rest):
-        return 2 * negative > len(rest)
+    now = (factor < 0) + negative
+    turned = (factor > 0) + len(rest) - negative
+    if now != turned:
+        return turned < now
     return any(
         value < 0 and any(isinstance(base, Delta) for base, _ in mono)
         for mono, value in rest.items()
@@ -111,7 +117,7 @@ def _horner(poly: Poly) -> Expr:
             else:
                 left[mono] = value
         candidate = Add(Mul(Pow(base, direction), _factor(taken)), _factor(left) if left else 0)
-        best = min(best, candidate, key=lambda expr: (length(expr), order(expr)))
+        best = min(best, candidate, key=lambda expr: (shortness(expr), order(expr)))
     return best
 
 

@@ -1,0 +1,244 @@
+"""A derivation as a document: what every printed form of it says, and in which order.
+
+The texts in a document are finished formulas of one `Dress`; templates only place them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sympy import Basic, Integer
+
+from derive.derivation import Derivation, Step
+from derive.index import Condition, Entry, total
+from derive.letters import Names, names_of
+from derive.loss import Declaration, Domain, Loss
+from derive.record import EXACT
+
+Show = Callable[[Basic, Loss, Names | None], str]
+DETAILS = ("brief", "normal", "full")
+
+
+@dataclass(frozen=True)
+class Dress:
+    """How formulas, and the few signs that are not expressions, look in one kind of document."""
+
+    show: Show
+    name: Callable[[str], str]
+    inline: Callable[[str], str]
+    comma: str
+    member: str
+    at_most: str
+    less: str
+    braces: tuple[str, str]
+    space: Callable[[str, Sequence[str]], str]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a chain of equations; `left` is empty where the row goes on from the last.
+
+    `rule`, `reason` and `check` say why the row equals the one before.
+    """
+
+    left: str
+    right: str
+    number: str = ""
+    rule: str = ""
+    reason: str = ""
+    check: str = ""
+
+    def why(self, text: Callable[[str], str], opening: str, closing: str) -> str:
+        """The reason in words, the rule's name between `opening` and `closing`."""
+        if not self.rule:
+            return ""
+        checked = f" [{self.check}]" if self.check else ""
+        return f"{opening}{text(self.rule)}{closing}: {text(self.reason + checked)}"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A lemma, or the derivation itself: a heading and its rows; it shows that `left = right`."""
+
+    heading: str
+    left: str
+    right: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A declared name: its role, where it lives (W in R^(K x D)), and what is known of it."""
+
+    place: str
+    role: str
+    facts: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """Everything that a printed derivation says."""
+
+    name: str
+    title: str
+    source: str
+    variables: tuple[Variable, ...]
+    definitions: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+    hypotheses: tuple[tuple[str, str], ...]
+    verdict: str
+
+    @property
+    def main(self) -> Section:
+        """The derivation itself; the sections before it are its lemmas."""
+        return self.sections[-1]
+
+
+def document(derivation: Derivation, dress: Dress, detail: str = "normal") -> Document:
+    """Lay a derivation out; `detail` is brief (results), normal (steps) or full (sub-steps)."""
+    loss = derivation.loss
+    lemmas = [_section(lemma, dress, detail, "Lemma") for lemma in _lemmas(derivation)]
+    return Document(
+        name=loss.name,
+        title=loss.title.rstrip("."),
+        source=loss.source.rstrip("."),
+        variables=tuple(_variable(d, loss, dress) for d in loss.declarations),
+        definitions=tuple(_definitions(loss, dress)),
+        sections=(*lemmas, _section(derivation, dress, detail, "")),
+        hypotheses=tuple(_hypotheses(derivation, dress)),
+        verdict=_verdict(derivation),
+    )
+
+
+def _lemmas(derivation: Derivation) -> Iterator[Derivation]:
+    """The lemmas, each after those that it needs and only once."""
+    seen: set[tuple[Entry, tuple[Entry, ...], Basic]] = set()
+    for lemma in derivation.lemmas:
+        for one in (*_lemmas(lemma), lemma):
+            key = (one.of, one.wrt, one.start)
+            if key not in seen:
+                seen.add(key)
+                yield one
+
+
+def _section(derivation: Derivation, dress: Dress, detail: str, kind: str) -> Section:
+    loss, names = derivation.loss, derivation.names
+    left = dress.show(derivation.subject, loss, names)
+    right = dress.show(derivation.result, loss, names)
+    lines = () if detail == "brief" else tuple(_lines(derivation, dress, detail == "full"))
+    heading = _heading(derivation, dress)
+    heading = f"{kind}: {heading}" if kind else heading[:1].upper() + heading[1:]
+    return Section(heading, left, right, lines)
+
+
+def _heading(derivation: Derivation, dress: Dress) -> str:
+    if len(derivation.wrt) != 1:
+        return derivation.title
+    entries = (derivation.of, *derivation.wrt)
+    of, by = (dress.inline(dress.name(entry.tensor.name)) for entry in entries)
+    return f"derivative of {of} with respect to {by}"
+
+
+def _lines(derivation: Derivation, dress: Dress, full: bool) -> Iterator[Line]:
+    def show(expr: Basic) -> str:
+        return dress.show(expr, derivation.loss, derivation.names)
+
+    left, start = show(derivation.subject), show(derivation.start)
+    if start != left:
+        yield Line(left, start)
+        left = ""
+    for number, step in enumerate(derivation.steps, 1):
+        for part, substep in enumerate(step.substeps if full else (), 1):
+            yield _line(left, show(substep.after), substep, f"{number}.{part}", True)
+            left = ""
+        if not (full and step.substeps):
+            yield _line(left, show(step.after), step, str(number), full)
+        left = ""
+
+
+def _line(left: str, right: str, step: Step, number: str, full: bool) -> Line:
+    """A row; what the normal form decides is said once, at the end, unless all is asked for."""
+    check = step.check if full or step.check != EXACT else ""
+    return Line(left, right, number, step.name, step.reason.rstrip("."), check)
+
+
+def _definitions(loss: Loss, dress: Dress) -> Iterator[tuple[str, str]]:
+    for definition in loss.definitions:
+        names = names_of(loss, definition.entry, definition.body)
+        yield (
+            dress.show(definition.entry, loss, names),
+            dress.show(definition.body, loss, names),
+        )
+
+
+def _variable(declaration: Declaration, loss: Loss, dress: Dress) -> Variable:
+    tensor = declaration.tensor
+    base = dress.name(tensor.label.name) if tensor.label else ""
+    space = dress.space(base, [dress.name(axis.name) for axis in tensor.axes])
+    facts = list(_facts(declaration, loss, dress))
+    if declaration.default is not None:
+        default = dress.show(declaration.default, loss, None)
+        facts.append(f"{dress.name(tensor.name)} = {default}")
+    place = f"{dress.name(tensor.name)} {dress.member} {space}"
+    return Variable(place, declaration.role, dress.comma.join(facts))
+
+
+def _facts(declaration: Declaration, loss: Loss, dress: Dress) -> Iterator[str]:
+    """What the domain of a declared name says, as formulas."""
+    entry = loss.free_entry(declaration.name)
+    symbol = dress.show(entry, loss, None)
+    kind, opening, closing = declaration.domain.kind, *dress.braces
+    if kind == "simplex":
+        yield dress.show(Condition(">=", entry, Integer(0)), loss, None)
+        mass = total(entry.indices[-1], entry)
+        yield dress.show(Condition("==", mass, Integer(1)), loss, None)
+    elif kind in ("binary", "sign"):
+        values = "0, 1" if kind == "binary" else "-1, 1"
+        yield f"{symbol} {dress.member} {opening}{values}{closing}"
+    elif kind == "unit":
+        yield f"0 {dress.at_most} {symbol} {dress.at_most} 1"
+    else:
+        yield from _bounds(declaration.domain, symbol, loss, dress)
+
+
+def _bounds(domain: Domain, symbol: str, loss: Loss, dress: Dress) -> Iterator[str]:
+    text = symbol
+    for bound, is_open, lower in (
+        (domain.lower, domain.lower_open, True),
+        (domain.upper, domain.upper_open, False),
+    ):
+        if bound is not None:
+            sign = dress.less if is_open else dress.at_most
+            value = dress.show(bound, loss, None)
+            text = f"{value} {sign} {text}" if lower else f"{text} {sign} {value}"
+    if text != symbol:
+        yield text
+
+
+def _hypotheses(derivation: Derivation, dress: Dress) -> Iterator[tuple[str, str]]:
+    """Each hypothesis as the author wrote it, and what it says as formulas."""
+    loss = derivation.loss
+    for hypothesis in derivation.hypotheses:
+        name = hypothesis.split(" ")[0]
+        declared = loss.declared.get(name)
+        yield hypothesis, dress.comma.join(_facts(declared, loss, dress)) if declared else ""
+
+
+def _verdict(derivation: Derivation) -> str:
+    """How the steps were checked, in a sentence."""
+    checks = Counter(_method(step.check) for step in derivation.all_steps())
+    unknown = checks.pop("unknown", 0)
+    steps = sum(checks.values())
+    parts = " and ".join(f"{count} by {method}" for method, count in sorted(checks.items()))
+    if len(checks) == 1:
+        parts = f"by {next(iter(checks))}"
+    confirmed = f"{steps} {'step' if steps == 1 else 'steps'} confirmed {parts}." if steps else ""
+    return f"{confirmed} {unknown} not decided.".strip() if unknown else confirmed
+
+
+def _method(check: str) -> str:
+    if check == EXACT:
+        return "exact normal form"
+    return check.split(" at ")[0]

@@ -1,0 +1,113 @@
+"""A derivation as plain Unicode text for a terminal: equals signs and rule names aligned."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from codegen.documents.document import Document, Dress, Line, Section, document
+from codegen.emit import render
+from derive.derivation import Derivation
+from derive.printing import unicode
+from derive.styles import unicode_name
+
+WIDTH = 100
+_INDENT = 2
+_MIN_RULES = 40
+
+
+def _space(base: str, axes: Sequence[str]) -> str:
+    power = "×".join(axes)
+    return (base or "ℝ") + (f"^({power})" if len(axes) > 1 else f"^{power}" if power else "")
+
+
+DRESS = Dress(
+    show=unicode,
+    name=unicode_name,
+    inline=str,
+    comma=", ",
+    member="∈",
+    at_most="≤",
+    less="<",
+    braces=("{", "}"),
+    space=_space,
+)
+
+
+def text(derivation: Derivation, detail: str = "normal") -> str:
+    """The derivation on lines of at most 100 columns, wherever a formula can be broken."""
+    laid_out = document(derivation, DRESS, detail)
+    return render(
+        "document.txt.j2",
+        document=laid_out,
+        title=laid_out.title,
+        variables=_columns([(v.place, v.role, v.facts) for v in laid_out.variables]),
+        definitions=_equations(laid_out.definitions),
+        sections=[(s.heading, list(_rows(s, detail == "full"))) for s in laid_out.sections],
+        boxed=_boxed(laid_out),
+    )
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _equations(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    width = max(len(left) for left, _ in pairs)
+    return [row for left, right in pairs for row in _wrapped(left.rjust(width), right)]
+
+
+def _wrapped(left: str, right: str) -> list[str]:
+    """`left = right`, broken between words where it is too long."""
+    first, hang = f"{left} = ", " " * (len(left) + 3)
+    room = WIDTH - _INDENT
+    if len(first) + len(right) <= room:
+        return [first + right]
+    lines = textwrap.wrap(right, room - len(first), break_long_words=False, break_on_hyphens=False)
+    return [(first if number == 0 else hang) + line for number, line in enumerate(lines)]
+
+
+def _rows(section: Section, reasons: bool) -> Iterator[str]:
+    lines = section.lines or (Line(section.left, section.right),)
+    width = max(len(line.left) for line in lines)
+    column = _rule_column(width, lines)
+    for line in lines:
+        *above, last = _wrapped(line.left.rjust(width), line.right)
+        yield from above
+        yield from _with_rule(last, line, column)
+        if reasons and line.reason:
+            yield f"{' ' * (width + 3)}  since {line.reason}"
+
+
+def _rule_column(width: int, lines: Sequence[Line]) -> int:
+    """Where rule names start: right of every formula that leaves them room."""
+    longest = max(len(_note(line)) for line in lines)
+    room = WIDTH - _INDENT - longest - 3
+    fitting = [width + 3 + len(line.right) for line in lines]
+    return min(max((w for w in fitting if w <= room), default=room), room)
+
+
+def _note(line: Line) -> str:
+    return f"{line.rule} [{line.check}]" if line.check else line.rule
+
+
+def _with_rule(row: str, line: Line, column: int) -> Iterator[str]:
+    note = _note(line)
+    if not note:
+        yield row
+    elif len(row) <= column:
+        yield f"{row.ljust(column)}   {note}"
+    else:
+        yield row
+        yield f"{' ' * column}   {note}"
+
+
+def _boxed(laid_out: Document) -> list[str]:
+    rows = _wrapped(laid_out.main.left, laid_out.main.right)
+    width = max(map(len, rows))
+    inside = [f"│ {row.ljust(width)} │" for row in rows]
+    return [f"┌{'─' * (width + 2)}┐", *inside, f"└{'─' * (width + 2)}┘"]

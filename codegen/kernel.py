@@ -1,0 +1,200 @@
+"""The kernel IR: named statements over axes, and what makes a list of them legal.
+
+A kernel is straight-line: each statement defines one array from arrays defined before it.
+
+    Map(name, indices, expr)                name[indices] = expr
+    Reduce(name, indices, op, over, expr)   name[indices] = op of expr over the indices `over`
+    Contract(name, indices, over, operands) name[indices] = sum over `over` of a product of entries
+
+`expr` is a SymPy tree over entries of named arrays, with no binder inside.  The ops are sum,
+prod, max, min and argmax; argmax gives a class label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sympy import Basic, Expr, Function, Rational
+
+from derive.errors import KernelError
+from derive.index import (
+    Axis,
+    Binder,
+    Diff,
+    Entry,
+    Index,
+    Partial,
+    Share,
+    Tensor,
+    entries,
+    free_indices,
+    walk,
+)
+
+OPS = ("sum", "prod", "max", "min", "argmax")
+
+
+class Argmax(Binder):
+    """The first index at which the body is largest: a class label."""
+
+    word = "argmax"
+
+
+class weighted(Function):
+    """w * x, and 0 where w = 0 even if x is infinite: a zero weight asks for nothing."""
+
+    nargs = 2
+    is_real = True
+
+
+@dataclass(frozen=True)
+class Input:
+    """An array the caller gives: its tensor, its role, and a const's default."""
+
+    tensor: Tensor
+    role: str
+    default: Rational | None = None
+
+    @property
+    def name(self) -> str:
+        return self.tensor.name
+
+
+@dataclass(frozen=True)
+class Map:
+    """`name[indices] = expr`."""
+
+    name: str
+    indices: tuple[Index, ...]
+    expr: Expr
+
+    @property
+    def over(self) -> tuple[Index, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """`name[indices] = op of expr over the indices in over`."""
+
+    name: str
+    indices: tuple[Index, ...]
+    op: str
+    over: tuple[Index, ...]
+    expr: Expr
+
+
+@dataclass(frozen=True)
+class Contract:
+    """`name[indices] = sum over the indices in over of the product of the operands`."""
+
+    name: str
+    indices: tuple[Index, ...]
+    over: tuple[Index, ...]
+    operands: tuple[Entry, ...]
+
+
+Statement = Map | Reduce | Contract
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Inputs, statements in order, and the outputs: what is returned under which name.
+
+    `batch` is the axis that was added for the samples, None where the loss names its own.
+    An output (key, entry) gives the array entry.tensor under the key; "" is the loss's.
+    """
+
+    name: str
+    inputs: tuple[Input, ...]
+    statements: tuple[Statement, ...]
+    outputs: tuple[tuple[str, Entry], ...]
+    batch: Axis | None = None
+
+    def needed(self, *keys: str) -> Kernel:
+        """The kernel that computes these outputs only."""
+        outputs = tuple((key, entry) for key, entry in self.outputs if key in keys)
+        live = {entry.tensor.name for _, entry in outputs}
+        kept: list[Statement] = []
+        for statement in reversed(self.statements):
+            if statement.name in live:
+                kept.append(statement)
+                live |= {entry.tensor.name for entry in reads(statement)}
+        return replace(self, statements=tuple(reversed(kept)), outputs=outputs)
+
+
+def trees(statement: Statement) -> tuple[Expr, ...]:
+    """The expressions of a statement."""
+    return statement.operands if isinstance(statement, Contract) else (statement.expr,)
+
+
+def reads(statement: Statement) -> Iterator[Entry]:
+    """Every entry a statement reads."""
+    for tree in trees(statement):
+        yield from sorted(entries(tree), key=str)
+
+
+def defines(statement: Statement) -> Tensor:
+    """The array a statement defines."""
+    axes = tuple(index.axis for index in statement.indices)
+    label = None
+    if isinstance(statement, Reduce) and statement.op == "argmax":
+        label = statement.over[0].axis
+    return Tensor(statement.name, axes, label)
+
+
+def validate(kernel: Kernel) -> None:
+    """Raise KernelError, naming the statement, where the IR is not legal."""
+    known = {given.name: given.tensor for given in kernel.inputs}
+    if len(known) != len(kernel.inputs):
+        raise KernelError(f"{kernel.name}: two inputs share a name")
+    for statement in kernel.statements:
+        try:
+            _check_statement(statement, known)
+        except KernelError as error:
+            raise KernelError(f"{kernel.name}: {statement.name}: {error}") from None
+        known[statement.name] = defines(statement)
+    for _, entry in kernel.outputs:
+        if known.get(entry.tensor.name) != entry.tensor:
+            raise KernelError(f"{kernel.name}: the output {entry.tensor.name} is not defined")
+
+
+def _check_statement(statement: Statement, known: dict[str, Tensor]) -> None:
+    if statement.name in known:
+        raise KernelError("the name is already taken")
+    allowed = (*statement.indices, *statement.over)
+    if len(set(allowed)) != len(allowed):
+        raise KernelError("an index occurs twice")
+    if isinstance(statement, Reduce) and statement.op not in OPS:
+        raise KernelError(f"no op {statement.op}")
+    if not isinstance(statement, Map) and not statement.over:
+        raise KernelError("nothing to reduce over")
+    for tree in trees(statement):
+        _check_tree(tree, frozenset(allowed), known)
+    if isinstance(statement, Contract):
+        _check_operands(statement)
+
+
+def _check_operands(statement: Contract) -> None:
+    used = frozenset[Index]().union(*(free_indices(x) for x in statement.operands))
+    if used != frozenset((*statement.indices, *statement.over)):
+        raise KernelError("its operands do not carry exactly its indices")
+    for operand in statement.operands:
+        if not isinstance(operand, Entry) or not all(isinstance(i, Index) for i in operand.indices):
+            raise KernelError(f"the operand {operand} is not a plain entry")
+
+
+def _check_tree(tree: Basic, allowed: frozenset[Index], known: dict[str, Tensor]) -> None:
+    loose = free_indices(tree) - allowed
+    if loose:
+        raise KernelError(f"the index {sorted(map(str, loose))[0]} is free")
+    for node in walk(tree):
+        if isinstance(node, Binder | Share | Diff | Partial):
+            raise KernelError(f"{type(node).__name__} inside an expression")
+        if isinstance(node, Entry):
+            found = known.get(node.tensor.name)
+            if found is None:
+                raise KernelError(f"reads {node.tensor.name} before it is defined")
+            if found != node.tensor or len(node.indices) != len(found.axes):
+                raise KernelError(f"{node} does not fit the array {found.name}")

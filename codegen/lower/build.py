@@ -1,0 +1,228 @@
+"""From an expression with sums to statements: every binder becomes an array of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sympy import Add, Basic, Expr, Integer, Mul, S, oo
+
+from codegen.bounds import bounded, vanishes
+from codegen.kernel import Argmax, Contract, Map, Reduce, Statement, weighted
+from codegen.lower.names import canonical, suggest, unique
+from derive.errors import KernelError
+from derive.index import (
+    TRUE,
+    Binder,
+    Choice,
+    Condition,
+    Diff,
+    Entry,
+    Index,
+    Maximum,
+    Minimum,
+    Partial,
+    Product,
+    Share,
+    Tensor,
+    Total,
+    free_indices,
+    rebuild,
+    size,
+    substitute,
+    total,
+)
+from derive.loss import Loss
+
+OPS: dict[type, tuple[str, Expr]] = {
+    Total: ("sum", S.Zero),
+    Product: ("prod", S.One),
+    Maximum: ("max", -oo),
+    Minimum: ("min", oo),
+    Argmax: ("argmax", -oo),
+}
+
+
+@dataclass
+class Builder:
+    """The statements so far; `memo` finds an equal expression again."""
+
+    loss: Loss
+    taken: set[str]
+    statements: list[Statement] = field(default_factory=list)
+    memo: dict[Basic, Tensor] = field(default_factory=dict)
+
+
+def lower(expr: Basic, to: Builder) -> Basic:
+    """`expr` without binders; what they compute is added to the statements."""
+    if isinstance(expr, Diff | Partial):
+        raise KernelError(f"{to.loss.name}: a derivative is still to be taken: {expr}")
+    if isinstance(expr, Share):
+        return lower(_share(expr), to)
+    if isinstance(expr, Total):
+        return _lower_total(expr, to)
+    if isinstance(expr, Binder):
+        return _reduce(expr, to)
+    if isinstance(expr, Expr) and expr.is_Add:
+        return _lower_add(expr, to)
+    if isinstance(expr, Expr) and expr.is_Mul:
+        return _lower_product(expr.args, to)
+    return rebuild(expr, lambda arg: lower(arg, to))
+
+
+def _share(share: Share) -> Expr:
+    """1 over the number of ties where the body attains the extremum, else 0."""
+    extremum, index = share.args
+    inner, body, guard = extremum.open()
+
+    def attained(at: Expr) -> Expr:
+        here = substitute(body, {inner: at})
+        allowed = substitute(guard, {inner: at})
+        test = Condition("==", here, extremum)
+        both = test if guard == TRUE else Condition("and", allowed, test)
+        return Choice(both, S.One, S.Zero)
+
+    return attained(index) / total(inner, attained(inner))
+
+
+def _lower_add(expr: Expr, to: Builder) -> Expr:
+    """A sum of terms; a term minus its own maximum is computed first, as one array."""
+    for arg in expr.args:
+        scale, peak = arg.as_coeff_Mul()
+        if isinstance(peak, Maximum):
+            found = _shift(expr, -scale, peak, to)
+            if found is not None:
+                return found
+    return Add(*(lower(arg, to) for arg in expr.args))
+
+
+def _shift(expr: Expr, scale: Expr, peak: Maximum, to: Builder) -> Expr | None:
+    """`expr` where it contains scale * (f(i) - max f): that part by name, the rest lowered."""
+    inner, body, guard = peak.open()
+    labels = [x for x in expr.atoms(Entry) if x.tensor.label == peak.axis]
+    places = [x for x in free_indices(expr) if x.axis == peak.axis]
+    for place in sorted([*places, *labels], key=str):
+        wanted = Add.make_args(scale * substitute(body, {inner: place}))
+        if all(term in expr.args for term in wanted):
+            name = suggest(peak, body).replace("max", "shifted")
+            shifted = hoist(body - peak, name, to)
+            others = [x for x in expr.args if x not in (*wanted, -scale * peak)]
+            rest = lower(Add(*others), to)
+            return Add(scale * substitute(shifted, {inner: lower(place, to)}), rest)
+    return None
+
+
+def hoist(expr: Expr, name: str, to: Builder) -> Expr:
+    """An entry of an array that holds `expr`."""
+    key, indices = canonical(expr)
+    if key not in to.memo:
+        lowered = Add(*(lower(arg, to) for arg in Add.make_args(expr)))
+        _add(Map(unique(name, to.taken), indices, lowered), key, to)
+    return Entry(to.memo[key], *indices)
+
+
+def _add(statement: Statement, key: Basic, to: Builder) -> None:
+    to.statements.append(statement)
+    axes = tuple(index.axis for index in statement.indices)
+    is_argmax = isinstance(statement, Reduce) and statement.op == "argmax"
+    to.memo[key] = Tensor(statement.name, axes, statement.over[0].axis if is_argmax else None)
+
+
+def _lower_product(factors: tuple[Expr, ...], to: Builder) -> Expr:
+    """A product; where a weight may be 0 and the rest infinite, a zero weight wins."""
+    weights = [f for f in factors if not f.is_number and vanishes(f, to.loss)]
+    numbers = [f for f in factors if f.is_number]
+    rest = [f for f in factors if f not in weights and not f.is_number]
+    if not weights or all(bounded(f, to.loss) for f in rest):
+        return Mul(*(lower(f, to) for f in factors))
+    weight = Mul(*(lower(f, to) for f in weights))
+    if weight.is_number:
+        return Mul(weight, *numbers, *(lower(f, to) for f in rest))
+    return Mul(*numbers, weighted(weight, Mul(*(lower(f, to) for f in rest))))
+
+
+def _reduce(expr: Binder, to: Builder) -> Expr:
+    key, indices = canonical(expr)
+    if key not in to.memo:
+        index, body, guard = expr.open()
+        op, identity = OPS[type(expr)]
+        if not body.has(index) and guard == TRUE and op in ("max", "min"):
+            return lower(body, to)
+        if not body.has(index) and guard == TRUE and op == "prod":
+            return lower(body, to) ** index.axis
+        guarded = body if guard == TRUE else Choice(guard, body, identity)
+        lowered = lower(guarded, to)
+        name = unique(suggest(expr, lowered), to.taken)
+        _add(Reduce(name, indices, op, (index,), lowered), key, to)
+    return Entry(to.memo[key], *indices)
+
+
+def _lower_total(expr: Total, to: Builder) -> Expr:
+    index, body, guard = expr.open()
+    if not body.has(index):
+        return lower(body * size(index.axis, index, guard), to) if guard == TRUE else _count(expr, to)
+    if guard != TRUE:
+        return _reduce(expr, to)
+    body = _common_factor(body)
+    if body.is_Add and _worth_splitting(body, index):
+        return Add(*(lower(total(index, term), to) for term in body.args))
+    outside = [f for f in Mul.make_args(body) if not f.has(index)]
+    if outside:
+        inside = Mul(*(f for f in Mul.make_args(body) if f.has(index)))
+        return _lower_product((*outside, total(index, inside)), to)
+    factored = total(index, body)
+    return _contract(factored, index, Mul.make_args(body), to) or _reduce(factored, to)
+
+
+def _count(expr: Total, to: Builder) -> Expr:
+    index, body, guard = expr.open()
+    if body == 1:
+        return _reduce(expr, to)
+    return _lower_product((body, total(index, Integer(1), guard)), to)
+
+
+def _common_factor(body: Expr) -> Expr:
+    """x (u + v) for x u + x v."""
+    if not body.is_Add:
+        return body
+    shared = [f for f in Mul.make_args(body.args[0]) if not f.is_number]
+    for term in body.args[1:]:
+        shared = [f for f in shared if f in Mul.make_args(term)]
+    if not shared:
+        return body
+    rest = [Mul(*(f for f in Mul.make_args(term) if f not in shared)) for term in body.args]
+    return Mul(*shared, Add(*rest))
+
+
+def _worth_splitting(body: Expr, index: Index) -> bool:
+    """Whether a term does not know the index, or no term carries all the indices."""
+    everything = free_indices(body)
+    sets = [free_indices(term) for term in body.args]
+    return any(index not in s for s in sets) or all(s != everything for s in sets)
+
+
+def _contract(expr: Expr, index: Index, factors: tuple[Expr, ...], to: Builder) -> Expr | None:
+    """A matrix product, where the factors carry different indices."""
+    everything = free_indices(expr) | {index}
+    full = [f for f in factors if free_indices(f) == everything]
+    weights = [f for f in factors if vanishes(f, to.loss)]
+    if len(factors) < 2 or len(full) == len(factors) or (full and weights):
+        return None
+    key, indices = canonical(expr)
+    if key not in to.memo:
+        operands = tuple(_as_entry(f, to) for f in factors)
+        name = unique("product", to.taken)
+        _add(Contract(name, indices, (index,), operands), key, to)
+    return Entry(to.memo[key], *indices)
+
+
+def _as_entry(factor: Expr, to: Builder) -> Entry:
+    lowered = lower(factor, to)
+    if isinstance(lowered, Entry):
+        distinct = len(set(lowered.indices)) == len(lowered.indices)
+        if distinct and all(isinstance(i, Index) for i in lowered.indices):
+            return lowered
+    entry = hoist(factor, suggest(factor, factor), to)
+    if not isinstance(entry, Entry):
+        raise KernelError(f"{to.loss.name}: {factor} has no array of its own")
+    return entry
+

@@ -1,0 +1,132 @@
+"""Rules for 1 - p and p - y, which lose every digit where p is near 1 or near y."""
+
+from __future__ import annotations
+
+from sympy import Add, Expr, Mul, exp
+
+from codegen.bounds import is_fraction, is_weight
+from codegen.stabilize.local import body_of, powers, rule
+from codegen.stabilize.softmax import argmax_of, rest_of_sum
+from derive.functions import sigmoid
+from derive.index import Choice, Condition, Delta, Entry, Index, Total, substitute, total
+from derive.loss import Loss
+
+
+def complement_of(node: Expr, loss: Loss) -> Expr | None:
+    """1 - node without cancellation, where node is a logistic function or a softmax."""
+    body = body_of(node, loss)
+    if body is not None:
+        return complement_of(body, loss)
+    if isinstance(node, sigmoid):
+        return sigmoid(-node.args[0])
+    if not is_fraction(node):
+        return None
+    top = next(factor for factor in node.args if isinstance(factor, exp))
+    below = next(base for base, power in powers(node) if power == -1)
+    others = _others(top, below)
+    return None if others is None else others / below
+
+
+def _others(top: Expr, below: Expr) -> Expr | None:
+    """The sum `below` without its term `top`."""
+    index, body, _ = below.open()
+    rest = rest_of_sum(below)
+    here = _where(top, body, index)
+    if rest is None or here is None:
+        return None
+    if isinstance(here, Index):
+        peak = argmax_of(below)
+        return Choice(Condition("==", here, peak), rest, below - top)
+    return total(index, body, Condition("!=", index, here))
+
+
+def _where(top: Expr, body: Expr, index: Index) -> Expr | None:
+    """The index or label at which the body equals `top`."""
+    for node in sorted(top.atoms(Index), key=str):
+        if not node.is_bound and node.axis == index.axis:
+            if substitute(body, {index: node}) == top:
+                return node
+    for node in sorted(top.atoms(Entry), key=str):
+        if node.tensor.label == index.axis and substitute(body, {index: node}) == top:
+            return node
+    return None
+
+
+@rule(
+    "complement",
+    "what is left of 1 is written as the sum of the other shares, which keeps its digits",
+)
+def complement(node: Expr, loss: Loss) -> Expr | None:
+    """1 - sigmoid(x) = sigmoid(-x), and 1 - p_i = sum over k != i of p_k for a softmax."""
+    if not node.is_Add:
+        return None
+    for one in node.args:
+        if one not in (1, -1):
+            continue
+        for arg in node.args:
+            left = complement_of(-one * arg, loss)
+            if left is not None:
+                others = [x for x in node.args if x not in (one, arg)]
+                return Add(*others, one * left)
+    return None
+
+
+@rule(
+    "difference from the target",
+    "p - y = (1 - y) p - y (1 - p), and 1 - p is known without cancellation",
+)
+def difference(node: Expr, loss: Loss) -> Expr | None:
+    """c p - y = (c - y) p - y (1 - p), with p a share and c, y made of targets."""
+    if not node.is_Add:
+        return None
+    for arg in node.args:
+        for found in _shares(arg, loss):
+            scale, share, left = found
+            for other in node.args:
+                sign = -1 if _is_target(-other, loss) else 1
+                if other != arg and _is_target(sign * other, loss) and _fits(scale, -sign, loss):
+                    new = _split(-sign * scale, share, sign * other, left, loss)
+                    if new is not None:
+                        rest = [x for x in node.args if x not in (arg, other)]
+                        return Add(*rest, -sign * new)
+    return None
+
+
+def _shares(term: Expr, loss: Loss) -> list[tuple[Expr, Expr, Expr]]:
+    """Each way to read the term as scale * share, with 1 - share."""
+    found = []
+    for factor in Mul.make_args(term):
+        left = complement_of(factor, loss)
+        if left is not None:
+            found.append((term / factor, factor, left))
+    return found
+
+
+def _is_target(expr: Expr, loss: Loss) -> bool:
+    if isinstance(expr, Delta):
+        return True
+    return isinstance(expr, Entry) and is_weight(expr, loss)
+
+
+def _fits(scale: Expr, sign: int, loss: Loss) -> bool:
+    scale = sign * scale
+    return scale == 1 or (isinstance(scale, Total) and is_weight(scale, loss))
+
+
+def _split(scale: Expr, share: Expr, target: Expr, left: Expr, loss: Loss) -> Expr | None:
+    """scale * share - target."""
+    if not isinstance(target, Delta):
+        return (scale - target) * share - target * left
+    if scale != 1:
+        return None
+    i, j = target.args
+    index, label = (i, j) if isinstance(i, Index) else (j, i)
+    if not isinstance(index, Index) or isinstance(label, Index):
+        return None
+    at_label = complement_of(substitute(share, {index: label}), loss)
+    if at_label is None or index not in share.free_symbols | share.atoms(Index):
+        return None
+    return Choice(Condition("==", index, label), -at_label, share)
+
+
+RULES = (complement, difference)

@@ -1,0 +1,61 @@
+"""Rules that rewrite one node, applied at every node of an expression."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sympy import Basic, Expr, Mul, Pow, exp
+
+from derive.derivation import Rule
+from derive.index import Entry, Index, Maximum, bind, rebuild
+from derive.loss import Loss
+
+Local = Callable[[Expr, Loss], Expr | None]
+
+
+def rule(
+    name: str, reason: str, holds: str = "always", source: str = ""
+) -> Callable[[Local], Rule]:
+    """Make a rule of a function that rewrites one node, or returns None where it has no say."""
+
+    def decorate(local: Local) -> Rule:
+        def apply(expr: Expr, loss: Loss) -> Expr:
+            def visit(node: Basic) -> Basic:
+                node = rebuild(node, visit)
+                found = local(node, loss) if isinstance(node, Expr) else None
+                return node if found is None else found
+
+            return visit(expr)
+
+        return Rule(name, reason, apply, holds, source)
+
+    return decorate
+
+
+def body_of(node: Expr, loss: Loss) -> Expr | None:
+    """The body of a named definition at this entry; None for anything else."""
+    if isinstance(node, Entry) and node.tensor.name in loss.defined:
+        return loss.defined[node.tensor.name].at(node)
+    return None
+
+
+def powers(expr: Expr) -> Iterator[tuple[Expr, Expr]]:
+    """The factors of a product, as base and exponent; an exponential is a factor of its own."""
+    for factor in Mul.make_args(expr):
+        if isinstance(factor, Pow):
+            yield factor.base, factor.exp
+        else:
+            yield factor, Mul()
+
+
+def split_exp(expr: Expr) -> tuple[Expr, Expr | None]:
+    """`expr` as cofactor * exp(exponent); the exponent is None where there is no exponential."""
+    exponents = [factor.args[0] for factor in Mul.make_args(expr) if isinstance(factor, exp)]
+    rest = [factor for factor in Mul.make_args(expr) if not isinstance(factor, exp)]
+    total: Expr | None = sum(exponents[1:], exponents[0]) if exponents else None
+    return Mul(*rest), total
+
+
+def peak_of(exponent: Expr, index: Index, guard: Basic) -> Expr:
+    """The maximum of `exponent` over the index."""
+    return bind(Maximum, index, exponent, guard)

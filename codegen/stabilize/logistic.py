@@ -1,0 +1,116 @@
+"""Rules for two exponentials: the logistic function and softplus, and how they are evaluated."""
+
+from __future__ import annotations
+
+from sympy import Add, Expr, Integer, Mul, Pow, S, exp, log
+
+from codegen.stabilize.local import powers, rule, split_exp
+from derive.functions import absolute, largest, sigmoid, softplus
+from derive.index import Choice, Condition
+from derive.loss import Loss
+
+
+def _two_exponents(node: Expr) -> tuple[Expr, Expr] | None:
+    """u and v where the node is exp(u) + exp(v); 1 counts as exp(0)."""
+    if not node.is_Add or len(node.args) != 2:
+        return None
+    found: list[Expr] = []
+    for arg in node.args:
+        cofactor, exponent = split_exp(arg)
+        if cofactor != 1:
+            return None
+        found.append(S.Zero if exponent is None else exponent)
+    u, v = found if found[0] == 0 or found[1] != 0 else reversed(found)
+    return u, v
+
+
+@rule(
+    "logistic function",
+    "numerator and denominator are divided by one exponential; what is left is the logistic"
+    " function, which has a form that does not overflow",
+)
+def to_sigmoid(node: Expr, loss: Loss) -> Expr | None:
+    """1/(exp u + exp v) = exp(-u) sigmoid(u - v); so 1/(1 + exp(-x)) = sigmoid(x)."""
+    kept: list[Expr] = []
+    exponent_sum: Expr = S.Zero
+    changed = False
+    for base, power in powers(node):
+        pair = _two_exponents(base) if power.is_negative else None
+        if pair is not None:
+            u, v = pair
+            kept.append(sigmoid(u - v) ** -power)
+            exponent_sum += power * u
+            changed = True
+        elif isinstance(base, exp) and power == 1:
+            exponent_sum += base.args[0]
+        else:
+            kept.append(base**power)
+    return Mul(*kept, exp(exponent_sum)) if changed else None
+
+
+@rule(
+    "odds to probability",
+    "numerator and denominator share exp(x)",
+)
+def odds(node: Expr, loss: Loss) -> Expr | None:
+    """exp(x) sigmoid(-x) = sigmoid(x)."""
+    if not node.is_Mul:
+        return None
+    for factor in node.args:
+        if isinstance(factor, sigmoid):
+            x = -factor.args[0]
+            for other in node.args:
+                if isinstance(other, exp) and other.args[0] == x:
+                    return node / (factor * other) * sigmoid(x)
+    return None
+
+
+@rule(
+    "softplus",
+    "the logarithm of 1 + exp(x) is softplus, which has a form that does not overflow",
+)
+def to_softplus(node: Expr, loss: Loss) -> Expr | None:
+    """log(exp u + exp v) = u + softplus(v - u); so log(1 + exp x) = softplus(x)."""
+    pair = _two_exponents(node.args[0]) if isinstance(node, log) else None
+    return None if pair is None else pair[0] + softplus(pair[1] - pair[0])
+
+
+@rule(
+    "log of the logistic function",
+    "-softplus(-x) keeps its digits where sigmoid(x) is near 0 or 1",
+)
+def log_of_sigmoid(node: Expr, loss: Loss) -> Expr | None:
+    """log sigmoid(x) = -softplus(-x)."""
+    if isinstance(node, log) and isinstance(node.args[0], sigmoid):
+        return -softplus(-node.args[0].args[0])
+    return None
+
+
+@rule(
+    "sigmoid by sign",
+    "for x >= 0 it is 1/(1 + exp(-x)); for x < 0 numerator and denominator are multiplied by"
+    " exp(x); exp is only taken of numbers <= 0, and cannot overflow",
+)
+def sigmoid_by_sign(node: Expr, loss: Loss) -> Expr | None:
+    """sigmoid(x) = 1/(1 + exp(-x)) where x >= 0, exp(x)/(1 + exp(x)) elsewhere."""
+    if not isinstance(node, sigmoid):
+        return None
+    x = node.args[0]
+    rising = Pow(1 + exp(-x), -1)
+    return Choice(Condition(">=", x, Integer(0)), rising, exp(x) / (1 + exp(x)))
+
+
+@rule(
+    "softplus without overflow",
+    "max(x, 0) is taken out, so that exp is only taken of -|x| and cannot overflow",
+)
+def softplus_by_size(node: Expr, loss: Loss) -> Expr | None:
+    """softplus(x) = max(x, 0) + log(1 + exp(-|x|))."""
+    if not isinstance(node, softplus):
+        return None
+    x = node.args[0]
+    return Add(largest(x, Integer(0)), log(1 + exp(-absolute(x))))
+
+
+RULES = (to_sigmoid, odds, to_softplus, log_of_sigmoid)
+EMITTED = (sigmoid_by_sign, softplus_by_size)

@@ -1,0 +1,117 @@
+"""Rules for logarithms: the log of a product of positive things is a sum of logs."""
+
+from __future__ import annotations
+
+from sympy import Add, Expr, Mul, Pow, exp, log
+
+from codegen.bounds import nonnegative, positive
+from codegen.stabilize.local import body_of, rule
+from derive.functions import sigmoid
+from derive.index import Product, Total, total
+from derive.loss import Loss
+
+ACTS = (exp, sigmoid, Product, Pow, Mul)
+
+
+@rule(
+    "log of a named value",
+    "the name is written out, so that the logarithm can act on what it stands for",
+    holds="the named value is >= 0",
+)
+def log_of_name(node: Expr, loss: Loss) -> Expr | None:
+    """log p_i = log(body of p at i)."""
+    if not isinstance(node, log):
+        return None
+    body = body_of(node.args[0], loss)
+    while body is not None and (inner := body_of(body, loss)) is not None:
+        body = inner
+    if body is None or not nonnegative(body, loss):
+        return None
+    sum_of_exponentials = isinstance(body, Total) and body.args[1].has(exp)
+    return log(body) if isinstance(body, ACTS) or sum_of_exponentials else None
+
+
+@rule(
+    "log of a product",
+    "the logarithm of a product is the sum of the logarithms, which neither overflows nor underflows",
+    holds="every factor is >= 0",
+)
+def log_of_product(node: Expr, loss: Loss) -> Expr | None:
+    """log(u v) = log u + log v, and log(u/v) = log u - log v."""
+    if not isinstance(node, log) or not node.args[0].is_Mul:
+        return None
+    factors = node.args[0].args
+    if not all(nonnegative(factor, loss) for factor in factors):
+        return None
+    return Add(*(log(factor) for factor in factors))
+
+
+@rule(
+    "log of a power",
+    "the logarithm turns a power into a factor",
+    holds="the base is >= 0",
+)
+def log_of_power(node: Expr, loss: Loss) -> Expr | None:
+    """log(u^n) = n log u."""
+    if not isinstance(node, log) or not isinstance(node.args[0], Pow):
+        return None
+    base, exponent = node.args[0].args
+    return exponent * log(base) if nonnegative(base, loss) else None
+
+
+@rule(
+    "log of a product over an axis",
+    "the logarithm of a product is the sum of the logarithms, which neither overflows nor underflows",
+    holds="every factor is >= 0",
+)
+def log_of_long_product(node: Expr, loss: Loss) -> Expr | None:
+    """log(prod_i u_i) = sum_i log u_i."""
+    if not isinstance(node, log) or not isinstance(node.args[0], Product):
+        return None
+    index, body, guard = node.args[0].open()
+    return total(index, log(body), guard) if nonnegative(body, loss) else None
+
+
+@rule("log of exp", "the logarithm undoes the exponential", holds="the exponent is real")
+def log_of_exp(node: Expr, loss: Loss) -> Expr | None:
+    """log(exp x) = x."""
+    if isinstance(node, log) and isinstance(node.args[0], exp):
+        return node.args[0].args[0]
+    return None
+
+
+@rule(
+    "power of a logarithm's base",
+    "exp undoes the logarithm",
+    holds="the argument of the logarithm is > 0",
+)
+def exp_of_log(node: Expr, loss: Loss) -> Expr | None:
+    """exp(log u) = u."""
+    if isinstance(node, exp) and isinstance(node.args[0], log):
+        inner: Expr = node.args[0].args[0]
+        return inner if positive(inner, loss) else None
+    return None
+
+
+@rule("product of exponentials", "exponents add, so that huge factors cancel before exp is taken")
+def product_of_exps(node: Expr, loss: Loss) -> Expr | None:
+    """exp(u) exp(v) = exp(u + v)."""
+    if not node.is_Mul:
+        return None
+    found = [factor for factor in node.args if isinstance(factor, exp)]
+    if len(found) < 2:
+        return None
+    rest = [factor for factor in node.args if not isinstance(factor, exp)]
+    return Mul(*rest, exp(Add(*(factor.args[0] for factor in found))))
+
+
+RULES = (
+    log_of_name,
+    log_of_product,
+    log_of_power,
+    log_of_long_product,
+    log_of_exp,
+    exp_of_log,
+    product_of_exps,
+)
+

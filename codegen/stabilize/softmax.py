@@ -1,0 +1,127 @@
+"""Rules for sums of exponentials over an axis: shift by the maximum, and keep what is left."""
+
+from __future__ import annotations
+
+from sympy import Expr, Integer, Mul, S, exp, log
+
+from codegen.bounds import is_shifted
+from codegen.kernel import Argmax
+from codegen.stabilize.local import body_of, peak_of, powers, rule, split_exp
+from derive.index import TRUE, Choice, Condition, Entry, Total, bind, total
+from derive.loss import Loss
+
+
+@rule(
+    "write out the exponentials",
+    "the name stands for exponentials, which have to be seen to be kept from overflowing",
+)
+def expose(node: Expr, loss: Loss) -> Expr | None:
+    """A name whose definition is an exponential, or a sum of them, gives way to it."""
+    body = body_of(node, loss)
+    if body is None:
+        return None
+    if isinstance(body, Entry):
+        return expose_entry(body, loss)
+    return body if _is_exponential(body, loss) else None
+
+
+def expose_entry(entry: Entry, loss: Loss) -> Expr | None:
+    """What a name stands for, if that is an exponential."""
+    body = body_of(entry, loss)
+    return body if body is not None and _is_exponential(body, loss) else None
+
+
+def _is_exponential(body: Expr, loss: Loss) -> bool:
+    if body.is_Add:
+        return all(split_exp(arg)[1] is not None or arg.is_number for arg in body.args)
+    inside = body.args[1] if isinstance(body, Total) else body
+    cofactor, exponent = split_exp(inside)
+    return exponent is not None and cofactor.is_number
+
+
+def _sum_of_exps(node: Expr) -> tuple[Expr, Expr] | None:
+    """For sum_k c_k exp(f_k), not yet shifted: the same sum shifted, and the maximum of f."""
+    if not isinstance(node, Total):
+        return None
+    index, body, guard = node.open()
+    cofactor, exponent = split_exp(body)
+    if exponent is None or is_shifted(exponent, index) or not exponent.has(index):
+        return None
+    peak = peak_of(exponent, index, guard)
+    return total(index, cofactor * exp(exponent - peak), guard), peak
+
+
+@rule(
+    "shift by the maximum",
+    "numerator and denominator are multiplied by exp(-max), after which no exponent is above 0"
+    " and nothing overflows",
+    source="Blanchard, Higham and Higham (2021)",
+)
+def shift_quotient(node: Expr, loss: Loss) -> Expr | None:
+    """exp(a_i) / sum_k exp(a_k) = exp(a_i - m) / sum_k exp(a_k - m), with m = max_k a_k."""
+    factors = list(powers(node))
+    if not any(isinstance(base, Total) and exponent.is_negative for base, exponent in factors):
+        return None
+    kept: list[Expr] = []
+    exponent_sum: Expr = S.Zero
+    changed = False
+    for base, power in factors:
+        found = _sum_of_exps(base)
+        if found is not None:
+            base, peak = found
+            exponent_sum += power * peak
+            changed = True
+        if isinstance(base, exp) and power == 1:
+            exponent_sum += base.args[0]
+        else:
+            kept.append(base**power)
+    return Mul(*kept, exp(exponent_sum)) if changed else None
+
+
+@rule(
+    "log-sum-exp",
+    "the largest term is taken out of the sum, after which no exponent is above 0"
+    " and nothing overflows",
+    source="Blanchard, Higham and Higham (2021)",
+)
+def log_sum_exp(node: Expr, loss: Loss) -> Expr | None:
+    """log sum_k c_k exp(f_k) = m + log sum_k c_k exp(f_k - m), with m = max_k f_k."""
+    found = _sum_of_exps(node.args[0]) if isinstance(node, log) else None
+    return None if found is None else found[1] + log(found[0])
+
+
+@rule(
+    "one and the rest",
+    "the largest term is exp(0) = 1; with it apart, log(1 + rest) keeps a small rest",
+)
+def peel_largest(node: Expr, loss: Loss) -> Expr | None:
+    """log sum_k exp(f_k - m) = log(1 + sum_k (exp(f_k - m) - [k is the argmax]))."""
+    if not isinstance(node, log) or not isinstance(node.args[0], Total):
+        return None
+    rest = rest_of_sum(node.args[0])
+    return None if rest is None else log(1 + rest)
+
+
+def rest_of_sum(node: Expr) -> Expr | None:
+    """For sum_k exp(f_k - max f): the same sum without its largest term, which is 1.
+
+    1 is subtracted from the term rather than the term left out: exact, and NaN stays NaN.
+    """
+    index, body, guard = node.open()
+    if guard != TRUE or not isinstance(body, exp) or not is_shifted(body.args[0], index):
+        return None
+    return total(index, body - indicator(index, argmax_of(node)))
+
+
+def argmax_of(node: Expr) -> Expr:
+    """The first index at which the body of a sum is largest, told from its exponent."""
+    index, body, _ = node.open()
+    return bind(Argmax, index, body.args[0])
+
+
+def indicator(i: Expr, j: Expr) -> Expr:
+    """1 where i = j, else 0."""
+    return Choice(Condition("==", i, j), Integer(1), Integer(0))
+
+
+RULES = (expose, shift_quotient, log_sum_exp, peel_largest)

@@ -1,0 +1,157 @@
+"""Checking a claim about a loss: a derivative somebody worked out, or the value of a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+from sympy import Expr, Mul, Rational, S
+
+from derive.derivation import Derivation
+from derive.engine import gradient, hessian
+from derive.errors import DerivationError
+from derive.index import Delta, Entry, Index, Partial, axis_of, substitute, walk
+from derive.loss import Declaration, Domain, Loss
+from derive.normal import NormalForm, Undecided
+from derive.notation import parse_entries, parse_expression
+from derive.proof import Verdict, decide
+from derive.rules.chain import consumers, insert
+
+
+def check(loss: Loss, wrt: str, claim: str) -> Verdict:
+    """Judge a claimed derivative of the loss.
+
+    `wrt` is an entry with the letters that the claim uses, such as "a[j]", or two entries for
+    a second derivative; `claim` is an expression in the language of .loss files.
+    Raises InputError for a text that the language does not allow.
+    """
+    entries = parse_entries(loss, wrt, "<wrt>")
+    if len(entries) > 2:
+        raise DerivationError(f"derivatives of order {len(entries)} are not supported: give one or two entries")
+    free = {i.name: i for entry in entries for i in entry.indices if isinstance(i, Index)}
+    claimed = parse_expression(loss, claim, free, "<claim>")
+    derivation = gradient(loss, entries[0]) if len(entries) == 1 else hessian(loss, *entries)
+    verdict = decide(derivation.loss, claimed, derivation.start)
+    verdict = replace(verdict, truth=derivation.result)
+    if verdict.status != "refuted":
+        return verdict
+    return replace(verdict, hint=hint(derivation, claimed, verdict))
+
+
+def check_value(loss: Loss, name: str, claim: str) -> Verdict:
+    """Judge a claimed value of a definition: `name` may carry index letters, as in "p[i]"."""
+    (entry,) = parse_entries(loss, name, "<value>")
+    free = {i.name: i for i in entry.indices if isinstance(i, Index)}
+    claimed = parse_expression(loss, claim, free, "<claim>")
+    return decide(loss, claimed, entry)
+
+
+def hint(derivation: Derivation, claim: Expr, verdict: Verdict) -> str:
+    """What went wrong, where one simple slip explains it; each hint is proved, not guessed."""
+    for text, candidate in _slips(derivation, verdict):
+        if _equal(derivation.loss, claim, candidate):
+            return text
+    return _needs_simplex(derivation, claim)
+
+
+def _equal(loss: Loss, left: Expr, right: Expr) -> bool:
+    try:
+        return any(NormalForm(loss, assume=assume).equal(left, right) for assume in (False, True))
+    except Undecided:
+        return False
+
+
+def _slips(derivation: Derivation, verdict: Verdict) -> Iterator[tuple[str, Expr]]:
+    truth, loss = derivation.result, derivation.loss
+    yield "the sign is wrong", -truth
+    yield from _single_paths(derivation)
+    yield from _deltas(truth)
+    for name, factor in _factors(loss):
+        yield f"a factor is wrong: the truth is the claim divided by {name}", truth * factor
+        yield f"a factor is missing: the truth is the claim times {name}", truth / factor
+    ratio = _ratio(verdict)
+    if ratio is not None:
+        yield f"a factor is wrong: the truth is the claim times {1 / ratio}", truth * Rational(
+            ratio.numerator, ratio.denominator
+        )
+
+
+def _ratio(verdict: Verdict) -> Fraction | None:
+    """claim/truth at the counterexample, where it is near a simple fraction."""
+    example = verdict.counterexample
+    if example is None or not example.claimed.is_finite() or 0 in example.true:
+        return None
+    value = float((example.claimed / example.true).mid())
+    simple = Fraction(value).limit_denominator(24)
+    return simple if simple and abs(float(simple) - value) < 1e-9 else None
+
+
+def _factors(loss: Loss) -> list[tuple[str, Expr]]:
+    found: list[tuple[str, Expr]] = [(axis.name, axis) for axis in loss.axes]
+    for declaration in loss.declarations:
+        if declaration.role == "const" and not declaration.tensor.axes:
+            found.append((declaration.name, Entry(declaration.tensor)))
+    return found
+
+
+def _deltas(truth: Expr) -> Iterator[tuple[str, Expr]]:
+    deltas = sorted({node for node in walk(truth) if isinstance(node, Delta)}, key=str)
+    if deltas:
+        text = "a delta is missing: the entries with equal indices are treated like the others"
+        yield text, substitute(truth, dict.fromkeys(deltas, S.Zero))
+        text = "a delta is missing: the entries with different indices are treated like equal ones"
+        yield text, substitute(truth, dict.fromkeys(deltas, S.One))
+
+
+def _single_paths(derivation: Derivation) -> Iterator[tuple[str, Expr]]:
+    """The chain rule along one entry of each definition instead of all of them."""
+    loss, variable = derivation.loss, derivation.wrt[-1]
+    lemmas = tuple((lemma.start, lemma.result) for lemma in derivation.lemmas)
+    by_axis = {axis_of(index): index for index in variable.indices}
+    chain = [variable]
+    name = variable.tensor.name
+    while name != derivation.of.tensor.name:
+        users = consumers(loss, name)
+        if len(users) != 1:
+            return
+        name = users[0]
+        axes = loss.tensor(name).axes
+        if any(axis not in by_axis for axis in axes):
+            return
+        chain.append(loss.tensor(name)[tuple(by_axis[axis] for axis in axes)])
+    if len(chain) < 3:
+        return
+    chain[-1] = derivation.of
+    links = [Partial(upper, lower, S.One) for lower, upper in pairwise(chain)]
+    links[-1] = Partial(chain[-1], chain[-2])
+    product = insert.apply(Mul(*links), lemmas=lemmas)
+    path = chain[-2]
+    letters = ", ".join(str(i.name) for i in path.indices if isinstance(i, Index))
+    where = f"{path.tensor.name}[{letters}]" if letters else path.tensor.name
+    yield (
+        f"paths are missing: only the one through {where} is followed, "
+        f"but every entry of {path.tensor.name} depends on {variable.tensor.name}",
+        product,
+    )
+
+
+def _needs_simplex(derivation: Derivation, claim: Expr) -> str:
+    """Whether the claim would be right if a target summed to 1."""
+    loss = derivation.loss
+    for declaration in loss.declarations:
+        if declaration.tensor.axes and declaration.domain.kind not in ("simplex", "label"):
+            narrowed = replace(
+                loss, declarations=tuple(_simplex(d, declaration) for d in loss.declarations)
+            )
+            try:
+                if NormalForm(narrowed, assume=True).equal(claim, derivation.result):
+                    return f"right only where {declaration.name} sums to 1, which is not declared"
+            except Undecided:
+                continue
+    return ""
+
+
+def _simplex(declaration: Declaration, chosen: Declaration) -> Declaration:
+    return replace(declaration, domain=Domain("simplex")) if declaration is chosen else declaration

@@ -1,0 +1,318 @@
+"""Evaluation in ball arithmetic: rigorous values, and rigorous derivatives as power series.
+
+A derivative still to be taken (`Diff`, `Partial`) is evaluated by automatic differentiation of
+the loss itself, with truncated power series of balls; no rule of the engine has a part in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import product as cartesian
+from typing import Any
+
+from flint import arb, arb_series, ctx, fmpq
+from sympy import E, Expr, Integer, S, pi
+
+from derive.errors import PminusyError
+from derive.index import (
+    Axis,
+    Binder,
+    Choice,
+    Condition,
+    Delta,
+    Diff,
+    Entry,
+    Index,
+    Maximum,
+    Minimum,
+    Partial,
+    Product,
+    Share,
+    Total,
+)
+from derive.loss import Loss
+
+Number = Any  # arb or arb_series
+
+
+class Undetermined(PminusyError):
+    """A comparison that the balls do not decide: the point lies on a kink or a jump."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Sizes of the axes, and an exact value for every entry of every declared tensor."""
+
+    sizes: Mapping[str, int]
+    values: Mapping[str, Mapping[tuple[int, ...], Fraction]]
+    overrides: Mapping[tuple[str, tuple[int, ...]], Number] = field(default_factory=dict)
+
+
+def ball(value: Fraction | int) -> arb:
+    """An exact number as a ball of the working precision."""
+    value = Fraction(value)
+    return arb(fmpq(value.numerator, value.denominator))
+
+
+class Evaluator:
+    """Evaluates expressions of one loss at one point; keeps what it has evaluated."""
+
+    def __init__(self, loss: Loss, point: Point) -> None:
+        self.loss, self.point = loss, point
+        self._memo: dict[tuple[str, tuple[int, ...]], Number] = {}
+
+    def __call__(self, expr: Expr, env: Mapping[Expr, int]) -> Number:
+        """The value of an expression, its free indices given by `env`."""
+        if expr.is_Rational:
+            return ball(Fraction(expr.p, expr.q))
+        if expr.is_Add:
+            return sum((self(arg, env) for arg in expr.args[1:]), self(expr.args[0], env))
+        if expr.is_Mul:
+            return self._mul(expr, env)
+        handler = HANDLERS.get(type(expr).__name__)
+        if handler is not None:
+            return handler(self, expr, env)
+        if expr.is_Pow:
+            return self._pow(expr, env)
+        if expr == E:
+            return arb(1).exp()
+        if expr == pi:
+            return arb.pi()
+        function = FUNCTIONS.get(type(expr).__name__)
+        if function is None:
+            raise PminusyError(f"'{type(expr).__name__}' cannot be evaluated")
+        return function(*(self(arg, env) for arg in expr.args))
+
+    def _mul(self, expr: Expr, env: Mapping[Expr, int]) -> Number:
+        """A product; a factor that is exactly 0 (a delta, a choice) hides what it multiplies."""
+        result: Number = arb(1)
+        for arg in sorted(expr.args, key=lambda arg: not isinstance(arg, Delta | Choice)):
+            value = self(arg, env)
+            if isinstance(arg, Delta | Choice) and value == 0:
+                return arb(0)
+            result = result * value
+        return result
+
+    def _pow(self, expr: Expr, env: Mapping[Expr, int]) -> Number:
+        base = self(expr.base, env)
+        if expr.exp.is_Integer:
+            power = int(expr.exp)
+            return base**power if power >= 0 else 1 / base ** (-power)
+        if expr.exp == S.Half:
+            return base.sqrt()
+        exponent = self(expr.exp, env)
+        if isinstance(base, arb) and isinstance(exponent, arb):
+            return base**exponent
+        return (exponent * base.log()).exp()
+
+    def index(self, index: Expr, env: Mapping[Expr, int]) -> int:
+        """The number that an index or a class label stands for."""
+        if isinstance(index, Index):
+            return env[index]
+        place = tuple(self.index(i, env) for i in index.indices)
+        return int(self.point.values[index.tensor.name][place])
+
+    def _entry(self, entry: Entry, env: Mapping[Expr, int]) -> Number:
+        return self.at(entry.tensor.name, tuple(self.index(i, env) for i in entry.indices))
+
+    def at(self, name: str, place: tuple[int, ...]) -> Number:
+        """The value of one entry, by its numbers."""
+        key = (name, place)
+        if key in self.point.overrides:
+            return self.point.overrides[key]
+        definition = self.loss.defined.get(name)
+        if definition is None:
+            return ball(self.point.values[name][place])
+        if key not in self._memo:
+            env = dict(zip(definition.entry.indices, place, strict=True))
+            self._memo[key] = self(definition.body, env)
+        return self._memo[key]
+
+    def _over(self, expr: Binder, env: Mapping[Expr, int]) -> list[tuple[int, Number]]:
+        bound, body, guard = expr.args
+        found = []
+        for k in range(self.point.sizes[expr.axis.name]):
+            here = {**env, bound: k}
+            if self.holds(guard, here):
+                found.append((k, self(body, here)))
+        return found
+
+    def _total(self, expr: Binder, env: Mapping[Expr, int]) -> Number:
+        return sum((value for _, value in self._over(expr, env)), arb(0))
+
+    def _product(self, expr: Binder, env: Mapping[Expr, int]) -> Number:
+        result: Number = arb(1)
+        for _, value in self._over(expr, env):
+            result = result * value
+        return result
+
+    def _extremum(self, expr: Binder, env: Mapping[Expr, int]) -> Number:
+        values = [value for _, value in self._over(expr, env)]
+        if not values:
+            return arb("nan")
+        if all(isinstance(value, arb) for value in values):
+            best = values[0]
+            for value in values[1:]:
+                best = best.max(value) if isinstance(expr, Maximum) else best.min(value)
+            return best
+        best = values[0]
+        for value in values[1:]:
+            first = self.sign(best - value) > 0
+            best = best if first == isinstance(expr, Maximum) else value
+        return best
+
+    def _share(self, expr: Share, env: Mapping[Expr, int]) -> Number:
+        extremum, index = expr.args
+        values = dict(self._over(extremum, env))
+        mine = self.index(index, env)
+        direction = 1 if isinstance(extremum, Maximum) else -1
+        wins = all(
+            self.sign(values[mine] - value) == direction for k, value in values.items() if k != mine
+        )
+        return arb(int(wins))
+
+    def sign(self, value: Number) -> int:
+        """The sign of a number; Undetermined where its ball holds 0 and more."""
+        here = value[0] if isinstance(value, arb_series) else value
+        if here > 0:
+            return 1
+        if here < 0:
+            return -1
+        if here == 0:
+            return 0
+        raise Undetermined("a comparison at this point is not decided")
+
+    def holds(self, condition: Condition, env: Mapping[Expr, int]) -> bool:
+        """Whether a condition is true."""
+        op, operands = condition.op, condition.operands
+        if op == "true":
+            return True
+        if op == "not":
+            return not self.holds(operands[0], env)
+        if op in ("and", "or"):
+            return (all if op == "and" else any)(self.holds(part, env) for part in operands)
+        left, right = operands
+        if op in ("==", "!=") and _is_index(left):
+            return (self.index(left, env) == self.index(right, env)) == (op == "==")
+        return COMPARE[op](self.sign(self(left, env) - self(right, env)))
+
+    def _choice(self, expr: Choice, env: Mapping[Expr, int]) -> Number:
+        condition, value, otherwise = expr.args
+        return self(value if self.holds(condition, env) else otherwise, env)
+
+    def _delta(self, expr: Delta, env: Mapping[Expr, int]) -> Number:
+        i, j = expr.args
+        return arb(int(self.index(i, env) == self.index(j, env)))
+
+    def _diff(self, expr: Diff, env: Mapping[Expr, int]) -> Number:
+        """The body's derivative with every other defined name held fixed."""
+        body, variable = expr.args
+        place = tuple(self.index(i, env) for i in variable.indices)
+        inner = self._varied(variable.tensor.name, place, freeze=True)
+        return _slope(inner(body, env))
+
+    def _partial(self, expr: Partial, env: Mapping[Expr, int]) -> Number:
+        of, variable, direct = expr.args
+        if direct == S.One:
+            return self._diff(Diff(self.loss.defined[of.tensor.name].at(of), variable), env)
+        place = tuple(self.index(i, env) for i in variable.indices)
+        return _slope(self._varied(variable.tensor.name, place, freeze=False)(of, env))
+
+    def _varied(self, name: str, place: tuple[int, ...], freeze: bool) -> Evaluator:
+        overrides = dict(self.point.overrides)
+        if freeze:
+            for definition in self.loss.definitions:
+                sizes = [self.point.sizes[a.name] for a in definition.entry.tensor.axes]
+                for where in cartesian(*map(range, sizes)):
+                    overrides[(definition.name, where)] = self.at(definition.name, where)
+        overrides[(name, place)] = arb_series([self.at(name, place), 1], prec=2)
+        return Evaluator(self.loss, Point(self.point.sizes, self.point.values, overrides))
+
+
+def _slope(value: Number) -> arb:
+    return value[1] if isinstance(value, arb_series) else arb(0)
+
+
+def _is_index(side: Any) -> bool:
+    return isinstance(side, Index) or (isinstance(side, Entry) and side.tensor.label is not None)
+
+
+COMPARE: dict[str, Callable[[int], bool]] = {
+    "==": lambda sign: sign == 0,
+    "!=": lambda sign: sign != 0,
+    "<": lambda sign: sign < 0,
+    "<=": lambda sign: sign <= 0,
+    ">": lambda sign: sign > 0,
+    ">=": lambda sign: sign >= 0,
+}
+
+HANDLERS: dict[str, Callable[[Evaluator, Any, Mapping[Expr, int]], Number]] = {
+    "Entry": Evaluator._entry,
+    "Axis": lambda self, expr, env: arb(self.point.sizes[expr.name]),
+    Total.__name__: Evaluator._total,
+    Product.__name__: Evaluator._product,
+    Maximum.__name__: Evaluator._extremum,
+    Minimum.__name__: Evaluator._extremum,
+    Share.__name__: Evaluator._share,
+    Choice.__name__: Evaluator._choice,
+    Delta.__name__: Evaluator._delta,
+    Diff.__name__: Evaluator._diff,
+    Partial.__name__: Evaluator._partial,
+}
+
+
+def _sinh(x: Number) -> Number:
+    return (x.exp() - (-x).exp()) / 2
+
+
+def _cosh(x: Number) -> Number:
+    return (x.exp() + (-x).exp()) / 2
+
+
+def _sign_of(x: Number) -> int:
+    return Evaluator.sign(None, x)  # type: ignore[arg-type]
+
+
+def _larger(x: Number, y: Number) -> Number:
+    return x if _sign_of(x - y) >= 0 else y
+
+
+FUNCTIONS: dict[str, Callable[..., Number]] = {
+    "exp": lambda x: x.exp(),
+    "log": lambda x: x.log(),
+    "sin": lambda x: x.sin(),
+    "cos": lambda x: x.cos(),
+    "tan": lambda x: x.tan(),
+    "asin": lambda x: x.asin(),
+    "acos": lambda x: x.acos(),
+    "atan": lambda x: x.atan(),
+    "sinh": _sinh,
+    "cosh": _cosh,
+    "tanh": lambda x: _sinh(x) / _cosh(x),
+    "erf": lambda x: x.erf(),
+    "lgamma": lambda x: x.lgamma(),
+    "digamma": lambda x: x.digamma(),
+    "sigmoid": lambda x: 1 / (1 + (-x).exp()),
+    "softplus": lambda x: (1 + x.exp()).log(),
+    "relu": lambda x: x if _sign_of(x) > 0 else arb(0),
+    "step": lambda x: arb(int(_sign_of(x) > 0)),
+    "absolute": lambda x: x if _sign_of(x) >= 0 else -x,
+    "Abs": lambda x: x if _sign_of(x) >= 0 else -x,
+    "signum": lambda x: arb(_sign_of(x)),
+    "sign": lambda x: arb(_sign_of(x)),
+    "largest": _larger,
+    "smallest": lambda x, y: -_larger(-x, -y),
+}
+
+
+def evaluate(
+    loss: Loss, expr: Expr, point: Point, env: Mapping[Expr, int] | None = None, digits: int = 30
+) -> arb:
+    """A ball for the value of `expr` at a point, with working precision for `digits` digits."""
+    with ctx.workprec(int(digits * 3.33) + 32):
+        return Evaluator(loss, point)(expr, env or {})
+
+
+__all__ = ["Axis", "Evaluator", "Integer", "Point", "Undetermined", "ball", "evaluate"]

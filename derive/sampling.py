@@ -1,0 +1,143 @@
+"""Points at which claims are tried: simple ones first, every size, const and sum varied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from itertools import product as cartesian
+from random import Random
+
+from derive.evaluate import Point
+from derive.index import Axis
+from derive.loss import Declaration, Domain, Loss
+
+SIZES = (2, 3, 1, 4, 7)
+
+# Short numbers first; then wide ones, which reach saturated and clipped regions.
+PALETTES: tuple[tuple[str, ...], ...] = (
+    ("0", "1", "-1", "2"),
+    ("0", "1", "-1", "2", "3", "1/2", "-2", "-1/2"),
+    ("1/2", "3/2", "-1/3", "7/5", "2", "-5/4", "1/10"),
+    ("0", "5", "-8", "20", "-20", "1/100", "12"),
+    ("40", "-35", "7/3", "1/1000", "-60", "3"),
+)
+UNIT = ("1/2", "0", "1", "1/4", "2/3", "1/10", "9/10", "7/8")
+
+
+def size_choices(axes: tuple[Axis, ...]) -> list[dict[str, int]]:
+    """Sizes for every axis: all equal first, then different from each other."""
+    names = [axis.name for axis in axes]
+    choices = [dict.fromkeys(names, size) for size in SIZES]
+    if len(names) > 1:
+        for shift in range(1, 4):
+            choices.append({name: SIZES[(k + shift) % 4] for k, name in enumerate(names)})
+            choices.append({name: SIZES[(2 * k + shift) % 5] for k, name in enumerate(names)})
+    return choices
+
+
+def points(loss: Loss, attempts: int = 12) -> Iterator[Point]:
+    """Points in order of growing complexity; the same ones on every run."""
+    random = Random(20)
+    for round_ in range(attempts):
+        palette = PALETTES[min(round_ * len(PALETTES) // attempts, len(PALETTES) - 1)]
+        for sizes in size_choices(loss.axes):
+            if sizes and max(sizes.values()) > 3 and round_ < 2:
+                continue
+            yield Point(sizes, {d.name: _values(d, sizes, palette, random) for d in loss.declarations})
+
+
+def _values(
+    declaration: Declaration, sizes: Mapping[str, int], palette: tuple[str, ...], random: Random
+) -> dict[tuple[int, ...], Fraction]:
+    tensor, domain = declaration.tensor, declaration.domain
+    shape = [sizes[axis.name] for axis in tensor.axes]
+    if domain.kind == "simplex":
+        return _simplex(shape, random)
+    return {
+        place: _number(domain, sizes, tensor.label, palette, random)
+        for place in cartesian(*map(range, shape))
+    }
+
+
+def _simplex(shape: list[int], random: Random) -> dict[tuple[int, ...], Fraction]:
+    """Rows of non-negative numbers that sum to 1: now and then a single 1."""
+    values: dict[tuple[int, ...], Fraction] = {}
+    for row in cartesian(*map(range, shape[:-1])):
+        last = shape[-1]
+        if random.random() < 0.25:
+            hot = random.randrange(last)
+            weights = [int(k == hot) for k in range(last)]
+        else:
+            weights = [random.choice((1, 1, 2, 3, 5)) for _ in range(last)]
+        whole = sum(weights)
+        values |= {(*row, k): Fraction(weight, whole) for k, weight in enumerate(weights)}
+    return values
+
+
+def _number(
+    domain: Domain,
+    sizes: Mapping[str, int],
+    label: Axis | None,
+    palette: tuple[str, ...],
+    random: Random,
+) -> Fraction:
+    if label is not None:
+        return Fraction(random.randrange(sizes[label.name]))
+    if domain.kind == "binary":
+        return Fraction(random.randrange(2))
+    if domain.kind == "sign":
+        return Fraction(random.choice((-1, 1)))
+    if domain.kind == "unit":
+        return _between(Fraction(0), Fraction(1), Domain(), random)
+    number = Fraction(random.choice(palette))
+    lower = None if domain.lower is None else Fraction(str(domain.lower))
+    upper = None if domain.upper is None else Fraction(str(domain.upper))
+    if lower is not None and upper is not None:
+        return _between(lower, upper, domain, random)
+    if lower is not None:
+        number = lower + abs(number)
+        return number + (1 if number == lower and domain.lower_open else 0)
+    if upper is not None:
+        number = upper - abs(number)
+        return number - (1 if number == upper and domain.upper_open else 0)
+    return number
+
+
+def _between(lower: Fraction, upper: Fraction, domain: Domain, random: Random) -> Fraction:
+    allowed = [
+        part
+        for part in map(Fraction, UNIT)
+        if not (part == 0 and domain.lower_open) and not (part == 1 and domain.upper_open)
+    ]
+    return lower + (upper - lower) * random.choice(allowed)
+
+
+def allows(declaration: Declaration, value: Fraction, sizes: Mapping[str, int]) -> bool:
+    """Whether one number lies in the domain of a declaration (a simplex is judged by rows)."""
+    domain, label = declaration.domain, declaration.tensor.label
+    if label is not None:
+        return value.denominator == 1 and 0 <= value < sizes[label.name]
+    if domain.kind in ("binary", "sign"):
+        return value in ((0, 1) if domain.kind == "binary" else (-1, 1))
+    if domain.kind == "unit":
+        return 0 <= value <= 1
+    if domain.lower is not None:
+        lower = Fraction(str(domain.lower))
+        if value < lower or (value == lower and domain.lower_open):
+            return False
+    if domain.upper is not None:
+        upper = Fraction(str(domain.upper))
+        if value > upper or (value == upper and domain.upper_open):
+            return False
+    return domain.kind != "simplex"
+
+
+def named_point(loss: Loss, values: Mapping[str, Mapping[tuple[int, ...], Fraction]]) -> Point:
+    """A point from given values; sizes are read off them."""
+    sizes: dict[str, int] = {}
+    for declaration in loss.declarations:
+        given = values.get(declaration.name, {})
+        for k, axis in enumerate(declaration.tensor.axes):
+            if given:
+                sizes.setdefault(axis.name, 1 + max(place[k] for place in given))
+    return Point(sizes, values)
