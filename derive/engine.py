@@ -13,9 +13,8 @@ from sympy import Expr, S
 
 from derive.derivation import Derivation, Rule
 from derive.errors import DerivationError
-from derive.index import Diff, Entry, Index, Partial, Tensor, tensors, walk
+from derive.index import Diff, Entry, Index, Partial, Tensor, kinds, tensors
 from derive.loss import Definition, Loss, variable_letters
-from derive.normal import NormalForm
 from derive.record import Checker, Recorder
 from derive.rules import calculus, chain, fold, sums
 from derive.rules.registry import register
@@ -184,7 +183,7 @@ class _Engine:
         recorder.apply(chain.definition, loss=self.loss)
         inner = Recorder(self.loss, recorder.here, self.checker)
         for _ in range(MOST_ROUNDS):
-            if not any(isinstance(node, Diff) for node in walk(inner.here)):
+            if Diff not in kinds(inner.here):
                 break
             if not any(inner.apply(rule) for rule in calculus.TABLE):
                 raise DerivationError(f"no rule of differentiation applies to {inner.here}")
@@ -206,7 +205,7 @@ class _Engine:
         after = fold.assume.apply(recorder.here, loss=self.loss)
         if after == recorder.here:
             return
-        form = NormalForm(self.loss, frozenset(self.loss.defined), assume=True, shallow=True)
+        form = fold.assuming(self.loss)
         form(recorder.here)
         used = tuple(sorted(form.used))
         reason = "since " + " and ".join(used)

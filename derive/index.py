@@ -10,6 +10,8 @@ equality, and an index that the user picked can never be captured.  To look insi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -18,6 +20,8 @@ from sympy import Basic, Expr, Integer, S, Symbol
 from sympy.core.expr import AtomicExpr
 
 _fresh = count(1)
+_depth: ContextVar[int] = ContextVar("_depth", default=0)
+SCOPED = 1 << 60
 
 
 class Axis(Symbol):
@@ -285,6 +289,30 @@ def fresh(axis: Axis) -> Index:
     return Index("", axis, next(_fresh))
 
 
+@contextmanager
+def scoped(binder: Binder) -> Iterator[tuple[Index, Expr, Condition]]:
+    """Open a binder for the length of a `with` block.
+
+    The index is unique among those of enclosing blocks, and the same for the same binder at
+    the same depth, so that what is remembered of its body is found again.  It must not leave
+    the block: close over it with `bind`.
+    """
+    depth = _depth.get()
+    token = _depth.set(depth + 1)
+    try:
+        yield _opened(binder, depth)
+    finally:
+        _depth.reset(token)
+
+
+@lru_cache(maxsize=1 << 16)
+def _opened(binder: Binder, depth: int) -> tuple[Index, Expr, Condition]:
+    bound, body, guard = binder.args
+    index = Index("", bound.axis, SCOPED + depth)
+    here = {bound: index}
+    return index, body.xreplace(here), guard.xreplace(here)
+
+
 @lru_cache(maxsize=1 << 16)
 def height(expr: Basic) -> int:
     """The highest level of any binder in `expr`; 0 where there is none."""
@@ -315,11 +343,11 @@ def total(index: Index, body: Expr, guard: Condition = TRUE) -> Expr:
 def rebuild(expr: Basic, function: Callable[[Basic], Basic]) -> Basic:
     """Apply `function` to each argument; a binder is opened before and closed after."""
     if isinstance(expr, Binder):
-        index, body, guard = expr.open()
-        new_body, new_guard = function(body), function(guard)
-        if new_body is body and new_guard is guard:
-            return expr
-        return bind(type(expr), index, new_body, new_guard)
+        with scoped(expr) as (index, body, guard):
+            new_body, new_guard = function(body), function(guard)
+            if new_body is body and new_guard is guard:
+                return expr
+            return bind(type(expr), index, new_body, new_guard)
     if isinstance(expr, Condition):
         return Condition(expr.op, *(function(arg) for arg in expr.operands))
     if isinstance(expr, Entry):
@@ -335,14 +363,59 @@ def rebuild(expr: Basic, function: Callable[[Basic], Basic]) -> Basic:
 
 def substitute(expr: Any, mapping: Mapping[Any, Any]) -> Any:
     """Replace whole nodes, binders opened on the way, so that nothing is captured."""
-    if not mapping:
+    present = {key: value for key, value in mapping.items() if key != value and occurs(key, expr)}
+    if not present:
         return expr
+    if all(isinstance(key, Index) for key in present):
+        return _level(expr.xreplace(present))
 
     def replace(node: Basic) -> Basic:
-        found = mapping.get(node)
+        found = present.get(node)
         return found if found is not None else rebuild(node, replace)
 
     return replace(expr)
+
+
+def occurs(node: Basic, expr: Basic) -> bool:
+    """Whether `node` may occur in `expr`; never a false "no"."""
+    if isinstance(node, Index):
+        return node in free_indices(expr)
+    return bool(free_indices(node) or height(node)) or node in nodes(expr)
+
+
+def _level(expr: Any) -> Any:
+    """Give binders their canonical level again where a simplification has lowered it."""
+    if not height(expr):
+        return expr
+    expr = rebuild(expr, _level) if any(map(_too_high, walk(expr))) else expr
+    return expr
+
+
+def _too_high(node: Basic) -> bool:
+    if not isinstance(node, Binder):
+        return False
+    bound, body, guard = node.args
+    return bool(-bound.uid != max(height(body), height(guard)) + 1)
+
+
+@lru_cache(maxsize=1 << 16)
+def nodes(expr: Basic) -> frozenset[Basic]:
+    """Every node of `expr`, bound indices in canonical form."""
+    found = frozenset((expr,))
+    if not isinstance(expr, Index | Tensor):
+        for arg in expr.args:
+            found |= nodes(arg)
+    return found
+
+
+@lru_cache(maxsize=1 << 16)
+def kinds(expr: Basic) -> frozenset[type]:
+    """The types of all nodes of `expr`, to see at once whether a rule has anything to do."""
+    found = frozenset((type(expr),))
+    if not isinstance(expr, Index | Tensor):
+        for arg in expr.args:
+            found |= kinds(arg)
+    return found
 
 
 def walk(expr: Basic) -> Iterator[Basic]:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from derive.styles import ADD, ATOM, BIG, GREEK, MUL, POW, PREFIX, Clause, Piece, Style
+from derive.styles import ATOM, BIG, GREEK, MUL, POW, PREFIX, Clause, Piece, Style
 
 _COMMANDS = {letter: "\\" + name for name, letter in GREEK.items() if name not in ("lam", "lamda")}
 _COMMANDS["ο"] = "o"
@@ -94,7 +94,7 @@ def _product(factors: Sequence[Piece]) -> Piece:
 
 
 def _fraction(above: Piece, below: Piece) -> Piece:
-    return Piece(rf"\frac{{{above.text}}}{{{below.text}}}", MUL)
+    return Piece(rf"\frac{{{above.text}}}{{{below.text}}}", POW)
 
 
 def _power(base: Piece, exponent: Piece) -> Piece:
@@ -141,7 +141,7 @@ def _choice(cases: Sequence[tuple[Piece, str]], otherwise: Piece) -> Piece:
 
 def _derivative(of: str, by: Sequence[str], direct: bool) -> Piece:
     text = _nabla(of, by)
-    return Piece(rf"\left.{text}\right|_{{\text{{direct}}}}" if direct else text, MUL)
+    return Piece(rf"\left.{text}\right|_{{\text{{direct}}}}" if direct else text, POW)
 
 
 def _nabla(of: str, by: Sequence[str]) -> str:
@@ -151,7 +151,7 @@ def _nabla(of: str, by: Sequence[str]) -> str:
 
 
 def _diff(body: Piece, by: Sequence[str]) -> Piece:
-    text = body.text if body.level > ADD else bracket(body.text)
+    text = body.text if body.level in (PREFIX, POW, ATOM) else bracket(body.text)
     return Piece(f"{_nabla('', by)} {text}", PREFIX)
 
 

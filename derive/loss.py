@@ -72,7 +72,7 @@ class Loss:
     doc: str
     declarations: tuple[Declaration, ...]
     definitions: tuple[Definition, ...]
-    letters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    letters: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     text: str = ""
 
     @property

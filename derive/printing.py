@@ -112,7 +112,7 @@ class Writer:
             if text:
                 text += f" {style.minus if negative else '+'} {style.wrap(piece, ADD + 1)}"
             else:
-                text = (self._negated(piece) if negative else piece).text
+                text = self._negated(piece).text if negative else style.wrap(piece, ADD + 1)
         return Piece(text, ADD)
 
     def _negated(self, piece: Piece) -> Piece:

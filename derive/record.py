@@ -11,6 +11,7 @@ from derive.derivation import Rule, Step
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.proof import agree_numerically
+from derive.rules.fold import unfolded
 
 EXACT = "normal form"
 
@@ -20,7 +21,7 @@ class Checker:
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
-        self.form = NormalForm(loss)
+        self.form = unfolded(loss)
         self.assuming = NormalForm(loss, assume=True)
 
     def method(self, before: Expr, after: Expr, hypotheses: Sequence[str]) -> str:

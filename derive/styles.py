@@ -232,7 +232,7 @@ def _unicode_binder(small: bool) -> Callable[[str, Sequence[Clause], Piece], Pie
 def _unicode_derivative(of: str, by: Sequence[str], direct: bool) -> Piece:
     power = str(len(by)).translate(_SUPERSCRIPTS) if len(by) > 1 else ""
     text = f"∂{power}{of}/" + "".join(f"∂{name}" for name in by)
-    return Piece(f"({text})|direct" if direct else text, POW)
+    return Piece(f"({text})|direct") if direct else Piece(text, MUL)
 
 
 def _unicode_diff(body: Piece, by: Sequence[str]) -> Piece:

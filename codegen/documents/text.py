@@ -80,7 +80,7 @@ def _rows(section: Section, reasons: bool) -> Iterator[str]:
         yield from above
         yield from _with_rule(last, line, column)
         if reasons and line.reason:
-            yield f"{' ' * (width + 3)}  since {line.reason}"
+            yield f"{' ' * (width + 3)}({line.reason})"
 
 
 def _rule_column(width: int, lines: Sequence[Line]) -> int:

@@ -42,7 +42,9 @@ def lower_loss(loss: Loss, gradients: Sequence[tuple[Entry, Expr]] = ()) -> Kern
     statements = fold_copies(share([_settled(s) for s in to.statements], to.taken), keep)
     inputs = tuple(Input(d.tensor, d.role, d.default) for d in loss.declarations)
     batch_axis = None if whole else SAMPLE.axis
-    kernel = Kernel(loss.name, inputs, tuple(_settled(s) for s in statements), tuple(outputs), batch_axis)
+    kernel = Kernel(
+        loss.name, inputs, tuple(_settled(s) for s in statements), tuple(outputs), batch_axis
+    )
     kernel = kernel.needed(*(key for key, _ in outputs))
     validate(kernel)
     return kernel

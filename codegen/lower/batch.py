@@ -55,5 +55,3 @@ def batch(loss: Loss) -> Loss:
         for d in loss.definitions
     )
     return replace(loss, declarations=declarations, definitions=definitions)
-
-

@@ -159,7 +159,9 @@ def _reduce(expr: Binder, to: Builder) -> Expr:
 def _lower_total(expr: Total, to: Builder) -> Expr:
     index, body, guard = expr.open()
     if not body.has(index):
-        return lower(body * size(index.axis, index, guard), to) if guard == TRUE else _count(expr, to)
+        return (
+            lower(body * size(index.axis, index, guard), to) if guard == TRUE else _count(expr, to)
+        )
     if guard != TRUE:
         return _reduce(expr, to)
     body = _common_factor(body)
@@ -225,4 +227,3 @@ def _as_entry(factor: Expr, to: Builder) -> Entry:
     if not isinstance(entry, Entry):
         raise KernelError(f"{to.loss.name}: {factor} has no array of its own")
     return entry
-

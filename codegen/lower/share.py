@@ -114,4 +114,3 @@ def _renamed(statement: Statement, old: str, new: str) -> Statement:
 
     statement = _rewrite(statement, visit)
     return replace(statement, name=new) if statement.name == old else statement
-

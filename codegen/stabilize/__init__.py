@@ -62,9 +62,7 @@ def stabilize(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
         body = steps[-1].after if steps else definition.body
         title = f"{definition.name} in stable form"
         derivations.append(_derivation(loss, title, definition.entry, (), definition.body, steps))
-        done = replace(
-            done, definitions=(*done.definitions, Definition(definition.entry, body))
-        )
+        done = replace(done, definitions=(*done.definitions, Definition(definition.entry, body)))
     stable: list[Gradient] = []
     for gradient in gradients:
         steps = rewrite(gradient.result, done)

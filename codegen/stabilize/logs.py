@@ -114,4 +114,3 @@ RULES = (
     exp_of_log,
     product_of_exps,
 )
-

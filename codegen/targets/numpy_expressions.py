@@ -109,7 +109,7 @@ def _add(expr: Expr, at: Layout) -> tuple[str, int]:
             text += f" - {show(-term, at, MUL)}" if text else show(term, at, ADD)
         else:
             text += f" + {show(term, at, MUL)}" if text else show(term, at, ADD)
-    return text, ADD if terms and not (text.startswith("np.expm1") and not terms) else ATOM
+    return text, ADD if terms else ATOM
 
 
 def _negative(term: Expr) -> bool:
@@ -218,5 +218,3 @@ def _slots(places: list[int], rank: int) -> str:
 def _range(index: Index, at: Layout) -> str:
     at.ranges.add(index.axis.name)
     return f"index_{index.axis.name}" + _slots([at.dims.index(index)], len(at.dims))
-
-

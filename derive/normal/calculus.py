@@ -26,6 +26,7 @@ from derive.index import (
     Share,
     Total,
     bind,
+    scoped,
 )
 from derive.normal import sums
 from derive.normal.poly import Poly, add_to, atom, constant, join, scale, to_expr
@@ -101,18 +102,18 @@ def atom_derivative(form: NormalForm, base: Expr, variable: Entry) -> Poly:
 
 
 def _binder(form: NormalForm, base: Expr, variable: Entry) -> Poly:
-    index, body, guard = base.open()
-    poly = form(body)
-    inner = derivative(form, poly, variable)
-    if not inner:
-        return {}
-    if isinstance(base, Total):
-        return sums.total_poly(form, index, inner, guard)
-    if isinstance(base, Product):
-        inner = form.mul(form.power(poly, -1), inner)
-        return form.mul(atom(base), sums.total_poly(form, index, inner, guard))
-    share = atom(Share(bind(type(base), index, body, guard), index))
-    return sums.total_poly(form, index, form.mul(share, inner), TRUE)
+    with scoped(base) as (index, body, guard):
+        poly = form(body)
+        inner = derivative(form, poly, variable)
+        if not inner:
+            return {}
+        if isinstance(base, Total):
+            return sums.total_poly(form, index, inner, guard)
+        if isinstance(base, Product):
+            inner = form.mul(form.power(poly, -1), inner)
+            return form.mul(atom(base), sums.total_poly(form, index, inner, guard))
+        share = atom(Share(bind(type(base), index, body, guard), index))
+        return sums.total_poly(form, index, form.mul(share, inner), TRUE)
 
 
 def _function(form: NormalForm, base: Function, variable: Entry) -> Poly:

@@ -31,6 +31,7 @@ from derive.index import (
     Share,
     Total,
     bind,
+    scoped,
 )
 from derive.loss import Loss
 from derive.normal import calculus, conditions, signs, sums
@@ -382,16 +383,15 @@ class NormalForm:
 
 def _extremum(form: NormalForm, expr: Binder) -> Poly:
     """max(u_k + c) = max(u_k) + c for c that does not depend on k."""
-    index, body, guard = expr.open()
-    inside: Poly = {}
-    outside: Poly = {}
-    for mono, value in form(body).items():
-        dependent = sums.depends(mono, index)
-        add_to(inside if dependent else outside, {mono: value})
-    if inside:
-        guard = conditions.normal_guard(form, guard)
-        add_to(outside, atom(bind(type(expr), index, to_expr(inside), guard)))
-    return outside
+    with scoped(expr) as (index, body, guard):
+        inside: Poly = {}
+        outside: Poly = {}
+        for mono, value in form(body).items():
+            add_to(inside if sums.depends(mono, index) else outside, {mono: value})
+        if inside:
+            guard = conditions.normal_guard(form, guard)
+            add_to(outside, atom(bind(type(expr), index, to_expr(inside), guard)))
+        return outside
 
 
 def _meaning(form: NormalForm, expr: Any) -> Poly:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sympy import E, Expr, exp
 
-from derive.index import Axis, Choice, Delta, Entry, Product, Share, Total
+from derive.index import Axis, Choice, Delta, Entry, Product, Share, Total, scoped
 from derive.normal.poly import Exponent, Poly
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def nonnegative_atom(form: NormalForm, base: Expr) -> bool:
     if isinstance(base, Entry):
         return _entry(form, base)
     if isinstance(base, Total | Product):
-        _, body, _ = base.open()
-        return nonnegative_poly(form, form(body))
+        with scoped(base) as (_, body, _guard):
+            return nonnegative_poly(form, form(body))
     if base.is_Add:
         return nonnegative_poly(form, form(base))
     return False

@@ -25,6 +25,7 @@ from derive.index import (
     bind,
     free_indices,
     order,
+    scoped,
     substitute,
 )
 from derive.normal import conditions, signs
@@ -42,8 +43,8 @@ def depends(mono: Mono, index: Index) -> bool:
 
 
 def total(form: NormalForm, expr: Total) -> Poly:
-    index, body, guard = expr.open()
-    return total_poly(form, index, form(body), guard)
+    with scoped(expr) as (index, body, guard):
+        return total_poly(form, index, form(body), guard)
 
 
 def total_poly(form: NormalForm, index: Index, body: Poly, guard: Condition) -> Poly:
@@ -190,11 +191,11 @@ def _keep_first(delta: Delta) -> tuple[Expr, Expr]:
 
 def product(form: NormalForm, expr: Product) -> Poly:
     """A product over an axis: exp of a sum where the factors are positive."""
-    index, body, guard = expr.open()
-    poly = form(body)
-    if len(poly) == 1:
-        (mono, value), *_ = poly.items()
-        if value > 0 and all(signs.nonnegative(form, item) for item in mono):
-            return form.exp(total_poly(form, index, form.log(poly), guard))
-    guard = conditions.normal_guard(form, guard)
-    return atom(bind(Product, index, to_expr(poly), guard)) if poly != {ONE: 1} else constant(1)
+    with scoped(expr) as (index, body, guard):
+        poly = form(body)
+        if len(poly) == 1:
+            (mono, value), *_ = poly.items()
+            if value > 0 and all(signs.nonnegative(form, item) for item in mono):
+                return form.exp(total_poly(form, index, form.log(poly), guard))
+        guard = conditions.normal_guard(form, guard)
+        return atom(bind(Product, index, to_expr(poly), guard)) if poly != {ONE: 1} else constant(1)

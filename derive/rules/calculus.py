@@ -18,6 +18,8 @@ from derive.index import (
     Share,
     Total,
     bind,
+    kinds,
+    nodes,
     rebuild,
     tensors,
     total,
@@ -37,11 +39,15 @@ def calculus(name: str, reason: str, holds: str = "always") -> Callable[[Local],
 
     def decorate(local: Local) -> Rule:
         def everywhere(expr: Expr) -> Expr:
+            waiting = (node for node in nodes(expr) if isinstance(node, Diff))
+            if all(local(*node.args) is None for node in waiting):
+                return expr
+
             def visit(node: Expr) -> Expr:
                 if isinstance(node, Diff):
                     found = local(*node.args)
                     return node if found is None else found
-                return rebuild(node, visit)
+                return rebuild(node, visit) if Diff in kinds(node) else node
 
             return visit(expr)
 

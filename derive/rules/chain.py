@@ -7,7 +7,7 @@ from typing import Any
 from sympy import Add, Expr, S
 
 from derive.derivation import Rule
-from derive.index import Diff, Entry, Partial, fresh, rebuild, substitute, tensors, total
+from derive.index import Diff, Entry, Partial, fresh, kinds, rebuild, substitute, tensors, total
 from derive.loss import Loss
 from derive.rules.registry import register
 
@@ -65,7 +65,7 @@ def _insert(expr: Expr, lemmas: Lemmas) -> Expr:
                 here = instance(pattern, node)
                 if here is not None:
                     return substitute(result, here)
-        return rebuild(node, visit)
+        return rebuild(node, visit) if Partial in kinds(node) else node
 
     return visit(expr)
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
 from sympy import Expr
 
 from derive.derivation import Rule
-from derive.index import Entry, Index, Total, free_indices, rebuild, substitute, tensors, walk
+from derive.index import Entry, Index, Total, free_indices, kinds, rebuild, substitute, tensors, walk
 from derive.loss import Definition, Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.poly import (
@@ -43,9 +44,21 @@ class Solved:
     value: Expr
 
 
-def shallow(loss: Loss, assume: bool = False) -> NormalForm:
+@lru_cache(maxsize=8)
+def shallow(loss: Loss) -> NormalForm:
     """The normal form in the user's own names and functions."""
-    return NormalForm(loss, frozenset(loss.defined), assume=assume, shallow=True)
+    return NormalForm(loss, frozenset(loss.defined), shallow=True)
+
+
+@lru_cache(maxsize=8)
+def unfolded(loss: Loss) -> NormalForm:
+    """The normal form with every definition unfolded."""
+    return NormalForm(loss)
+
+
+def assuming(loss: Loss) -> NormalForm:
+    """The shallow form that uses hypotheses; a new one each time, so that `used` is its own."""
+    return NormalForm(loss, frozenset(loss.defined), assume=True, shallow=True)
 
 
 def solutions(form: NormalForm, definition: Definition) -> Iterator[Solved]:
@@ -122,9 +135,11 @@ def _factor(expr: Expr, loss: Loss) -> Expr:
 
 def _known_sums(expr: Expr, loss: Loss) -> Expr:
     """Replace each sum whose value the definitions fix, such as sum_i p_i = 1."""
-    form = NormalForm(loss)
+    form = unfolded(loss)
 
     def visit(node: Any) -> Any:
+        if Total not in kinds(node):
+            return node
         node = rebuild(node, visit)
         if isinstance(node, Total):
             poly = form(node)
@@ -136,7 +151,7 @@ def _known_sums(expr: Expr, loss: Loss) -> Expr:
 
 
 def _assume(expr: Expr, loss: Loss) -> Expr:
-    form = shallow(loss, assume=True)
+    form = assuming(loss)
     poly = form(expr)
     return factored(poly) if form.used else expr
 

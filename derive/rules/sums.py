@@ -15,6 +15,8 @@ from derive.index import (
     Index,
     Total,
     free_indices,
+    kinds,
+    nodes,
     rebuild,
     size,
     substitute,
@@ -31,7 +33,13 @@ def on_sums(name: str, reason: str, holds: str = "always") -> Callable[[Local], 
 
     def decorate(local: Local) -> Rule:
         def everywhere(expr: Expr) -> Expr:
+            sums = (node for node in nodes(expr) if isinstance(node, Total))
+            if all(local(*node.args) is None for node in sums):
+                return expr
+
             def visit(node: Expr) -> Expr:
+                if Total not in kinds(node):
+                    return node
                 node = rebuild(node, visit)
                 if isinstance(node, Total):
                     found = local(*node.open())

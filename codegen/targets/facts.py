@@ -1,0 +1,101 @@
+"""What a generated file says about itself: the docstring, the same for every target."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sympy import Expr
+
+from codegen.kernel import Kernel
+from derive.index import Entry
+from derive.loss import Declaration, Loss
+from derive.printing import language
+
+DOMAINS = {
+    "simplex": "each >= 0, sum 1",
+    "unit": "from 0 to 1",
+    "binary": "0 or 1",
+    "sign": "-1 or 1",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The lines of a generated file's docstring, by section."""
+
+    title: str
+    source: str
+    definitions: tuple[str, ...]
+    gradients: tuple[str, ...]
+    arguments: tuple[str, ...]
+    notes: tuple[str, ...]
+    dtypes: str = "float32 and float64"
+
+
+def facts(
+    loss: Loss,
+    gradients: Sequence[tuple[Entry, Expr]],
+    kernel: Kernel,
+    notes: tuple[str, ...] = (),
+) -> Facts:
+    """The facts of a loss as it was written and derived, and of the kernel's arrays."""
+    return Facts(
+        _quoted(loss.title.rstrip(".")),
+        _quoted(loss.source.rstrip(".")),
+        _definitions(loss),
+        tuple(
+            _wrapped(f"d{loss.value.name}/d{language(wrt, loss)} = {language(result, loss)}")
+            for wrt, result in gradients
+        ),
+        tuple(_argument(kernel, loss.declared[given.name]) for given in kernel.inputs),
+        (*notes, *_reductions(kernel)),
+    )
+
+
+def _definitions(loss: Loss) -> tuple[str, ...]:
+    return tuple(
+        _wrapped(f"{language(d.entry, loss)} = {language(d.body, loss)}") for d in loss.definitions
+    )
+
+
+def _quoted(text: str) -> str:
+    """The user's words, unable to end the docstring they stand in."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return textwrap.fill(printable.replace("\\", "/").replace('"', "'"), 96)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 92, subsequent_indent=" " * 8, break_long_words=False)
+
+
+def _argument(kernel: Kernel, declaration: Declaration) -> str:
+    given = next(x for x in kernel.inputs if x.name == declaration.name)
+    axes = [axis.name for axis in given.tensor.axes]
+    shape = f"({axes[0]},)" if len(axes) == 1 else f"({', '.join(axes)})"
+    text = f"{given.name}: {given.role} {shape if axes else 'scalar'}"
+    if given.tensor.label is not None:
+        return f"{text}, integer labels, 0 <= label < {given.tensor.label}"
+    domain = declaration.domain
+    if domain.kind in DOMAINS:
+        text += f", {DOMAINS[domain.kind]}"
+    if domain.lower is not None and domain.kind == "real":
+        text += f", {'>' if domain.lower_open else '>='} {domain.lower}"
+    if domain.upper is not None and domain.kind == "real":
+        text += f", {'<' if domain.upper_open else '<='} {domain.upper}"
+    return text
+
+
+def _reductions(kernel: Kernel) -> tuple[str, ...]:
+    if kernel.batch is None:
+        return ()
+    shared = [key for key, e in kernel.outputs if key and kernel.batch not in e.tensor.axes]
+    lines = [
+        'reduction="none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.',
+        '"mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,',
+        'or 0 with on_empty="zero".',
+    ]
+    if shared:
+        lines.append(f"Gradients by {', '.join(shared)} are summed over the samples.")
+    return tuple(lines)
