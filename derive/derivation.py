@@ -10,7 +10,7 @@ from typing import Any
 from sympy import Expr
 
 from derive.errors import ReplayError
-from derive.index import Diff, Entry
+from derive.index import Diff, Entry, Partial
 from derive.letters import Names, names_of
 from derive.loss import Loss
 from derive.printing import language, latex, unicode
@@ -105,6 +105,8 @@ class Derivation:
     @property
     def subject(self) -> Expr:
         """What is derived, such as dL/da[j], as an expression."""
+        if len(self.wrt) == 1 and isinstance(self.start, Partial):
+            return self.start
         subject: Expr = self.of
         for variable in reversed(self.wrt):
             subject = Diff(subject, variable)

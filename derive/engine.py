@@ -13,10 +13,22 @@ from sympy import Expr, S
 
 from derive.derivation import Derivation, Rule
 from derive.errors import DerivationError
-from derive.index import Diff, Entry, Index, Partial, Tensor, kinds, tensors
+from derive.index import (
+    Delta,
+    Diff,
+    Entry,
+    Index,
+    Partial,
+    Tensor,
+    kinds,
+    nodes,
+    order,
+    substitute,
+    tensors,
+)
 from derive.loss import Definition, Loss, variable_letters
 from derive.record import Checker, Recorder
-from derive.rules import calculus, chain, fold, sums
+from derive.rules import calculus, chain, fold, sums, values
 from derive.rules.registry import register
 
 MOST_ROUNDS = 200
@@ -51,6 +63,57 @@ def hessian(loss: Loss, first: str | Entry, second: str | Entry | None = None) -
     return replace(result, title=title, wrt=(inner, outer))
 
 
+def value(loss: Loss, name: str | Entry) -> Derivation:
+    """The value of a definition, written in terms of the names defined before it.
+
+    Logarithms are taken apart, sums are split, and what is left is folded into earlier names.
+    """
+    entry = name if isinstance(name, Entry) else loss.free_entry(name)
+    if entry.tensor.name not in loss.defined:
+        raise DerivationError(f"'{entry.tensor.name}' is declared, not defined: nothing to derive")
+    earlier = [d.name for d in loss.definitions]
+    into = tuple(earlier[: earlier.index(entry.tensor.name)])
+    recorder = Recorder(loss, entry, Checker(loss))
+    recorder.apply(chain.unfold, loss=loss, name=entry.tensor.name)
+    recorder.apply(values.take_logs_apart, loss=loss)
+    recorder.apply(values.split_sums)
+    recorder.apply(sums.pull_out)
+    for step in fold.shorten_steps(recorder.here, loss, into):
+        recorder.record(step.rule, step.after, _fold_reason(step), step.bindings)
+    title = f"value of {entry.tensor.name}"
+    return Derivation(loss, title, entry, (), entry, recorder.here, tuple(recorder.steps))
+
+
+def cases(derivation: Derivation) -> tuple[tuple[str, Expr], ...]:
+    """The result case by case: for each delta, its two indices equal or different.
+
+    One case with an empty condition where the result holds no delta.
+    """
+    found: list[tuple[tuple[str, ...], Expr]] = [((), derivation.result)]
+    while True:
+        delta = next((n for _, e in found for n in sorted(nodes(e), key=order) if _is_delta(n)), None)
+        if delta is None:
+            return tuple((", ".join(where), expr) for where, expr in found)
+        i, j = delta.args
+        letters = " {} ".join(_letter(side) for side in delta.args)
+        split = []
+        for where, expr in found:
+            if delta not in nodes(expr):
+                split.append((where, expr))
+                continue
+            same, other = substitute(expr, {j: i}), substitute(expr, {delta: S.Zero})
+            split += [((*where, letters.format("=")), same), ((*where, letters.format("!=")), other)]
+        found = split
+
+
+def _is_delta(node: Expr) -> bool:
+    return isinstance(node, Delta) and not any(isinstance(i, Index) and i.is_bound for i in node.args)
+
+
+def _letter(side: Expr) -> str:
+    return side.name if isinstance(side, Index) else str(side.tensor.name)
+
+
 def _entries(loss: Loss, wrt: str | Entry, of: str | Entry | None) -> tuple[Entry, Entry]:
     if isinstance(of, Entry):
         target = of
@@ -58,9 +121,11 @@ def _entries(loss: Loss, wrt: str | Entry, of: str | Entry | None) -> tuple[Entr
         target = loss.value.entry if of is None else loss.free_entry(of)
     if target.tensor.name not in loss.defined:
         raise DerivationError(f"'{target.tensor.name}' is declared, not defined: nothing to derive")
+    tensor = wrt.tensor if isinstance(wrt, Entry) else loss.tensor(wrt)
+    if tensor.label is not None:
+        raise DerivationError(f"'{tensor.name}' is a class label: it has no derivative")
     if isinstance(wrt, Entry):
         return wrt, target
-    tensor = loss.tensor(wrt)
     taken = frozenset(i.name for i in target.indices if isinstance(i, Index))
     return loss.free_entry(wrt, variable_letters(loss, tensor.axes, taken)), target
 

@@ -172,6 +172,7 @@ LATEX = Style(
     call=_call,
     binder=_binder,
     choice=_choice,
+    indicator=lambda condition: Piece(rf"\mathbf{{1}}[{condition}]"),
     derivative=_derivative,
     diff=_diff,
     share=_share,

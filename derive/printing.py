@@ -168,6 +168,8 @@ class Writer:
         return self.style.power(self.piece(base), self.piece(exponent))
 
     def _call(self, expr: Any) -> Piece:
+        if isinstance(expr, functions.step):
+            return self.style.indicator(self.condition(expr.meaning().args[0]))
         name = _CALLED.get(expr.func, expr.func.__name__)
         return self.style.call(name, [self.piece(arg) for arg in expr.args])
 

@@ -53,6 +53,7 @@ class Style:
     call: Callable[[str, Sequence[Piece]], Piece]
     binder: Callable[[str, Sequence[Clause], Piece], Piece]
     choice: Callable[[Sequence[tuple[Piece, str]], Piece], Piece]
+    indicator: Callable[[str], Piece]
     derivative: Callable[[str, Sequence[str], bool], Piece]
     diff: Callable[[Piece, Sequence[str]], Piece]
     share: Callable[[Piece, str], Piece]
@@ -161,6 +162,7 @@ LANGUAGE = Style(
     call=_plain_call,
     binder=_plain_binder,
     choice=_line_choice,
+    indicator=lambda condition: Piece(f"1 if {condition} else 0", CHOICE),
     derivative=_plain_derivative,
     diff=_plain_diff,
     share=lambda extremum, index: Piece(f"share({extremum.text}, {index})"),
@@ -256,6 +258,7 @@ def unicode_style(small: bool) -> Style:
         call=_unicode_call,
         binder=_unicode_binder(small),
         choice=_line_choice,
+        indicator=lambda condition: Piece(f"1[{condition}]"),
         derivative=_unicode_derivative,
         diff=_unicode_diff,
         share=lambda extremum, index: Piece(

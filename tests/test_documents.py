@@ -119,6 +119,18 @@ def test_full_detail_shows_the_sub_steps() -> None:
     assert "carry out the sum" not in write(d, "text", detail="brief")
 
 
+def test_a_second_derivative_compiles(tmp_path: Path, require: Callable[[str], str]) -> None:
+    d = derive.hessian(derive.load("softmax_cross_entropy"), "a")
+    assert "/∂aᵢ∂aⱼ = pᵢ·(δᵢⱼ − pⱼ)" in str(d)
+    assert not COMPLAINT.search(compile_latex(write(d, "latex"), tmp_path, require("pdflatex")))
+
+
+def test_two_paths_tell_the_direct_derivative_from_the_total_one() -> None:
+    d = derive.gradient(derive.parse("z: input\n\ns = z**2\nL = s * z\n"), "z")
+    assert "∂L/∂z = (∂L/∂s)·(∂s/∂z) + (∂L/∂z)|direct" in write(d, "text")
+    assert "direct derivative of $L$ with respect to $z$" in write(d, "latex")
+
+
 def test_domains_are_written_out(tmp_path: Path, require: Callable[[str], str]) -> None:
     loss = derive.parse(
         '''"""50% of α & β_1: {a} < b | c ~ ^ \\\\ é – ΠΩ.

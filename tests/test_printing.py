@@ -9,7 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sympy import Expr, Integer, Rational, S, cos, erf, exp, log, pi, sqrt, tanh
 
-from derive.functions import absolute, largest, lgamma, relu, sigmoid, signum, smallest, softplus
+from derive.functions import (
+    absolute,
+    largest,
+    lgamma,
+    relu,
+    sigmoid,
+    signum,
+    smallest,
+    softplus,
+    step,
+)
 from derive.index import (
     TRUE,
     Axis,
@@ -157,6 +167,12 @@ def test_nodes_outside_the_language() -> None:
     assert language(share, LOSS) == "share(max(a[i] for i in K), j)"
 
 
+def test_a_step_is_an_indicator() -> None:
+    assert language(step(Z) * U, LOSS) == "u*(1 if z > 0 else 0)"
+    assert unicode(step(Z) * U, LOSS) == "u·1[z > 0]"
+    assert latex(step(Z) * U, LOSS) == r"u \mathbf{1}[z > 0]"
+
+
 @pytest.mark.parametrize("name", library())
 def test_definitions_read_back(name: str) -> None:
     loss = load(name)
@@ -225,7 +241,7 @@ EXPRESSIONS = st.recursive(_LEAVES, _grow, max_leaves=10).filter(
     lambda e: e.is_finite is not False and not e.has(S.NaN, S.ComplexInfinity, S.ImaginaryUnit)
 )
 RELAXED = settings(
-    max_examples=1000,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sympy import Basic, Integer
 
 from derive.derivation import Derivation, Step
-from derive.index import Condition, Entry, total
+from derive.index import Condition, Diff, Entry, total
 from derive.letters import Names, names_of
 from derive.loss import Declaration, Domain, Loss
 from derive.record import EXACT
@@ -138,7 +138,9 @@ def _heading(derivation: Derivation, dress: Dress) -> str:
         return derivation.title
     entries = (derivation.of, *derivation.wrt)
     of, by = (dress.inline(dress.name(entry.tensor.name)) for entry in entries)
-    return f"derivative of {of} with respect to {by}"
+    plain, subject = Diff(derivation.of, *derivation.wrt), derivation.subject
+    texts = {dress.show(e, derivation.loss, derivation.names) for e in (plain, subject)}
+    return f"{'direct ' * (len(texts) - 1)}derivative of {of} with respect to {by}"
 
 
 def _lines(derivation: Derivation, dress: Dress, full: bool) -> Iterator[Line]:
@@ -200,21 +202,20 @@ def _facts(declaration: Declaration, loss: Loss, dress: Dress) -> Iterator[str]:
     elif kind == "unit":
         yield f"0 {dress.at_most} {symbol} {dress.at_most} 1"
     else:
-        yield from _bounds(declaration.domain, symbol, loss, dress)
+        yield from _bounds(declaration.domain, entry, loss, dress)
 
 
-def _bounds(domain: Domain, symbol: str, loss: Loss, dress: Dress) -> Iterator[str]:
-    text = symbol
-    for bound, is_open, lower in (
-        (domain.lower, domain.lower_open, True),
-        (domain.upper, domain.upper_open, False),
-    ):
-        if bound is not None:
-            sign = dress.less if is_open else dress.at_most
-            value = dress.show(bound, loss, None)
-            text = f"{value} {sign} {text}" if lower else f"{text} {sign} {value}"
-    if text != symbol:
-        yield text
+def _bounds(domain: Domain, entry: Entry, loss: Loss, dress: Dress) -> Iterator[str]:
+    lower, upper = domain.lower, domain.upper
+    if lower is not None and upper is not None:
+        low, symbol, high = (dress.show(expr, loss, None) for expr in (lower, entry, upper))
+        below = dress.less if domain.lower_open else dress.at_most
+        above = dress.less if domain.upper_open else dress.at_most
+        yield f"{low} {below} {symbol} {above} {high}"
+    elif lower is not None:
+        yield dress.show(Condition(">" if domain.lower_open else ">=", entry, lower), loss, None)
+    elif upper is not None:
+        yield dress.show(Condition("<" if domain.upper_open else "<=", entry, upper), loss, None)
 
 
 def _hypotheses(derivation: Derivation, dress: Dress) -> Iterator[tuple[str, str]]:
@@ -234,7 +235,9 @@ def _verdict(derivation: Derivation) -> str:
     parts = " and ".join(f"{count} by {method}" for method, count in sorted(checks.items()))
     if len(checks) == 1:
         parts = f"by {next(iter(checks))}"
-    confirmed = f"{steps} {'step' if steps == 1 else 'steps'} confirmed {parts}." if steps else ""
+    colon = ":" if len(checks) > 1 else ""
+    noun = "step" if steps == 1 else "steps"
+    confirmed = f"{steps} {noun} confirmed{colon} {parts}." if steps else ""
     return f"{confirmed} {unknown} not decided.".strip() if unknown else confirmed
 
 

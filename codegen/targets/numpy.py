@@ -27,7 +27,7 @@ RESERVED = (
     "gradients",
     "_",
 )
-BUILTINS = ("dict", "float", "int", "isinstance", "len", "tuple", "zip", "getattr", "any", "abs")
+BUILTINS = ("dict", "float", "int", "isinstance", "len", "tuple", "zip", "gradients")
 HELPERS = ("_sigmoid", "_softplus", "_weighted", "_erf", "_lgamma")
 OPS = {"sum": "np.sum", "prod": "np.prod", "max": "np.max", "min": "np.min", "argmax": "np.argmax"}
 SUMMARIES = {
@@ -48,7 +48,6 @@ class Function:
     lines: tuple[str, ...]
     loss: str
     gradients: tuple[tuple[str, str], ...]
-    returned: str
 
 
 def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> str:
@@ -61,6 +60,7 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> str:
         for suffix, outputs in wanted.items()
         if outputs and (keys or not suffix)
     )
+    tensors = [given.tensor for given in kernel.inputs]
     body = "\n".join(line for function in functions for line in function.lines)
     return render(
         "numpy.py.j2",
@@ -73,7 +73,7 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> str:
             {names[g.name]: str(g.tensor.label) for g in kernel.inputs if g.tensor.label}
         ),
         dtypes=_tuple(f'"{dtype}"' for dtype in dtypes),
-        has_labels=any(g.tensor.label for g in kernel.inputs),
+        has_labels=any(x.label for x in tensors),
         scales=kernel.batch is not None and bool(keys),
     )
 
@@ -104,18 +104,19 @@ def _function(
     lines = [f"index_{axis} = np.arange({axis})" for axis in sorted(ranges)] + lines
     text = "\n".join(lines)
     used = {e.tensor.name for s in statements for tree in trees(s) for e in tree.atoms(Entry)}
-    outputs = dict(part.outputs)
-    gradients = tuple((key, names[outputs[key].tensor.name]) for key in keys if key)
-    loss = names[outputs[""].tensor.name] if "" in keys else ""
+    shown = {"": "_reduce({}, reduction, divisor)"} if kernel.batch is not None else {}
+    results = {
+        key: shown.get(key, "_scale({}, divisor)" if shown else "{}").format(names[e.tensor.name])
+        for key, e in part.outputs
+    }
     return Function(
         kernel.name + suffix,
         _signature(kernel.name + suffix, kernel, names),
         SUMMARIES[suffix],
         _unpacked(kernel, names, used, text),
         tuple(lines),
-        loss,
-        gradients,
-        ", ".join([*(["loss"] if loss else []), *(["gradients"] if gradients else [])]),
+        results.get("", ""),
+        tuple((key, text) for key, text in results.items() if key),
     )
 
 
@@ -171,11 +172,11 @@ def _table(rows: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
 
 def line(statement: Statement, names: Mapping[str, str], ranges: set[str]) -> str:
     """A statement as one line of NumPy."""
-    at = Layout((*statement.indices, *statement.over), names, ranges)
+    at = Layout(_dims(statement), names, ranges)
     if isinstance(statement, Contract):
         return f"{names[statement.name]} = {_contraction(statement, at)}"
     if isinstance(statement, Reduce):
-        axes = tuple(range(len(statement.indices), len(at.dims)))
+        axes = tuple(at.dims.index(i) for i in statement.over)
         axis = str(axes[0] if len(axes) == 1 else axes)
         text = f"{OPS[statement.op]}({show(statement.expr, at)}, axis={axis})"
     else:
@@ -184,6 +185,14 @@ def line(statement: Statement, names: Mapping[str, str], ranges: set[str]) -> st
             shape = _tuple(i.axis.name for i in at.dims) if at.dims else "()"
             text = f"np.full({shape}, {text}, dtype=dtype)"
     return f"{names[statement.name]} = {text}"
+
+
+def _dims(statement: Statement) -> tuple[Index, ...]:
+    """The axes of a statement's arrays: the samples first, then its own, then what it sums over."""
+    dims = (*statement.indices, *statement.over)
+    if isinstance(statement, Reduce):
+        return tuple(sorted(dims, key=lambda index: index.axis.name != "N"))
+    return dims
 
 
 def _contraction(statement: Contract, at: Layout) -> str:
@@ -232,7 +241,7 @@ def _fitted(
 
 def _largest_part(expr: Expr, statement: Map | Reduce, names: Mapping[str, str]) -> Expr | None:
     best: tuple[int, Expr] | None = None
-    dims = (*statement.indices, *statement.over)
+    dims = _dims(statement)
     stack = list(expr.args)
     while stack:
         node = stack.pop()
@@ -248,7 +257,7 @@ def _largest_part(expr: Expr, statement: Map | Reduce, names: Mapping[str, str])
 def _split(statement: Map | Reduce, part: Expr, names: dict[str, str]) -> tuple[Map, Map | Reduce]:
     name = next(f"part_{k}" for k in range(1, 1000) if f"part_{k}" not in names.values())
     names[name] = name
-    dims = tuple(i for i in (*statement.indices, *statement.over) if i in free_indices(part))
+    dims = tuple(i for i in _dims(statement) if i in free_indices(part))
     before = Map(name, dims, part)
     here = Entry(defines(before), *dims)
 
