@@ -16,7 +16,7 @@ from codegen.targets.numpy import emit, safe_names
 from derive.derivation import Derivation
 from derive.engine import gradient
 from derive.errors import KernelError
-from derive.labels import with_labels
+from derive.labels import as_labels, with_labels
 from derive.loss import Domain, Loss
 
 TARGETS = ("numpy",)
@@ -91,10 +91,13 @@ def build(
     _one_of("target", target, TARGETS)
     _one_of("dtype", dtype, DTYPES)
     _one_of("labels", labels, LABELS)
-    loss, notes = _labelled(replace(loss, name=_identifier(loss.name)), labels)
+    loss = replace(loss, name=_identifier(loss.name))
     names = default_wrt(loss) if wrt is None else tuple(dict.fromkeys(wrt))
     loss = cut(loss, names)
     found = gradients(loss, names)
+    notes: tuple[str, ...] = ()
+    if labels == "index":
+        loss, found, notes = _labelled(loss, found)
     stabilized = stabilize(loss, found) if stable else Stable(loss, found, ())
     pairs = [(g.wrt, g.result) for g in stabilized.gradients]
     kernel = lower_loss(stabilized.loss, pairs)
@@ -143,13 +146,19 @@ def gradients(loss: Loss, names: Sequence[str]) -> tuple[Gradient, ...]:
     return tuple(found)
 
 
-def _labelled(loss: Loss, labels: str) -> tuple[Loss, tuple[str, ...]]:
-    if labels == "dense":
-        return loss, ()
+def _labelled(
+    loss: Loss, found: tuple[Gradient, ...]
+) -> tuple[Loss, tuple[Gradient, ...], tuple[str, ...]]:
+    """The loss and its gradients with the dense target as labels.
+
+    The gradients are true for every target, so the deltas can be put in after differentiation.
+    """
     name = dense_target(loss)
     if name is None:
         raise KernelError(f"{loss.name} has no dense target in simplex to give as class labels")
-    return with_labels(loss, name), (LABEL_NOTE.format(name),)
+    dense = loss.tensor(name)
+    pairs = tuple(replace(g, result=as_labels(g.result, dense)) for g in found)
+    return with_labels(loss, name), pairs, (LABEL_NOTE.format(name),)
 
 
 def _identifier(name: str) -> str:

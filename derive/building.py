@@ -34,7 +34,7 @@ from derive.magnitude import (
 )
 from derive.scope import Scope
 
-LIMIT_NODES = 20_000
+LIMIT_NODES = 8192
 _LIMIT_DIGITS = 1300
 _NUMBER = re.compile(r"(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?")
 _PLAIN: dict[str, Callable[..., Expr]] = {

@@ -14,16 +14,12 @@ from sympy import Expr, S
 from derive.derivation import Derivation, Rule
 from derive.errors import DerivationError
 from derive.index import (
-    Delta,
     Diff,
     Entry,
     Index,
     Partial,
     Tensor,
     kinds,
-    nodes,
-    order,
-    substitute,
     tensors,
 )
 from derive.loss import Definition, Loss, variable_letters
@@ -60,7 +56,7 @@ def hessian(loss: Loss, first: str | Entry, second: str | Entry | None = None) -
     extended = replace(loss, definitions=(*loss.definitions, definition))
     result = _Engine(extended, entry, hidden=name).derive(outer)
     title = f"second derivative of {loss.value.name}"
-    return replace(result, title=title, wrt=(inner, outer))
+    return replace(result, title=title, of=loss.value.entry, wrt=(inner, outer))
 
 
 def value(loss: Loss, name: str | Entry) -> Derivation:
@@ -84,34 +80,12 @@ def value(loss: Loss, name: str | Entry) -> Derivation:
     return Derivation(loss, title, entry, (), entry, recorder.here, tuple(recorder.steps))
 
 
-def cases(derivation: Derivation) -> tuple[tuple[str, Expr], ...]:
-    """The result case by case: for each delta, its two indices equal or different.
-
-    One case with an empty condition where the result holds no delta.
-    """
-    found: list[tuple[tuple[str, ...], Expr]] = [((), derivation.result)]
-    while True:
-        delta = next((n for _, e in found for n in sorted(nodes(e), key=order) if _is_delta(n)), None)
-        if delta is None:
-            return tuple((", ".join(where), expr) for where, expr in found)
-        i, j = delta.args
-        letters = " {} ".join(_letter(side) for side in delta.args)
-        split = []
-        for where, expr in found:
-            if delta not in nodes(expr):
-                split.append((where, expr))
-                continue
-            same, other = substitute(expr, {j: i}), substitute(expr, {delta: S.Zero})
-            split += [((*where, letters.format("=")), same), ((*where, letters.format("!=")), other)]
-        found = split
-
-
-def _is_delta(node: Expr) -> bool:
-    return isinstance(node, Delta) and not any(isinstance(i, Index) and i.is_bound for i in node.args)
-
-
-def _letter(side: Expr) -> str:
-    return side.name if isinstance(side, Index) else str(side.tensor.name)
+def in_cases(derivation: Derivation) -> Derivation:
+    """The same derivation with its result case by case instead of with deltas."""
+    recorder = Recorder(derivation.loss, derivation.result, Checker(derivation.loss))
+    recorder.apply(values.by_cases)
+    steps = (*derivation.steps, *recorder.steps)
+    return replace(derivation, result=recorder.here, steps=steps)
 
 
 def _entries(loss: Loss, wrt: str | Entry, of: str | Entry | None) -> tuple[Entry, Entry]:
@@ -165,7 +139,7 @@ class _Engine:
         needed = self._path_names(name)
         for step in reversed(self.loss.definitions):
             if step.name in needed and step.name not in (name, self.of.tensor.name):
-                self._total(self._entry(step, self.of, variable), final=False)
+                self._total(self._passing(step, variable), final=False)
         result = self._total(variable, final=True)
         lemmas = tuple(d for start, d in self.lemmas.items() if start != result.start)
         return replace(result, lemmas=lemmas)
@@ -181,6 +155,13 @@ class _Engine:
             if definition.name in below and definition.name != variable:
                 below |= {tensor.name for tensor in tensors(definition.body)}
         return frozenset(above & below)
+
+    def _passing(self, definition: Definition, variable: Entry) -> Entry:
+        """An entry of a definition as a variable on the way to another one."""
+        taken = {i.name for e in (self.of, variable) for i in e.indices if isinstance(i, Index)}
+        axes = definition.entry.tensor.axes
+        letters = variable_letters(self.loss, axes, frozenset(taken))
+        return self.loss.free_entry(definition.name, letters)
 
     def _entry(self, definition: Definition, *others: Entry) -> Entry:
         """An entry of a definition with letters that none of the others uses."""

@@ -276,6 +276,8 @@ def _bind_letter(part: ast.comprehension, scope: Scope) -> tuple[Scope, Index]:
         raise scope.text.error(part.target, describe(part.target, scope.text), "an index letter")
     if not isinstance(part.iter, ast.Name):
         raise scope.text.error(part.iter, describe(part.iter, scope.text), "an axis")
+    if part.is_async:
+        raise scope.text.error(part.target, "an asynchronous sum", "a plain 'for'")
     check_new_name(part.target.id, part.target, scope)
     axis = scope.axes.get(part.iter.id)
     if axis is None:

@@ -30,19 +30,31 @@ def with_labels(loss: Loss, name: str) -> Loss:
     declaration = loss.declared.get(name)
     if declaration is None or declaration.role != "target" or not declaration.tensor.axes:
         raise DerivationError(f"{loss.name} has no dense target '{name}'")
-    *rest, classes = declaration.tensor.axes
-    label = Tensor(name, tuple(rest), classes)
+    label = _label(declaration.tensor)
+    definitions = tuple(
+        Definition(d.entry, as_labels(d.body, declaration.tensor)) for d in loss.definitions
+    )
+    given = replace(declaration, tensor=label, domain=Domain("label"))
+    declarations = tuple(given if d.name == name else d for d in loss.declarations)
+    return replace(loss, declarations=declarations, definitions=definitions)
+
+
+def as_labels(expr: Expr, target: Tensor) -> Expr:
+    """The expression with each entry of the dense target as a delta, and the sums contracted."""
+    label = _label(target)
 
     def visit(node: Basic) -> Basic:
-        if isinstance(node, Entry) and node.tensor == declaration.tensor:
+        if isinstance(node, Entry) and node.tensor == target:
             *before, last = node.indices
             return Delta(last, Entry(label, *before))
         return contract(rebuild(node, visit))
 
-    definitions = tuple(Definition(d.entry, visit(d.body)) for d in loss.definitions)
-    given = replace(declaration, tensor=label, domain=Domain("label"))
-    declarations = tuple(given if d.name == name else d for d in loss.declarations)
-    return replace(loss, declarations=declarations, definitions=definitions)
+    return visit(expr)
+
+
+def _label(target: Tensor) -> Tensor:
+    *rest, classes = target.axes
+    return Tensor(target.name, tuple(rest), classes)
 
 
 def contract(node: Basic) -> Basic:

@@ -7,7 +7,7 @@ would never end.  Each rule here bounds a node by the bounds of its parts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from math import log2
 from typing import Any
@@ -19,6 +19,7 @@ from derive.index import Binder, Delta, Entry
 
 LIMIT_BITS = 4096
 LIMIT_ROOT_BITS = 512
+LIMIT_DEPTH = 16
 _PRECISION = 256
 _HUGE = 1e300
 
@@ -64,13 +65,15 @@ class Size:
 
     `bits` bounds the rational coefficients that can arise when all is unfolded and collected;
     `reach` the magnitude of its literal factors; `logs` the bits inside its logarithms (-1
-    without any); `value` is a ball around it where it is constant.
+    without any); `value` is a ball around it where it is constant, and `depth` how deep its
+    functions are nested there.
     """
 
     bits: float = 0.0
     reach: float = 1.0
     logs: float = -1.0
     value: Any = None
+    depth: int = 0
 
 
 SYMBOL = Size()
@@ -94,14 +97,14 @@ def add(parts: Sequence[Size]) -> Size:
     """The size of a sum."""
     bits = reduce(_log_add, (part.bits for part in parts))
     reach = min(_HUGE, sum(part.reach for part in parts))
-    return _checked(Size(bits, reach, _logs(parts), _ball("add", parts)))
+    return _checked(Size(bits, reach, _logs(parts), _ball("add", parts), _depth(parts)))
 
 
 def mul(parts: Sequence[Size]) -> Size:
     """The size of a product."""
     reach = reduce(lambda x, y: min(_HUGE, x * y), (part.reach for part in parts))
     bits = sum(part.bits for part in parts)
-    return _checked(Size(bits, reach, _logs(parts), _ball("mul", parts)))
+    return _checked(Size(bits, reach, _logs(parts), _ball("mul", parts), _depth(parts)))
 
 
 def power(base: Size, exponent: Size) -> Size:
@@ -112,13 +115,15 @@ def power(base: Size, exponent: Size) -> Size:
     ball = _ball("pow", (base, exponent))
     whole = exponent.value is not None and exponent.value.is_integer()
     times = max(1.0, exponent.reach) if exponent.value is None else exponent.reach
-    if whole and times > LIMIT_BITS:
-        raise BadConstant("an exponent that is too large", f"a whole exponent up to {LIMIT_BITS}")
+    if exponent.value is not None and times > LIMIT_BITS:
+        raise BadConstant("an exponent that is too large", f"an exponent up to {LIMIT_BITS}")
     if not whole and base.bits > LIMIT_ROOT_BITS:
         expected = f"one of at most {LIMIT_ROOT_BITS} bits"
         raise BadConstant("a broken power of a large constant", expected)
     bits = max(base.bits * times, exponent.bits if not whole else 0.0)
-    return _checked(Size(bits, 2.0 ** min(bits, 990.0), _logs((base, exponent)), ball))
+    parts = (base, exponent)
+    reach = 2.0 ** min(bits, 990.0)
+    return _checked(Size(bits, reach, _logs(parts), ball, _depth(parts) + 1))
 
 
 def call(name: str, parts: Sequence[Size]) -> Size:
@@ -133,7 +138,7 @@ def call(name: str, parts: Sequence[Size]) -> Size:
     elif name in _EXPONENTIAL and logs >= 0:
         bits = max(bits, max(1.0, logs) * parts[0].reach)
         reach = 2.0 ** min(bits, 990.0)
-    return _checked(Size(bits, reach, logs, ball))
+    return _checked(Size(bits, reach, logs, ball, _depth(parts) + 1))
 
 
 def merge(parts: Sequence[Size]) -> Size:
@@ -173,7 +178,7 @@ def refine(size: Size, expr: Expr) -> Size:
     """The size of the expression that SymPy made: an exact number is known exactly."""
     if isinstance(expr, Rational):
         return number(expr)
-    if size.value is not None and 0 in size.value:
+    if size.value is not None and 0 in size.value and not size.value.is_zero():
         found = "a constant too close to zero to be told from it"
         raise BadConstant(found, "zero itself or a clear value")
     return size
@@ -191,7 +196,10 @@ def _checked(size: Size) -> Size:
         raise BadConstant("a constant that is too large", f"constants of at most {LIMIT_BITS} bits")
     if 0 not in size.value and size.value.abs_upper() < arb(2) ** -LIMIT_BITS:
         raise BadConstant("a constant that is too small", f"constants of at most {LIMIT_BITS} bits")
-    return Size(size.bits, max(_reach(size.value), 0.0), size.logs, size.value)
+    if size.depth > LIMIT_DEPTH:
+        found = "a constant nested too deeply"
+        raise BadConstant(found, f"constants of at most {LIMIT_DEPTH} levels")
+    return replace(size, reach=_reach(size.value))
 
 
 def _reach(ball: Any) -> float:
@@ -200,6 +208,11 @@ def _reach(ball: Any) -> float:
 
 def _logs(parts: Sequence[Size]) -> float:
     return max((part.logs for part in parts), default=-1.0)
+
+
+def _depth(parts: Sequence[Size]) -> int:
+    """How deep constants are nested in the parts; only those count that are constant."""
+    return max((part.depth for part in parts if part.value is not None), default=0)
 
 
 def _log_add(x: float, y: float) -> float:

@@ -27,7 +27,6 @@ from derive.index import (
     Total,
     free_indices,
     rebuild,
-    size,
     substitute,
     total,
 )
@@ -97,7 +96,7 @@ def _lower_add(expr: Expr, to: Builder) -> Expr:
 
 def _shift(expr: Expr, scale: Expr, peak: Maximum, to: Builder) -> Expr | None:
     """`expr` where it contains scale * (f(i) - max f): that part by name, the rest lowered."""
-    inner, body, guard = peak.open()
+    inner, body, _ = peak.open()
     labels = [x for x in expr.atoms(Entry) if x.tensor.label == peak.axis]
     places = [x for x in free_indices(expr) if x.axis == peak.axis]
     for place in sorted([*places, *labels], key=str):
@@ -159,9 +158,7 @@ def _reduce(expr: Binder, to: Builder) -> Expr:
 def _lower_total(expr: Total, to: Builder) -> Expr:
     index, body, guard = expr.open()
     if not body.has(index):
-        return (
-            lower(body * size(index.axis, index, guard), to) if guard == TRUE else _count(expr, to)
-        )
+        return lower(body * index.axis, to) if guard == TRUE else _count(expr, to)
     if guard != TRUE:
         return _reduce(expr, to)
     body = _common_factor(body)

@@ -19,9 +19,7 @@ def cut(loss: Loss, names: Iterable[str]) -> Loss:
     if not cuts:
         return loss
     if loss.value.name in cuts:
-        raise KernelError(
-            f"{loss.name}: '{loss.value.name}' is the loss itself, not an input of it"
-        )
+        raise KernelError(f"{loss.name}: '{loss.value.name}' is the loss, and cannot be its input")
     live = {loss.value.name}
     kept: list[Definition] = []
     for definition in reversed(loss.definitions):

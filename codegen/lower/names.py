@@ -82,6 +82,9 @@ def suggest(node: Basic, subject: Basic) -> str:
     """A name that tells what `node` does, and to what: exp_a, a_max, log_sum_exp_a."""
     word = WORDS.get(type(node), "term")
     names = [x.tensor.name for x in walk(subject) if isinstance(x, Entry)]
+    names = [name.removesuffix("_shifted") for name in names]
+    if word == "sum" and isinstance(subject, exp):
+        word = "sum_exp"
     if word == "term" or len(set(names)) != 1:
         return word if word != "sum" else "total"
     return f"{names[0]}_{word}" if word in ("max", "min", "top") else f"{word}_{names[0]}"

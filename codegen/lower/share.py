@@ -42,13 +42,18 @@ def _candidates(expr: Basic) -> Iterator[Expr]:
     """Every node worth an array: an operation on arrays, not a mere sign or comparison."""
     if isinstance(expr, Entry | Index | Delta):
         return
-    if isinstance(expr, Expr) and expr.args and not isinstance(expr, Choice):
+    if isinstance(expr, Expr) and expr.args and not _is_switch(expr):
         operands = [arg for arg in expr.args if not arg.is_number]
         plain = len(operands) == 1 and (expr.is_Mul or (isinstance(expr, Pow) and expr.exp == -1))
         if not plain:
             yield expr
     for arg in expr.args:
         yield from _candidates(arg)
+
+
+def _is_switch(expr: Expr) -> bool:
+    """A choice between numbers: a comparison, no more."""
+    return isinstance(expr, Choice) and expr.args[1].is_number and expr.args[2].is_number
 
 
 def _size(expr: Basic) -> int:

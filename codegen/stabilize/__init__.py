@@ -10,13 +10,19 @@ from dataclasses import dataclass, replace
 
 from sympy import Expr
 
-from codegen.stabilize import complement, logistic, logs, softmax
+from codegen.stabilize import complement, hyperbolic, logistic, logs, softmax
 from derive.derivation import Derivation, Rule, Step
 from derive.errors import KernelError
 from derive.index import Entry
 from derive.loss import Definition, Loss
 
-RULES: tuple[Rule, ...] = (*logs.RULES, *softmax.RULES, *logistic.RULES, *complement.RULES)
+RULES: tuple[Rule, ...] = (
+    *logs.RULES,
+    *softmax.RULES,
+    *logistic.RULES,
+    *hyperbolic.RULES,
+    *complement.RULES,
+)
 EMITTED: tuple[Rule, ...] = logistic.EMITTED
 LIMIT = 50
 

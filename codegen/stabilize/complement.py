@@ -43,9 +43,9 @@ def _others(top: Expr, below: Expr) -> Expr | None:
 def _where(top: Expr, body: Expr, index: Index) -> Expr | None:
     """The index or label at which the body equals `top`."""
     for node in sorted(top.atoms(Index), key=str):
-        if not node.is_bound and node.axis == index.axis:
-            if substitute(body, {index: node}) == top:
-                return node
+        found = not node.is_bound and node.axis == index.axis
+        if found and substitute(body, {index: node}) == top:
+            return node
     for node in sorted(top.atoms(Entry), key=str):
         if node.tensor.label == index.axis and substitute(body, {index: node}) == top:
             return node

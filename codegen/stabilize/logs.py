@@ -33,7 +33,7 @@ def log_of_name(node: Expr, loss: Loss) -> Expr | None:
 
 @rule(
     "log of a product",
-    "the logarithm of a product is the sum of the logarithms, which neither overflows nor underflows",
+    "the logarithm of a product is the sum of the logarithms, which does not overflow",
     holds="every factor is >= 0",
 )
 def log_of_product(node: Expr, loss: Loss) -> Expr | None:
@@ -61,7 +61,7 @@ def log_of_power(node: Expr, loss: Loss) -> Expr | None:
 
 @rule(
     "log of a product over an axis",
-    "the logarithm of a product is the sum of the logarithms, which neither overflows nor underflows",
+    "the logarithm of a product is the sum of the logarithms, which does not overflow",
     holds="every factor is >= 0",
 )
 def log_of_long_product(node: Expr, loss: Loss) -> Expr | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sympy import Expr, Integer, Mul, S, exp, log
+from sympy import Add, Expr, Integer, Mul, S, exp, log
 
 from codegen.bounds import is_shifted
 from codegen.kernel import Argmax
 from codegen.stabilize.local import body_of, peak_of, powers, rule, split_exp
-from derive.index import TRUE, Choice, Condition, Entry, Total, bind, total
+from derive.index import TRUE, Choice, Condition, Entry, Maximum, Total, bind, total
 from derive.loss import Loss
 
 
@@ -124,4 +124,56 @@ def indicator(i: Expr, j: Expr) -> Expr:
     return Choice(Condition("==", i, j), Integer(1), Integer(0))
 
 
-RULES = (expose, shift_quotient, log_sum_exp, peel_largest)
+@rule(
+    "take an exponential out of a sum",
+    "it is the same for every term; outside it can meet the exponential that it cancels",
+)
+def release(node: Expr, loss: Loss) -> Expr | None:
+    """sum_i c_i exp(u) = exp(u) sum_i c_i, where u does not depend on i."""
+    if not isinstance(node, Total):
+        return None
+    index, body, guard = node.open()
+    _, exponent = split_exp(body)
+    if exponent is None or exponent.has(index):
+        return None
+    return exp(exponent) * total(index, split_exp(body)[0], guard)
+
+
+@rule(
+    "take an exponential into a sum",
+    "exp(-max) meets the exponentials of the sum, after which none of them overflows",
+)
+def absorb(node: Expr, loss: Loss) -> Expr | None:
+    """exp(-m) sum_i c_i exp(f_i) = sum_i c_i exp(f_i - m), and the same for a sum of such sums."""
+    if not node.is_Mul:
+        return None
+    cofactor, exponent = split_exp(node)
+    if exponent is None or not any(isinstance(-arg, Maximum) for arg in Add.make_args(exponent)):
+        return None
+    for factor in Mul.make_args(cofactor):
+        taken = _times_exp(factor, exponent)
+        if taken is not None:
+            return Mul(*(taken if other == factor else other for other in Mul.make_args(cofactor)))
+    return None
+
+
+def _times_exp(expr: Expr, exponent: Expr) -> Expr | None:
+    """exp(exponent) * expr with every exponential merged; None where a term has none."""
+    if expr.is_Add:
+        terms = [_times_exp(term, exponent) for term in expr.args]
+        return None if None in terms else Add(*terms)
+    if isinstance(expr, Total):
+        index, body, guard = expr.open()
+        inside = _times_exp(body, exponent)
+        return None if inside is None else total(index, inside, guard)
+    cofactor, own = split_exp(expr)
+    if own is not None:
+        return cofactor * exp(own + exponent)
+    for factor in Mul.make_args(expr) if expr.is_Mul else ():
+        taken = _times_exp(factor, exponent)
+        if taken is not None:
+            return expr / factor * taken
+    return None
+
+
+RULES = (expose, shift_quotient, log_sum_exp, peel_largest, release, absorb)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sympy import Expr
@@ -131,7 +131,15 @@ def _signature(name: str, kernel: Kernel, names: Mapping[str, str]) -> str:
     flat = f"def {name}({', '.join(parameters)}):"
     if len(flat) <= 100:
         return flat
-    return f"def {name}(\n" + "".join(f"    {p},\n" for p in parameters) + "):"
+    return _folded(f"def {name}(", parameters, "):", "    ")
+
+
+def _folded(opening: str, items: Sequence[str], closing: str, margin: str) -> str:
+    """A long list of arguments as the formatter would break it."""
+    inner = f"{margin}{', '.join(items)}"
+    if len(inner) > 100:
+        inner = "\n".join(f"{margin}{item}," for item in items)
+    return f"{opening}\n{inner}\n{margin[4:]}{closing}"
 
 
 def _unpacked(
@@ -149,8 +157,8 @@ def _unpacked(
     left = f"{_tuple(arrays)}, {dtype}, {sizes}"
     call = f"{left} = _prepare({', '.join(f'{name}={name}' for name in given)})"
     if len(call) > 96:
-        inner = "".join(f"        {name}={name},\n" for name in given)
-        call = f"{left} = _prepare(\n{inner}    )"
+        given = [f"{name}={name}" for name in given]
+        call = _folded(f"{left} = _prepare(", given, ")", " " * 8)
     return (call, *(f'{axis} = sizes["{axis}"]' for axis in axes))
 
 

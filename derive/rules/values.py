@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Add, Expr, Mul, exp, log
+from sympy import Add, Expr, Mul, S, exp, log
 
 from derive.derivation import Rule
-from derive.index import Product, Total, bind, kinds, rebuild, scoped, total
+from derive.index import (
+    Choice,
+    Condition,
+    Delta,
+    Index,
+    Product,
+    Total,
+    bind,
+    kinds,
+    nodes,
+    order,
+    rebuild,
+    scoped,
+    substitute,
+    total,
+)
 from derive.loss import Loss
 from derive.normal import signs
 from derive.rules.fold import shallow
@@ -79,4 +94,21 @@ take_logs_apart = register(
     )
 )
 split_sums = register(Rule("split sums", "the sum of a sum is the sum of the sums", _split))
-TABLE = (take_logs_apart, split_sums)
+def _by_cases(expr: Expr) -> Expr:
+    """f = (f with i = j) if i = j else (f with delta_ij = 0), delta by delta."""
+    free = (node for node in nodes(expr) if isinstance(node, Delta) and not _bound(node))
+    delta = min(free, key=order, default=None)
+    if delta is None:
+        return expr
+    i, j = delta.args
+    same, other = substitute(expr, {j: i}), substitute(expr, {delta: S.Zero})
+    return Choice(Condition("==", i, j), _by_cases(same), _by_cases(other))
+
+
+def _bound(delta: Delta) -> bool:
+    return any(isinstance(side, Index) and side.is_bound for side in delta.args)
+
+
+by_cases = register(
+    Rule("case by case", "a delta is 1 where its indices agree and 0 elsewhere", _by_cases)
+)

@@ -1,0 +1,4 @@
+"""Not yet."""
+HELP = "soon"
+def arguments(parser): ...
+def run(options): return 0

@@ -1,0 +1,104 @@
+"""Check a hand-derived gradient: proved, refuted with numbers, or unknown.
+
+The claim is written in the language of .loss files, with the letters of --wrt.  Two entries
+in --wrt claim a second derivative; --value claims what a definition is equal to.
+
+  pminusy check softmax_cross_entropy --wrt 'a[j]' --claim 'p[j] - y[j]'
+  pminusy check softmax_cross_entropy --wrt 'a[i],a[j]' --claim 'p[i]*(delta(i, j) - p[j])'
+  pminusy check examples/kl_as_difference.loss --value KL --claim 'CE - H'
+
+Indices and class labels count from 0.  Exit code: 0 proved, 1 refuted, 2 bad input, 3 unknown.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from codegen.commands import as_json, say, styled
+from derive.errors import PminusyError
+
+if TYPE_CHECKING:
+    from derive import Counterexample, Loss, Verdict
+
+HELP = "prove or refute a gradient derived by hand"
+CODES = {"proved": 0, "refuted": 1, "unknown": 3}
+STYLES = {"proved": "bold green", "refuted": "bold red", "unknown": "bold yellow"}
+
+
+def arguments(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add("loss", metavar="LOSS", help="a library name, a .loss file, or -")
+    add("--wrt", metavar="ENTRY", help="the entry derived for, with letters: 'a[j]'")
+    add("--value", metavar="ENTRY", help="claim the value of a definition: KL or 'p[i]'")
+    add("--claim", metavar="EXPRESSION", required=True, help="what is claimed")
+    add("--reduction", choices=("none", "mean", "sum"), default="none", help="over a batch of N")
+
+
+def run(options: Namespace) -> int:
+    from derive import check, check_value, load
+    from derive.batch import batched
+
+    if (options.wrt is None) == (options.value is None):
+        raise PminusyError("say what the claim is about: --wrt 'a[j]', or --value NAME")
+    loss = load(options.loss)
+    if options.reduction != "none":
+        loss = batched(loss, options.reduction)
+    if options.value is not None:
+        verdict = check_value(loss, options.value, options.claim)
+    else:
+        verdict = check(loss, options.wrt, options.claim)
+    if options.json:
+        as_json(_data(loss, verdict))
+    else:
+        _print(loss, verdict)
+    return CODES[verdict.status]
+
+
+def _data(loss: Loss, verdict: Verdict) -> dict[str, Any]:
+    from derive.printing import language
+
+    return {
+        "loss": loss.name,
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "hypotheses": list(verdict.hypotheses),
+        "hint": verdict.hint,
+        "claim": language(verdict.claim, loss),
+        "truth": language(verdict.truth, loss),
+        "counterexample": _example(verdict.counterexample),
+    }
+
+
+def _example(example: Counterexample | None) -> dict[str, Any] | None:
+    from derive.proof import decimal, show
+
+    if example is None:
+        return None
+    return {
+        "sizes": dict(example.sizes),
+        "values": {name: show(value) for name, value in example.values.items()},
+        "indices": dict(example.indices),
+        "claimed": decimal(example.claimed),
+        "true": decimal(example.true),
+    }
+
+
+def _print(loss: Loss, verdict: Verdict) -> None:
+    from derive.printing import language
+    from derive.proof import decimal, show
+
+    say(f"{styled(verdict.status, STYLES[verdict.status])}: {verdict.reason}")
+    if verdict.hint:
+        say(f"  hint    {verdict.hint}")
+    example = verdict.counterexample
+    if example is not None:
+        where = [f"{name} = {size}" for name, size in example.sizes.items()]
+        where += [f"{letter} = {number}" for letter, number in example.indices.items()]
+        say(f"  at      {', '.join(where)}" + (" (indices count from 0)" if example.indices else ""))
+        for name, value in example.values.items():
+            say(f"          {name} = {show(value)}")
+        say(f"  claim   {decimal(example.claimed)}")
+        say(f"  truth   {decimal(example.true)}")
+    if verdict.status != "proved":
+        say(f"  it is   {language(verdict.truth, loss)}")

@@ -1,0 +1,140 @@
+"""Derive a gradient, a second derivative, a Jacobian or a value, step by step.
+
+Every step is named, justified and checked.  Without --wrt: every input and param.
+
+  pminusy derive softmax_cross_entropy --wrt a
+  pminusy derive softmax_cross_entropy --of p --wrt a --style cases     the softmax's Jacobian
+  pminusy derive softmax_cross_entropy --wrt a --order 2                the Hessian
+  pminusy derive linear_softmax_cross_entropy --wrt W --reduction mean --to latex
+  pminusy derive softmax_cross_entropy --wrt a --properties             convexity and the like
+  pminusy derive softmax_cross_entropy --stable                         safe from overflow
+  pminusy derive examples/kl_as_difference.loss --value KL              a value, rewritten
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from codegen.commands import as_json, deliver, say, split_names
+from derive.errors import PminusyError
+
+if TYPE_CHECKING:
+    from derive import Derivation, Loss
+    from derive.index import Entry
+
+HELP = "derive a gradient, step by step"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add("loss", metavar="LOSS", help="a library name, a .loss file, or -")
+    add("--wrt", metavar="NAMES", help="with respect to these: a or a,W or 'W[r,s]'")
+    add("--of", metavar="NAME", help="the derivative of this definition instead of the loss")
+    add("--order", type=int, choices=(1, 2), default=1, help="first or second derivative")
+    add("--value", metavar="NAME", help="rewrite the value of a definition in earlier names")
+    add("--style", choices=("delta", "cases"), default="delta", help="how the result is written")
+    add("--reduction", choices=("none", "mean", "sum"), default="none", help="over a batch of N")
+    add("--to", choices=("text", "latex", "markdown", "json"), default="text", help="what to print")
+    add("--fragment", action="store_true", help="LaTeX without a preamble")
+    add("--detail", choices=("brief", "normal", "full"), default="normal", help="how many steps")
+    add("--properties", action="store_true", help="what follows: convexity, limits, sums")
+    add("--stable", action="store_true", help="the rewriting that keeps the loss from overflow")
+    add("-o", metavar="FILE", dest="out", help="write to a file")
+
+
+def run(options: Namespace) -> int:
+    from derive import load
+    from derive.batch import batched
+
+    loss = load(options.loss)
+    if options.reduction != "none":
+        loss = batched(loss, options.reduction)
+    if options.properties:
+        return _properties(loss, options)
+    found = derivations(loss, options)
+    deliver(_document(found, options), options.out)
+    return 0
+
+
+def derivations(loss: Loss, options: Namespace) -> list[Derivation]:
+    """What the options ask for, one derivation for each name."""
+    from derive import gradient, hessian, parse_entry
+    from derive.engine import value
+
+    if options.stable:
+        from codegen.stabilize import stabilizations
+
+        return list(stabilizations(loss))
+    if options.value:
+        return [value(loss, parse_entry(loss, options.value, "--value"))]
+    names = split_names(options.wrt) if options.wrt else _variables(loss)
+    of = parse_entry(loss, options.of, "--of") if options.of else None
+    found = []
+    if options.order == 2:
+        if of is not None:
+            raise PminusyError("--order 2 is of the loss itself: leave --of out")
+        return [hessian(loss, *entries) for entries in _pairs(loss, names)]
+    for name in names:
+        wrt = parse_entry(loss, name, "--wrt") if "[" in name else name
+        found.append(gradient(loss, wrt, of))
+    return found
+
+
+def _pairs(loss: Loss, names: list[str]) -> list[tuple[str | Entry, ...]]:
+    """What to differentiate twice: 'a[i],a[j]' is one pair, 'a,W' is two names."""
+    from derive import parse_entry
+
+    entries = [parse_entry(loss, name, "--wrt") if "[" in name else name for name in names]
+    if len(entries) == 2 and all("[" in name for name in names):
+        return [tuple(entries)]
+    return [(entry,) for entry in entries]
+
+
+def _variables(loss: Loss) -> list[str]:
+    return [d.name for d in loss.declarations if d.role in ("input", "param")]
+
+
+def _document(found: list[Derivation], options: Namespace) -> str:
+    from codegen.documents import write
+    from derive.engine import in_cases
+
+    to = "json" if options.json else options.to
+    if options.style == "cases":
+        found = [in_cases(d) for d in found]
+    parts = [write(d, to, fragment=options.fragment, detail=options.detail) for d in found]
+    if to == "json":
+        return parts[0] if len(parts) == 1 else "[" + ",\n".join(p.rstrip() for p in parts) + "]\n"
+    if to == "latex" and not options.fragment and len(parts) > 1:
+        raise PminusyError("a LaTeX document holds one derivation: name one in --wrt, or --fragment")
+    return "\n".join(parts)
+
+
+def _properties(loss: Loss, options: Namespace) -> int:
+    from derive.printing import language
+    from derive.properties import properties
+
+    names = split_names(options.wrt) if options.wrt else _variables(loss)
+    rows = []
+    for name in names:
+        for found in properties(loss, name):
+            rows.append(
+                {
+                    "wrt": name,
+                    "property": found.name,
+                    "status": found.status,
+                    "statement": found.statement,
+                    "steps": [language(step, found.loss) for step in found.steps],
+                    "counterexample": str(found.counterexample) if found.counterexample else None,
+                }
+            )
+    if options.json:
+        as_json({"loss": loss.name, "properties": rows})
+        return 0
+    for row in rows:
+        say(f"{row['property']}: {row['status']}: {row['statement']}")
+        for number, step in enumerate(row["steps"] or ()):
+            say(f"  {'=' if number else ' '} {step}")
+        if row["counterexample"]:
+            say(f"  at {row['counterexample']}")
+    return 0

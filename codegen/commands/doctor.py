@@ -1,0 +1,49 @@
+"""Which targets and tools are usable here, and how to get the missing ones."""
+
+from __future__ import annotations
+
+import shutil
+from argparse import ArgumentParser, Namespace
+from importlib.metadata import PackageNotFoundError, version
+
+from codegen.commands import as_json, say, styled
+
+HELP = "which targets and tools are usable here"
+
+# What it is for, its distribution or program, and how to get it.
+PACKAGES = (
+    ("deriving", "sympy", "pip install sympy"),
+    ("rigorous arithmetic", "python-flint", "pip install python-flint"),
+    ("the NumPy target", "numpy", "pip install numpy"),
+    ("templates", "jinja2", "pip install jinja2"),
+    ("the digits example", "scikit-learn", "pip install 'pminusy[sklearn]'"),
+    ("L-BFGS in the digits example", "scipy", "pip install 'pminusy[sklearn]'"),
+    ("pictures", "matplotlib", "pip install 'pminusy[plots]'"),
+)
+PROGRAMS = (
+    ("typesetting LaTeX", "pdflatex", "apt-get install texlive-latex-base"),
+    ("looking at pages", "pdftoppm", "apt-get install poppler-utils"),
+)
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """This command has no arguments of its own."""
+
+
+def run(options: Namespace) -> int:
+    rows = []
+    for purpose, name, remedy in PACKAGES:
+        try:
+            rows.append((purpose, name, version(name), remedy))
+        except PackageNotFoundError:
+            rows.append((purpose, name, "", remedy))
+    for purpose, name, remedy in PROGRAMS:
+        rows.append((purpose, name, "found" if shutil.which(name) else "", remedy))
+    if options.json:
+        keys = ("purpose", "name", "version", "remedy")
+        as_json({"tools": [dict(zip(keys, row, strict=True)) for row in rows]})
+        return 0
+    for purpose, name, found, remedy in rows:
+        mark = styled("ok     ", "green") if found else styled("missing", "yellow")
+        say(f"{mark}  {name:<14}{found:<10}{purpose}" + ("" if found else f": {remedy}"))
+    return 0

@@ -1,0 +1,62 @@
+"""Evaluate a loss, its definitions and its derivatives at given numbers, rigorously.
+
+Numbers are exact decimals or fractions; commas separate entries, semicolons rows.  Every
+value is computed in ball arithmetic and rounded once, to the digits asked for.
+
+  pminusy evaluate softmax_cross_entropy a=1,2,3 y=0,0,1 --wrt a --digits 2
+  pminusy evaluate linear_softmax_cross_entropy x=1,2,3 \\
+      'W=.1,.2,.3;.4,.5,.6;.7,.8,.9' b=0,0,0 y=0,0,1 --wrt W
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from codegen.commands import as_json, say, split_names
+
+if TYPE_CHECKING:
+    from derive import Loss
+    from derive.evaluate import Point
+
+HELP = "numbers: a loss, its definitions and derivatives"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add("loss", metavar="LOSS", help="a library name, a .loss file, or -")
+    add("values", metavar="NAME=VALUES", nargs="*", help="a=1,2,3 or 'W=1,2;3,4'")
+    add("--wrt", metavar="NAMES", default="", help="also the derivative with respect to these")
+    add("--of", metavar="NAMES", default="", help="only these definitions")
+    add("--digits", type=int, default=4, choices=range(1, 51), metavar="N", help="decimals, 1 to 50")
+
+
+def run(options: Namespace) -> int:
+    from derive import load
+    from derive.given import given_point
+
+    loss = load(options.loss)
+    point = given_point(loss, options.values)
+    names = split_names(options.of) or [d.name for d in loss.definitions]
+    rows = {name: _values(loss, point, name, None, options.digits) for name in names}
+    for name in split_names(options.wrt):
+        rows[f"d{loss.value.name}/d{name}"] = _values(
+            loss, point, loss.value.name, name, options.digits
+        )
+    if options.json:
+        as_json({"loss": loss.name, "values": rows})
+        return 0
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        say(f"{name:<{width}} = {_show(value)}")
+    return 0
+
+
+def _values(loss: Loss, point: Point, name: str, wrt: str | None, digits: int) -> Any:
+    from derive.given import table
+
+    return table(loss, point, name, wrt, digits)
+
+
+def _show(value: Any) -> str:
+    return "[" + ", ".join(map(_show, value)) + "]" if isinstance(value, list) else str(value)

@@ -1,0 +1,43 @@
+"""Rules for hyperbolic functions, which overflow where their quotients and logarithms do not."""
+
+from __future__ import annotations
+
+from sympy import Add, Expr, Integer, Rational, cosh, exp, log, sinh, tanh
+
+from codegen.stabilize.local import powers, rule
+from derive.functions import absolute
+from derive.index import Choice, Condition
+from derive.loss import Loss
+
+
+@rule(
+    "hyperbolic tangent",
+    "sinh and cosh overflow together; their quotient stays between -1 and 1",
+)
+def to_tanh(node: Expr, loss: Loss) -> Expr | None:
+    """sinh(x) / cosh(x) = tanh(x)."""
+    below = [base for base, power in powers(node) if isinstance(base, cosh) and power == -1]
+    above = [base for base, power in powers(node) if isinstance(base, sinh) and power == 1]
+    for base in below:
+        x = base.args[0]
+        if sinh(x) in above:
+            return node * base / sinh(x) * tanh(x)
+    return None
+
+
+@rule(
+    "log of cosh",
+    "cosh overflows where its logarithm is near |x| - log 2; near 0 it is 1 plus little",
+)
+def log_cosh(node: Expr, loss: Loss) -> Expr | None:
+    """log cosh x = log(1 + sinh(x)^2)/2 = |x| + log(1 + exp(-2|x|)) - log 2."""
+    if not isinstance(node, log) or not isinstance(node.args[0], cosh):
+        return None
+    x = node.args[0].args[0]
+    size = absolute(x)
+    near = Rational(1, 2) * log(1 + sinh(x) ** 2)
+    far = Add(size, log(1 + exp(-2 * size)), -log(2))
+    return Choice(Condition("<", size, Integer(1)), near, far)
+
+
+RULES = (to_tanh, log_cosh)

@@ -1,0 +1,143 @@
+"""Numbers given by a user: read into a point, and tables of values at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from fractions import Fraction
+from itertools import product as cartesian
+from typing import Any
+
+from flint import arb, ctx
+
+from derive.errors import DerivationError, PminusyError
+from derive.evaluate import Evaluator, Point
+from derive.index import Partial
+from derive.loss import Declaration, Loss
+from derive.proof import nested
+from derive.sampling import allows
+
+LONGEST = 100_000
+
+
+def given_point(loss: Loss, texts: Iterable[str]) -> Point:
+    """A point from texts such as "a=1,2,3" and "W=1,2;3,4"; consts have their defaults.
+
+    Raises PminusyError for an unknown or missing name, a wrong shape, or a value outside the
+    domain of its name.
+    """
+    values: dict[str, dict[tuple[int, ...], Fraction]] = {}
+    for text in texts:
+        name, _, numbers = text.partition("=")
+        name = name.strip()
+        declaration = loss.declared.get(name)
+        if declaration is None:
+            near = get_close_matches(name, list(loss.declared), 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise PminusyError(f"'{text}': {loss.name} declares no '{name}'{hint}")
+        values[name] = _array(declaration, numbers)
+    for declaration in loss.declarations:
+        if declaration.name not in values:
+            if declaration.default is None:
+                example = "=1,2,3" if declaration.tensor.axes else "=1"
+                raise PminusyError(f"no value for '{declaration.name}': add {declaration.name}{example}")
+            values[declaration.name] = {(): Fraction(str(declaration.default))}
+    point = Point(_sizes(loss, values), values)
+    for declaration in loss.declarations:
+        _check_domain(declaration, point)
+    return point
+
+
+def _array(declaration: Declaration, text: str) -> dict[tuple[int, ...], Fraction]:
+    name, rank = declaration.name, len(declaration.tensor.axes)
+    if len(text) > LONGEST:
+        raise PminusyError(f"{name}: more than {LONGEST} characters")
+    rows = [[_number(name, part) for part in row.split(",")] for row in text.split(";")]
+    if rank > 2:
+        raise PminusyError(f"{name} has {rank} axes; values can be given for at most 2")
+    if len({len(row) for row in rows}) > 1:
+        raise PminusyError(f"{name}: the rows have different lengths")
+    if rank < 2 and len(rows) > 1:
+        raise PminusyError(f"{name} has {rank} axes: expected one row, found {len(rows)}")
+    if rank == 0 and len(rows[0]) > 1:
+        raise PminusyError(f"{name} is a single number, found {len(rows[0])}")
+    if rank == 0:
+        return {(): rows[0][0]}
+    if rank == 1:
+        return {(k,): value for k, value in enumerate(rows[0])}
+    return {(i, j): value for i, row in enumerate(rows) for j, value in enumerate(row)}
+
+
+def _number(name: str, text: str) -> Fraction:
+    text = text.strip()
+    exponent = text.lower().partition("e")[2]
+    try:
+        if exponent and abs(int(exponent)) > 400:
+            raise ValueError
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise PminusyError(f"{name}: '{text[:40]}' is not a number such as 2, -0.5 or 1/3") from None
+
+
+def _sizes(
+    loss: Loss, values: Mapping[str, Mapping[tuple[int, ...], Fraction]]
+) -> dict[str, int]:
+    sizes: dict[str, tuple[int, str]] = {}
+    for declaration in loss.declarations:
+        for k, axis in enumerate(declaration.tensor.axes):
+            size = 1 + max(place[k] for place in values[declaration.name])
+            known, by = sizes.setdefault(axis.name, (size, declaration.name))
+            if known != size:
+                raise PminusyError(
+                    f"axis {axis.name} has size {known} in {by} and {size} in {declaration.name}"
+                )
+    for axis in loss.axes:
+        if axis.name not in sizes:
+            raise PminusyError(f"the size of axis {axis.name} is not given by any value")
+    return {name: size for name, (size, _) in sizes.items()}
+
+
+def _check_domain(declaration: Declaration, point: Point) -> None:
+    name, values = declaration.name, point.values[declaration.name]
+    if declaration.domain.kind == "simplex":
+        rows: dict[tuple[int, ...], Fraction] = {}
+        for place, value in values.items():
+            rows[place[:-1]] = rows.get(place[:-1], Fraction(0)) + value
+        if any(value < 0 for value in values.values()) or any(s != 1 for s in rows.values()):
+            wrong = next((s for s in rows.values() if s != 1), "a negative entry")
+            raise PminusyError(f"{name} must be >= 0 and sum to 1, found {wrong}")
+        return
+    for value in values.values():
+        if not allows(declaration, value, point.sizes):
+            raise PminusyError(f"{name}: {value} is outside its domain ({declaration.domain.kind})")
+
+
+def table(loss: Loss, point: Point, name: str, wrt: str | None, digits: int) -> Any:
+    """Every entry of a definition, or of its derivative with respect to `wrt`, as decimals."""
+    if name not in loss.defined:
+        raise DerivationError(f"{loss.name} defines no '{name}'")
+    of = loss.defined[name].entry
+    if wrt is None:
+        expr, axes, indices = of, of.tensor.axes, of.indices
+    else:
+        variable = loss.free_entry(wrt, tuple(f"i{k}" for k in range(len(loss.tensor(wrt).axes))))
+        expr = Partial(of, variable)
+        axes, indices = (*of.tensor.axes, *variable.tensor.axes), (*of.indices, *variable.indices)
+    found = {}
+    with ctx.workprec(64 + 4 * digits):
+        evaluator = Evaluator(loss, point)
+        for place in cartesian(*(range(point.sizes[axis.name]) for axis in axes)):
+            value = evaluator(expr, dict(zip(indices, place, strict=True)))
+            found[place] = rounded(value, digits)
+    return nested(found)
+
+
+def rounded(value: arb, digits: int) -> str:
+    """A ball to a number of decimals; more precision is not needed at these sizes."""
+    if not value.is_finite():
+        return "nan" if value.is_nan() else str(value)
+    scaled = (value * arb(10) ** digits).mid()
+    whole = int((scaled + arb(0.5)).floor().unique_fmpz())
+    sign = "-" if whole < 0 else ""
+    text = str(abs(whole)).rjust(digits + 1, "0")
+    return f"{sign}{text[:-digits]}.{text[-digits:]}"

@@ -1,0 +1,43 @@
+"""Arrays for the names of a loss, drawn from their domains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from derive.loss import Loss
+
+SIZES = {"N": 4, "K": 3, "D": 2}
+
+
+def arrays(
+    loss: Loss, sizes: dict[str, int] = SIZES, batch: bool = True, seed: int = 0
+) -> dict[str, Any]:
+    """A float64 array (or labels) for each declared name without a default."""
+    rng = np.random.default_rng(seed)
+    found = {}
+    for declaration in loss.declarations:
+        if declaration.default is not None:
+            continue
+        tensor = declaration.tensor
+        leading = (sizes["N"],) if batch and declaration.role in ("input", "target") else ()
+        shape = leading + tuple(sizes[axis.name] for axis in tensor.axes)
+        found[declaration.name] = _draw(rng, declaration, shape, sizes)
+    return found
+
+
+def _draw(rng: Any, declaration: Any, shape: tuple[int, ...], sizes: dict[str, int]) -> Any:
+    domain, label = declaration.domain, declaration.tensor.label
+    if label is not None:
+        return rng.integers(0, sizes[label.name], shape)
+    if domain.kind == "simplex":
+        return rng.dirichlet(np.ones(shape[-1]), shape[:-1])
+    if domain.kind == "unit":
+        return rng.uniform(0, 1, shape)
+    if domain.kind in ("binary", "sign"):
+        lower = 0.0 if domain.kind == "binary" else -1.0
+        return rng.choice([lower, 1.0], shape)
+    if domain.lower is not None:
+        return float(domain.lower) + rng.uniform(0.1, 2, shape)
+    return rng.normal(0, 1, shape)
