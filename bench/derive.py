@@ -23,7 +23,10 @@ from derive.rules import fold
 
 def chain() -> dict[str, Callable[[], derive.Derivation]]:
     """The parts of the chain; those over W stand on a linear layer."""
-    plain, linear = derive.load("softmax_cross_entropy"), derive.load("linear_softmax_cross_entropy")
+    plain, linear = (
+        derive.load("softmax_cross_entropy"),
+        derive.load("linear_softmax_cross_entropy"),
+    )
     return {
         "dL/dp": lambda: derive.gradient(plain, "p"),
         "dp/da": lambda: derive.gradient(plain, "a", of="p"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from codegen.kernel import Kernel
 from codegen.lower import cut, lower_loss
-from codegen.stabilize import Gradient, Stable, stabilize
+from codegen.stabilize import Gradient, as_written, stabilize
 from codegen.targets.facts import facts
 from codegen.targets.numpy import emit, safe_names
 from derive.derivation import Derivation
@@ -98,7 +98,7 @@ def build(
     notes: tuple[str, ...] = ()
     if labels == "index":
         loss, found, notes = _labelled(loss, found)
-    stabilized = stabilize(loss, found) if stable else Stable(loss, found, ())
+    stabilized = (stabilize if stable else as_written)(loss, found)
     pairs = [(g.wrt, g.result) for g in stabilized.gradients]
     kernel = lower_loss(stabilized.loss, pairs)
     said = facts(loss, [(g.wrt, g.result) for g in found], kernel, notes)

@@ -67,5 +67,3 @@ def _moved(declaration: Declaration, moved: dict[str, Tensor]) -> Declaration:
 def _name(loss: Loss) -> str:
     names = {*loss.declared, *loss.defined, *(axis.name for axis in loss.axes)}
     return next(name for name in ("J", "total", "objective", "J_batch") if name not in names)
-
-

@@ -29,7 +29,9 @@ def check(loss: Loss, wrt: str, claim: str) -> Verdict:
     """
     entries = parse_entries(loss, wrt, "<wrt>")
     if len(entries) > 2:
-        raise DerivationError(f"derivatives of order {len(entries)} are not supported: give one or two entries")
+        raise DerivationError(
+            f"derivatives of order {len(entries)} are not supported: give one or two entries"
+        )
     free = {i.name: i for entry in entries for i in entry.indices if isinstance(i, Index)}
     claimed = parse_expression(loss, claim, free, "<claim>")
     derivation = gradient(loss, entries[0]) if len(entries) == 1 else hessian(loss, *entries)
@@ -73,8 +75,9 @@ def _slips(derivation: Derivation, verdict: Verdict) -> Iterator[tuple[str, Expr
         yield f"a factor is missing: the truth is the claim times {name}", truth / factor
     ratio = _ratio(verdict)
     if ratio is not None:
-        yield f"a factor is wrong: the truth is the claim times {1 / ratio}", truth * Rational(
-            ratio.numerator, ratio.denominator
+        yield (
+            f"a factor is wrong: the truth is the claim times {1 / ratio}",
+            truth * Rational(ratio.numerator, ratio.denominator),
         )
 
 

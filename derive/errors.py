@@ -24,9 +24,7 @@ class Place:
 class InputError(PminusyError):
     """A text that the language does not allow: the place, what was found, what was expected."""
 
-    def __init__(
-        self, place: Place, found: str, expected: str, nearest: str | None = None
-    ) -> None:
+    def __init__(self, place: Place, found: str, expected: str, nearest: str | None = None) -> None:
         self.place, self.found, self.expected, self.nearest = place, found, expected, nearest
         hint = f"; did you mean '{nearest}'?" if nearest else ""
         super().__init__(f"{place}: found {found}, expected {expected}{hint}")

@@ -40,7 +40,9 @@ def given_point(loss: Loss, texts: Iterable[str]) -> Point:
         if declaration.name not in values:
             if declaration.default is None:
                 example = "=1,2,3" if declaration.tensor.axes else "=1"
-                raise PminusyError(f"no value for '{declaration.name}': add {declaration.name}{example}")
+                raise PminusyError(
+                    f"no value for '{declaration.name}': add {declaration.name}{example}"
+                )
             values[declaration.name] = {(): Fraction(str(declaration.default))}
     point = Point(_sizes(loss, values), values)
     for declaration in loss.declarations:
@@ -76,12 +78,12 @@ def _number(name: str, text: str) -> Fraction:
             raise ValueError
         return Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise PminusyError(f"{name}: '{text[:40]}' is not a number such as 2, -0.5 or 1/3") from None
+        raise PminusyError(
+            f"{name}: '{text[:40]}' is not a number such as 2, -0.5 or 1/3"
+        ) from None
 
 
-def _sizes(
-    loss: Loss, values: Mapping[str, Mapping[tuple[int, ...], Fraction]]
-) -> dict[str, int]:
+def _sizes(loss: Loss, values: Mapping[str, Mapping[tuple[int, ...], Fraction]]) -> dict[str, int]:
     sizes: dict[str, tuple[int, str]] = {}
     for declaration in loss.declarations:
         for k, axis in enumerate(declaration.tensor.axes):
@@ -137,7 +139,7 @@ def rounded(value: arb, digits: int) -> str:
     if not value.is_finite():
         return "nan" if value.is_nan() else str(value)
     scaled = (value * arb(10) ** digits).mid()
-    whole = int((scaled + arb(0.5)).floor().unique_fmpz())
+    whole = int((scaled + arb(0.5)).floor().unique_fmpz() or 0)
     sign = "-" if whole < 0 else ""
     text = str(abs(whole)).rjust(digits + 1, "0")
     return f"{sign}{text[:-digits]}.{text[-digits:]}"

@@ -140,9 +140,7 @@ class Loss:
         tensor = self.tensor(name)
         letters = indices or self.pick_letters(tensor.axes)
         if len(letters) != len(tensor.axes):
-            raise DerivationError(
-                f"'{name}' has {len(tensor.axes)} indices, found {len(letters)}"
-            )
+            raise DerivationError(f"'{name}' has {len(tensor.axes)} indices, found {len(letters)}")
         return tensor[tuple(Index(s, x) for s, x in zip(letters, tensor.axes, strict=True))]
 
     def pick_letters(

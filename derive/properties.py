@@ -15,10 +15,24 @@ from derive.derivation import Derivation
 from derive.engine import gradient, hessian
 from derive.evaluate import Evaluator, Undetermined
 from derive.functions import sigmoid, softplus
-from derive.index import Binder, Delta, Entry, Index, Tensor, Total, fresh, kinds, nodes, order, substitute, tensors, total
+from derive.index import (
+    Binder,
+    Delta,
+    Index,
+    Tensor,
+    Total,
+    entries,
+    fresh,
+    kinds,
+    nodes,
+    order,
+    substitute,
+    tensors,
+    total,
+)
 from derive.loss import Declaration, Loss
 from derive.normal import NormalForm, Undecided
-from derive.normal.poly import Poly, constant, to_expr
+from derive.normal.poly import Poly, to_expr
 from derive.normal.signs import nonnegative_poly
 from derive.proof import PRECISION, Counterexample
 from derive.rules.fold import assuming, shallow, shorten_steps
@@ -56,7 +70,9 @@ def sums_to_zero(slope: Derivation) -> Property:
     whole = total(free, substitute(slope.result, {index: free}))
     zero = NormalForm(slope.loss, assume=True).is_zero(whole)
     name = slope.wrt[0].tensor.name
-    statement = f"the gradient's entries sum to 0, so adding a constant to every {name} changes nothing"
+    statement = (
+        f"the gradient's entries sum to 0, so adding a constant to every {name} changes nothing"
+    )
     if zero:
         return Property("gradient sums to zero", "proved", statement, slope.loss, (whole,))
     example = _point(slope.loss, whole, wanted=lambda value: 0 not in value)
@@ -123,8 +139,8 @@ def _nonnegative(form: NormalForm, expr: Expr) -> bool:
                 if not nonnegative_poly(form, form(base)):
                     return False
                 clear[base] = max(clear.get(base, 0), -int(power // 1))
-    cleared = form.mul(poly, {frozenset(clear.items()): constant(1)[frozenset()]}) if clear else poly
-    return nonnegative_poly(form, cleared)
+    common: Poly = {frozenset(clear.items()): Fraction(1)}
+    return nonnegative_poly(form, form.mul(poly, common))
 
 
 def _variances(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Expr]:
@@ -136,7 +152,7 @@ def _variances(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Expr]:
             if power != 2 or value >= 0 or not isinstance(base, Total):
                 continue
             index, body, _ = base.open()
-            entry = next((n for n in nodes(body) if isinstance(n, Entry) and n.tensor == direction), None)
+            entry = next((e for e in entries(body) if e.tensor == direction), None)
             if entry is None or index not in entry.indices:
                 continue
             weight = body / entry
@@ -165,7 +181,7 @@ def saturation(slope: Derivation) -> list[Property]:
     expr = slope.loss.unfold(slope.result, frozenset((variable.tensor.name,)))
     if kinds(expr) & {Total, Delta, Index} or any(isinstance(n, Binder) for n in nodes(expr)):
         return []
-    names = {entry: Symbol(entry.tensor.name, real=True) for entry in sorted(_entries(expr), key=order)}
+    names = {e: Symbol(e.tensor.name, real=True) for e in sorted(entries(expr), key=order)}
     plain = substitute(expr, names).replace(sigmoid, lambda x: sigmoid(x).meaning())
     plain = plain.replace(softplus, lambda x: softplus(x).meaning())
     back = {symbol: entry for entry, symbol in names.items()}
@@ -176,8 +192,3 @@ def saturation(slope: Derivation) -> list[Property]:
         shown = value.xreplace(back) if value.is_finite is not False else value
         found.append(Property("saturation", "proved", statement, slope.loss, (shown,)))
     return found
-
-
-def _entries(expr: Expr) -> set[Entry]:
-    return {node for node in nodes(expr) if isinstance(node, Entry)}
-

@@ -43,7 +43,9 @@ def points(loss: Loss, attempts: int = 12) -> Iterator[Point]:
         for sizes in size_choices(loss.axes):
             if sizes and max(sizes.values()) > 3 and round_ < 2:
                 continue
-            yield Point(sizes, {d.name: _values(d, sizes, palette, random) for d in loss.declarations})
+            yield Point(
+                sizes, {d.name: _values(d, sizes, palette, random) for d in loss.declarations}
+            )
 
 
 def _values(

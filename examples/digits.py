@@ -21,6 +21,7 @@ from scipy.optimize import minimize
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
+from threadpoolctl import threadpool_limits
 
 import codegen
 import derive
@@ -126,7 +127,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     data = Digits.load()
-    ours, theirs, evaluate = train(options.optimizer, data, options.C)
+    # The matrices are small: threads of the linear algebra would only wait for each other.
+    with threadpool_limits(limits=1):
+        ours, theirs, evaluate = train(options.optimizer, data, options.C)
     print(f"{len(data.y_train)} images to train on, {len(data.y_test)} to test on")
     print(f"{'':28}{'objective':>14}{'train':>9}{'test':>9}")
     values = []

@@ -16,6 +16,10 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Tests run side by side; threads inside each of them would only wait for each other.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 # The same examples in every run and no deadline: a slow machine is not a failure.
 settings.register_profile("pminusy", derandomize=True, deadline=None, database=None)
 settings.load_profile("pminusy")

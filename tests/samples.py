@@ -32,9 +32,9 @@ def _draw(rng: Any, declaration: Any, shape: tuple[int, ...], sizes: dict[str, i
     if label is not None:
         return rng.integers(0, sizes[label.name], shape)
     if domain.kind == "simplex":
-        return rng.dirichlet(np.ones(shape[-1]), shape[:-1])
+        return rng.dirichlet(np.full(shape[-1], 5.0), shape[:-1])
     if domain.kind == "unit":
-        return rng.uniform(0, 1, shape)
+        return rng.uniform(0.05, 0.95, shape)
     if domain.kind in ("binary", "sign"):
         lower = 0.0 if domain.kind == "binary" else -1.0
         return rng.choice([lower, 1.0], shape)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import samples
 from exact import Exact
@@ -34,8 +36,6 @@ CASES = {
     "log of a product": ["log(p[t]*u)", "log(exp(a[t])/S)"],
     "log of a power": ["log(u**g)", "log(q**g)"],
     "log of a product over an axis": ["log(prod(p[i]**y[i] for i in K))"],
-    "log of exp": [],
-    "power of a logarithm's base": [],
     "product of exponentials": ["exp(a[t])*exp(z)", "exp(a[t])*exp(-max(a[k] for k in K))"],
     "write out the exponentials": ["e[t]/S", "log(S)"],
     "shift by the maximum": [
@@ -49,7 +49,7 @@ CASES = {
     "take an exponential out of a sum": ["sum(y[k]*exp(z) for k in K)"],
     "take an exponential into a sum": [
         "exp(-max(a[k] for k in K))*sum(b[k]*exp(a[k]) for k in K)",
-        "exp(-max(a[k] for k in K))*(b[t]*S - sum(b[k]*exp(a[k]) for k in K))",
+        "exp(-max(a[k] for k in K))*(z*sum(exp(a[k]) for k in K) - sum(b[k]*exp(a[k]) for k in K))",
     ],
     "logistic function": [
         "1/(1 + exp(-z))",
@@ -80,7 +80,6 @@ CASES = {
     "sigmoid by sign": ["sigmoid(z)", "sigmoid(-z)"],
     "softplus without overflow": ["softplus(z)", "softplus(-z)"],
 }
-AUTOMATIC = ("log of exp", "power of a logarithm's base")
 
 
 def loss_with(expression: str) -> Loss:
@@ -94,7 +93,7 @@ def value(expr: object, loss: Loss, seed: int) -> object:
 
 def test_every_rule_has_a_case() -> None:
     assert {rule.name for rule in (*RULES, *EMITTED)} == set(CASES)
-    assert {name for name, cases in CASES.items() if not cases} == set(AUTOMATIC)
+    assert all(CASES.values())
 
 
 @pytest.mark.parametrize(
@@ -143,8 +142,6 @@ def test_library_steps_replay(name: str) -> None:
 def test_tampered_step_is_refused() -> None:
     loss = derive.load("softmax_cross_entropy")
     (first, *_) = stabilize(loss).derivations[0].steps
-    from dataclasses import replace
-
     with pytest.raises(ReplayError):
         replace(first, after=first.before).replay()
 
@@ -171,7 +168,8 @@ L = sum(p[i]**2 for i in K)
 
 
 def test_order_of_steps_does_not_depend_on_letters() -> None:
-    text = "a: input[K]\np[{0}] = exp(a[{0}]) / sum(exp(a[{1}]) for {1} in K)\nL = sum(p[{1}] for {1} in K)\n"
+    softmax = "p[{0}] = exp(a[{0}]) / sum(exp(a[{1}]) for {1} in K)"
+    text = f"a: input[K]\n{softmax}\nL = sum(p[{{1}}] for {{1}} in K)\n"
     one, two = (derive.parse(text.format(*letters)) for letters in ("ik", "qr"))
     steps = [[s.name for s in stabilize(loss).derivations[0].steps] for loss in (one, two)]
     assert steps[0] == steps[1]

@@ -95,7 +95,9 @@ def _print(loss: Loss, verdict: Verdict) -> None:
     if example is not None:
         where = [f"{name} = {size}" for name, size in example.sizes.items()]
         where += [f"{letter} = {number}" for letter, number in example.indices.items()]
-        say(f"  at      {', '.join(where)}" + (" (indices count from 0)" if example.indices else ""))
+        say(
+            f"  at      {', '.join(where)}" + (" (indices count from 0)" if example.indices else "")
+        )
         for name, value in example.values.items():
             say(f"          {name} = {show(value)}")
         say(f"  claim   {decimal(example.claimed)}")

@@ -106,7 +106,9 @@ def _document(found: list[Derivation], options: Namespace) -> str:
     if to == "json":
         return parts[0] if len(parts) == 1 else "[" + ",\n".join(p.rstrip() for p in parts) + "]\n"
     if to == "latex" and not options.fragment and len(parts) > 1:
-        raise PminusyError("a LaTeX document holds one derivation: name one in --wrt, or --fragment")
+        raise PminusyError(
+            "a LaTeX document holds one derivation: name one in --wrt, or --fragment"
+        )
     return "\n".join(parts)
 
 

@@ -28,7 +28,9 @@ def arguments(parser: ArgumentParser) -> None:
     add("values", metavar="NAME=VALUES", nargs="*", help="a=1,2,3 or 'W=1,2;3,4'")
     add("--wrt", metavar="NAMES", default="", help="also the derivative with respect to these")
     add("--of", metavar="NAMES", default="", help="only these definitions")
-    add("--digits", type=int, default=4, choices=range(1, 51), metavar="N", help="decimals, 1 to 50")
+    add(
+        "--digits", type=int, default=4, choices=range(1, 51), metavar="N", help="decimals, 1 to 50"
+    )
 
 
 def run(options: Namespace) -> int:

@@ -1,4 +1,8 @@
 """Not yet."""
+
 HELP = "soon"
+
+
 def arguments(parser): ...
-def run(options): return 0
+def run(options):
+    return 0

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sympy import Expr
+from sympy import Basic, Expr
 
 from codegen.stabilize import complement, hyperbolic, logistic, logs, softmax
 from derive.derivation import Derivation, Rule, Step
 from derive.errors import KernelError
-from derive.index import Entry
+from derive.functions import sigmoid, softplus
+from derive.index import Entry, rebuild
 from derive.loss import Definition, Loss
 
 RULES: tuple[Rule, ...] = (
@@ -77,6 +78,18 @@ def stabilize(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
         derivations.append(_derivation(loss, title, of, wrt, start, steps))
         stable.append(replace(gradient, result=steps[-1].after if steps else start))
     return Stable(done, tuple(stable), tuple(derivations))
+
+
+def as_written(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
+    """The opposite: every formula as on paper, sigmoid and softplus by their meaning."""
+
+    def visit(node: Basic) -> Basic:
+        node = rebuild(node, visit)
+        return node.meaning() if isinstance(node, sigmoid | softplus) else node
+
+    definitions = tuple(Definition(d.entry, visit(d.body)) for d in loss.definitions)
+    plain = tuple(replace(g, result=visit(g.result)) for g in gradients)
+    return Stable(replace(loss, definitions=definitions), plain, ())
 
 
 def _derivation(

@@ -1,10 +1,13 @@
-"""Rules for logarithms: the log of a product of positive things is a sum of logs."""
+"""Rules for logarithms: the log of a product of positive things is a sum of logs.
+
+log(exp x) = x needs no rule: SymPy applies it to real x as soon as it is built.
+"""
 
 from __future__ import annotations
 
 from sympy import Add, Expr, Mul, Pow, exp, log
 
-from codegen.bounds import nonnegative, positive
+from codegen.bounds import nonnegative
 from codegen.stabilize.local import body_of, rule
 from derive.functions import sigmoid
 from derive.index import Product, Total, total
@@ -72,27 +75,6 @@ def log_of_long_product(node: Expr, loss: Loss) -> Expr | None:
     return total(index, log(body), guard) if nonnegative(body, loss) else None
 
 
-@rule("log of exp", "the logarithm undoes the exponential", holds="the exponent is real")
-def log_of_exp(node: Expr, loss: Loss) -> Expr | None:
-    """log(exp x) = x."""
-    if isinstance(node, log) and isinstance(node.args[0], exp):
-        return node.args[0].args[0]
-    return None
-
-
-@rule(
-    "power of a logarithm's base",
-    "exp undoes the logarithm",
-    holds="the argument of the logarithm is > 0",
-)
-def exp_of_log(node: Expr, loss: Loss) -> Expr | None:
-    """exp(log u) = u."""
-    if isinstance(node, exp) and isinstance(node.args[0], log):
-        inner: Expr = node.args[0].args[0]
-        return inner if positive(inner, loss) else None
-    return None
-
-
 @rule("product of exponentials", "exponents add, so that huge factors cancel before exp is taken")
 def product_of_exps(node: Expr, loss: Loss) -> Expr | None:
     """exp(u) exp(v) = exp(u + v)."""
@@ -110,7 +92,5 @@ RULES = (
     log_of_product,
     log_of_power,
     log_of_long_product,
-    log_of_exp,
-    exp_of_log,
     product_of_exps,
 )

@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import floor
 from typing import Any
 
-from sympy import Abs, E, Expr, Function, exp, factorint, log, sign
+from sympy import Abs, Expr, Function, exp, log, sign
 
 from derive import functions as fn
 from derive.index import (
@@ -34,7 +34,7 @@ from derive.index import (
     scoped,
 )
 from derive.loss import Loss
-from derive.normal import calculus, conditions, signs, sums
+from derive.normal import calculus, conditions, elementary, sums
 from derive.normal.poly import (
     ONE,
     Exponent,
@@ -45,15 +45,11 @@ from derive.normal.poly import (
     constant,
     content,
     join,
-    mono_expr,
     mono_key,
     raise_mono,
     scale,
     to_expr,
 )
-
-LARGEST_POWER = 12
-LARGEST_EXPANSION = 4000
 
 
 class Undecided(Exception):
@@ -132,7 +128,7 @@ class NormalForm:
     # -- arithmetic that keeps the normal form ------------------------------------------
 
     def mul(self, left: Poly, right: Poly) -> Poly:
-        if len(left) * len(right) > LARGEST_EXPANSION:
+        if len(left) * len(right) > elementary.LARGEST_EXPANSION:
             raise Undecided
         result: Poly = {}
         for mono, value in left.items():
@@ -166,7 +162,7 @@ class NormalForm:
             whole = floor(exponent) if base.is_Add and exponent >= 1 else 0
             if exponent != whole:
                 rest[base] = exponent - whole
-            if whole > LARGEST_POWER:
+            if whole > elementary.LARGEST_POWER:
                 raise Undecided
             for _ in range(whole):
                 result = self.mul(result, self(base))
@@ -211,124 +207,15 @@ class NormalForm:
 
     def power(self, poly: Poly, exponent: Exponent) -> Poly:
         """poly ** exponent for a rational exponent."""
-        if not poly:
-            return {} if exponent > 0 else atom(to_expr(poly) ** exponent)
-        if exponent == floor(exponent) and exponent >= 0 and len(poly) > 1:
-            if exponent <= LARGEST_POWER and len(poly) ** exponent <= LARGEST_EXPANSION:
-                result = constant(1)
-                for _ in range(int(exponent)):
-                    result = self.mul(result, poly)
-                return result
-        factor, shared, rest = self.content(poly)
-        whole = exponent == floor(exponent)
-        keep: Mono = ONE
-        if not whole:
-            keep = frozenset(item for item in shared if not signs.nonnegative(self, item))
-            shared = shared - keep
-            if factor < 0:
-                factor, rest = -factor, scale(rest, -1)
-        inner = {join(mono, keep): value for mono, value in rest.items()}
-        result = self._number_power(factor, exponent)
-        result = self.mul(result, {raise_mono(shared, exponent): Fraction(1)})
-        if inner != constant(1):
-            base = to_expr(inner)
-            single = len(inner) == 1 and len(keep) == 1 and next(iter(keep))[1] == 1
-            result = self.mul(result, atom(next(iter(keep))[0] if single else base, exponent))
-        return result
-
-    def _number_power(self, factor: Fraction, exponent: Exponent) -> Poly:
-        if exponent == floor(exponent):
-            return constant(factor ** int(exponent))
-        powers: dict[Expr, Exponent] = {}
-        for part, direction in ((factor.numerator, 1), (factor.denominator, -1)):
-            for prime, times in factorint(part, limit=10**4).items():
-                powers[to_expr(constant(prime))] = times * direction * exponent
-        result = constant(1)
-        for prime, power in powers.items():
-            whole = floor(power)
-            result = scale(result, Fraction(int(prime)) ** whole)
-            if power != whole:
-                result = self.mul(result, atom(prime, power - whole))
-        return result
-
-    # -- exp and log ---------------------------------------------------------------------
+        return elementary.power(self, poly, exponent)
 
     def exp(self, poly: Poly) -> Poly:
-        """exp of a polynomial: a product of one atom for each of its terms."""
-        result = constant(1)
-        for mono, value in poly.items():
-            logs = [base for base, power in mono if isinstance(base, log) and power == 1]
-            if len(logs) == 1:
-                others = mono - {(logs[0], 1)}
-                result = self.mul(result, self.real_power(self(logs[0].args[0]), {others: value}))
-            elif mono == ONE:
-                result = self.mul(result, atom(E, value))
-            else:
-                result = self.mul(result, atom(exp(mono_expr(mono)), value))
-        return result
-
-    def real_power(self, base: Poly, exponent: Poly) -> Poly:
-        """base ** exponent for a positive base and any exponent."""
-        if not base:
-            return {}
-        exponent = dict(exponent)
-        result = self.power(base, exponent.pop(ONE, Fraction(0)))
-        if not exponent:
-            return result
-        factor, shared, rest = self.content(base)
-        parts: list[tuple[Expr, Exponent]] = sorted(shared, key=lambda i: mono_key(frozenset((i,))))
-        if rest != constant(1):
-            parts.append((to_expr(rest), 1))
-        if factor != 1:
-            parts.append((to_expr(constant(factor)), 1))
-        for part, times in parts:
-            for mono, value in exponent.items():
-                if isinstance(part, exp):
-                    inner = self.mul(self(part.args[0]), {mono: value * times})
-                    result = self.mul(result, self.exp(inner))
-                elif part == E:
-                    result = self.mul(result, atom(exp(mono_expr(mono)), value * times))
-                else:
-                    result = self.mul(result, atom(part ** mono_expr(mono), value * times))
-        return result
+        """exp of a polynomial."""
+        return elementary.exponential(self, poly)
 
     def log(self, poly: Poly) -> Poly:
-        """log of a polynomial: of its content and its primitive part, where signs allow."""
-        factor, shared, rest = self.content(poly) if poly else (Fraction(0), ONE, {})
-        if factor < 0:
-            factor, rest = -factor, scale(rest, -1)
-        items = sorted(shared, key=lambda i: mono_key(frozenset((i,))))
-        unsure = [item for item in items if not signs.nonnegative(self, item)]
-        primitive_sure = len(rest) == 1 or signs.nonnegative_poly(self, rest)
-        if rest == constant(-1) or len(unsure) + (not primitive_sure) > 1:
-            keep: Mono = frozenset(unsure)
-            rest = {join(mono, keep): value for mono, value in rest.items()}
-            items = [item for item in items if item not in unsure]
-        elif len(unsure) == 1 and unsure[0][1] % 2 == 0:
-            rest = {join(mono, frozenset(unsure)): value for mono, value in rest.items()}
-            items = [item for item in items if item not in unsure]
-        result: Poly = {}
-        for part, sign_ in ((factor.numerator, 1), (factor.denominator, -1)):
-            for prime, times in factorint(part, limit=10**4).items():
-                if prime != 1:
-                    add_to(result, atom(log(to_expr(constant(prime)))), sign_ * times)
-        for base, power in items:
-            add_to(result, self._log_atom(base), Fraction(power))
-        if rest != constant(1):
-            add_to(result, atom(log(to_expr(rest))))
-        return result
-
-    def _log_atom(self, base: Expr) -> Poly:
-        if isinstance(base, exp):
-            return self(base.args[0])
-        if base == E:
-            return constant(1)
-        if base.is_Pow:
-            return self.mul(self(base.exp), self.log(self(base.base)))
-        if isinstance(base, Product):
-            index, body, guard = base.open()
-            return sums.total_poly(self, index, self.log(self(body)), guard)
-        return atom(log(base))
+        """log of a polynomial."""
+        return elementary.logarithm(self, poly)
 
     # -- one node ------------------------------------------------------------------------
 
@@ -364,7 +251,7 @@ class NormalForm:
         exponent = self(expr.exp)
         if not exponent or exponent.keys() == {ONE}:
             return self.power(self(expr.base), exponent.get(ONE, Fraction(0)))
-        return self.real_power(self(expr.base), exponent)
+        return elementary.real_power(self, self(expr.base), exponent)
 
     def _sigmoid(self, inner: Poly) -> Poly:
         """sigmoid(-x) = 1 - sigmoid(x), so that one of the two is an atom."""

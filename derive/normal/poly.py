@@ -78,6 +78,22 @@ def to_expr(poly: Poly) -> Expr:
     return Add(*(Mul(number(value), mono_expr(mono)) for mono, value in poly.items()))
 
 
+def as_poly(expr: Expr) -> Poly:
+    """A SymPy sum of products as a polynomial in its factors, nothing multiplied out."""
+    result: Poly = {}
+    for term in Add.make_args(expr):
+        value, rest = term.as_coeff_Mul()
+        mono = ONE
+        for factor in Mul.make_args(rest):
+            base, power = factor.as_base_exp() if factor.is_Pow else (factor, Integer(1))
+            if power.is_Rational:
+                mono = join(mono, frozenset(((base, Fraction(power.p, power.q)),)))
+            else:
+                mono = join(mono, frozenset(((factor, 1),)))
+        add_to(result, {mono - {(Integer(1), 1)}: Fraction(value.p, value.q)})
+    return result
+
+
 def mono_key(mono: Mono) -> tuple[object, ...]:
     """A total order on monomials: by degree, then by atoms; independent of any hash."""
     items = sorted((order(base), exponent) for base, exponent in mono)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from derive.normal.form import NormalForm
 
 
-def on_simplex(form: NormalForm, entry: Entry) -> bool:
+def on_simplex(form: NormalForm, entry: Expr) -> bool:
+    """Whether an atom is an entry of a tensor declared `in simplex`."""
+    if not isinstance(entry, Entry):
+        return False
     declaration = form.loss.declared.get(entry.tensor.name)
     return declaration is not None and declaration.domain.kind == "simplex"
 
@@ -46,8 +49,7 @@ def _indicator(choice: Choice) -> bool:
 
 def nonnegative_poly(form: NormalForm, poly: Poly) -> bool:
     return all(
-        value >= 0 and all(nonnegative(form, item) for item in mono)
-        for mono, value in poly.items()
+        value >= 0 and all(nonnegative(form, item) for item in mono) for mono, value in poly.items()
     )
 
 

@@ -67,19 +67,22 @@ def _total_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
                 renamed = rename(form, rest, index, base.other(index))
                 return _total_poly(form, bound - {index}, renamed)
         if isinstance(base, Total) and power in range(1, MERGE_POWER + 1):
-            if free_indices(base) & bound and len(bound) + power <= MERGE_INDICES:
+            few = len(bound) + power <= MERGE_INDICES
+            if few and free_indices(base) & bound:
                 inner_index, inner, _ = base.open()
-                rest = {mono - {(base, power)}: Fraction(1)}
+                others: Poly = {mono - {(base, power)}: Fraction(1)}
                 if power > 1:
-                    rest = form.mul(rest, atom(base, power - 1))
-                return _total_poly(form, bound | {inner_index}, form.mul(rest, form(inner)))
+                    others = form.mul(others, atom(base, power - 1))
+                return _total_poly(form, bound | {inner_index}, form.mul(others, form(inner)))
     return _parts(form, bound, mono)
 
 
 def _total_poly(form: NormalForm, bound: set[Index], poly: Poly) -> Poly:
+    if not bound:
+        return poly
     result: Poly = {}
     for mono, value in poly.items():
-        add_to(result, _total_mono(form, bound, mono) if bound else {mono: value}, value if bound else 1)
+        add_to(result, _total_mono(form, bound, mono), value)
     return result
 
 
@@ -102,7 +105,8 @@ def _component(
     items: set[tuple[Expr, Exponent]], start: Index, bound: set[Index]
 ) -> tuple[set[tuple[Expr, Exponent]], set[Index]]:
     """The factors that hang together with `start`, and the summed indices in them."""
-    indices, part = {start}, set()
+    indices = {start}
+    part: set[tuple[Expr, Exponent]] = set()
     grown = True
     while grown:
         touching = {item for item in items - part if free_indices(item[0]) & indices}
@@ -141,11 +145,14 @@ def _assumed(form: NormalForm, indices: set[Index], mono: Mono) -> Poly | None:
         base = touching[0][0]
         if isinstance(base, Share) and base.args[1] == index:
             return _total_poly_or_mono(form, indices - {index}, mono - {touching[0]})
-        if form.assume and isinstance(base, Entry) and signs.on_simplex(form, base):
-            if base.indices[-1] == index and index not in base.indices[:-1]:
-                form.used.add(f"{base.tensor.name} in simplex")
-                return _total_poly_or_mono(form, indices - {index}, mono - {touching[0]})
+        if form.assume and signs.on_simplex(form, base) and _last(base, index):
+            form.used.add(f"{base.tensor.name} in simplex")
+            return _total_poly_or_mono(form, indices - {index}, mono - {touching[0]})
     return None
+
+
+def _last(entry: Expr, index: Index) -> bool:
+    return bool(entry.indices[-1] == index and index not in entry.indices[:-1])
 
 
 def _total_poly_or_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
@@ -180,7 +187,9 @@ def apply_deltas(form: NormalForm, mono: Mono) -> Poly | None:
         keep, drop = _keep_first(base)
         rest = mono - {(base, power)}
         if any(_mentions(other, drop) for other, _ in rest):
-            return form.mul({frozenset({(base, power)}): Fraction(1)}, rename(form, rest, drop, keep))
+            return form.mul(
+                {frozenset({(base, power)}): Fraction(1)}, rename(form, rest, drop, keep)
+            )
     return None
 
 

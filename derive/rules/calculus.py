@@ -104,8 +104,7 @@ def quotient(body: Expr, variable: Entry) -> Expr | None:
     if variable.tensor not in tensors(denominator) or variable.tensor not in tensors(numerator):
         return None
     return (
-        d(numerator, variable) / denominator
-        - numerator * d(denominator, variable) / denominator**2
+        d(numerator, variable) / denominator - numerator * d(denominator, variable) / denominator**2
     )
 
 

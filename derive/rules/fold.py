@@ -17,7 +17,17 @@ from typing import Any
 from sympy import Expr
 
 from derive.derivation import Rule
-from derive.index import Entry, Index, Total, free_indices, kinds, rebuild, substitute, tensors, walk
+from derive.index import (
+    Entry,
+    Index,
+    Total,
+    free_indices,
+    kinds,
+    rebuild,
+    substitute,
+    tensors,
+    walk,
+)
 from derive.loss import Definition, Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.poly import (

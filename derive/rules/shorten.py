@@ -28,8 +28,11 @@ from derive.index import (
     total,
 )
 from derive.normal.poly import (
+    Exponent,
     Mono,
     Poly,
+    add_to,
+    as_poly,
     content,
     join,
     mono_expr,
@@ -51,7 +54,9 @@ def length(expr: Expr) -> int:
     if expr.is_Pow and expr.exp == -1:
         return length(expr.base)
     if isinstance(expr, Total | Choice | Condition):
-        return 1 + sum(length(arg) for arg in expr.args if arg != TRUE and not isinstance(arg, Index))
+        return 1 + sum(
+            length(arg) for arg in expr.args if arg != TRUE and not isinstance(arg, Index)
+        )
     inside = sum(length(arg) for arg in expr.args)
     operators = len(expr.args) - 1 if expr.is_Add or expr.is_Mul else 1
     return inside + operators
@@ -111,7 +116,7 @@ def _horner(poly: Poly) -> Expr:
         taken: Poly = {}
         left: Poly = {}
         for mono, value in poly.items():
-            power = dict(mono).get(base, 0)
+            power: Exponent = dict(mono).get(base, 0)
             if power * direction >= 1:
                 taken[join(mono, frozenset(((base, -direction),)))] = value
             else:
@@ -142,19 +147,10 @@ def _merge_totals(poly: Poly) -> Poly:
 
 
 def _merged(poly: Poly, members: list[tuple[Mono, Expr]]) -> Expr:
+    """One sum over the axis of all members, its body factored."""
     index, *_ = members[0][1].open()
     body: Poly = {}
     for mono, base in members:
-        bound, inner, _ = base.open()
-        inner = inner.xreplace({bound: index})
-        for term in Add.make_args(inner):
-            value, rest = term.as_coeff_Mul()
-            powers: Mono = frozenset()
-            for factor in Mul.make_args(rest):
-                base_, power = (factor.base, factor.exp) if factor.is_Pow else (factor, 1)
-                if factor.is_Pow and not power.is_Rational:
-                    base_, power = factor, 1
-                exponent = Fraction(int(power.p), int(power.q)) if power != 1 else 1
-                powers = join(powers, frozenset(((base_, exponent),)))
-            body[powers] = body.get(powers, Fraction(0)) + poly[mono] * Fraction(value.p, value.q)
-    return total(index, _factor({mono: value for mono, value in body.items() if value}))
+        bound, inner, _ = base.args
+        add_to(body, as_poly(inner.xreplace({bound: index})), poly[mono])
+    return total(index, _factor(body))

@@ -94,6 +94,8 @@ take_logs_apart = register(
     )
 )
 split_sums = register(Rule("split sums", "the sum of a sum is the sum of the sums", _split))
+
+
 def _by_cases(expr: Expr) -> Expr:
     """f = (f with i = j) if i = j else (f with delta_ij = 0), delta by delta."""
     free = (node for node in nodes(expr) if isinstance(node, Delta) and not _bound(node))

@@ -1,27 +1,18 @@
-"""Index algebra: axes, indices, tensor entries, and the nodes that bind an index.
+"""The nodes: axes, indices, tensor entries, deltas, choices, and what binds an index.
 
 Every node is a SymPy expression, so sums and products of them collect and cancel as usual.
-A binder keeps its bound index in a canonical form: the index is named by its level, one more
-than the highest binder inside.  Equality up to renaming of bound indices is therefore plain
-equality, and an index that the user picked can never be captured.  To look inside a binder,
-`open` it: its bound index becomes a fresh free one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import lru_cache
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from sympy import Basic, Expr, Integer, S, Symbol
+from sympy import Basic, Expr, S, Symbol
 from sympy.core.expr import AtomicExpr
 
 _fresh = count(1)
-_depth: ContextVar[int] = ContextVar("_depth", default=0)
-SCOPED = 1 << 60
 
 
 class Axis(Symbol):
@@ -35,7 +26,10 @@ class Axis(Symbol):
 
 
 class Index(AtomicExpr):
-    """An index of one axis.  `uid` is its identity: 0 as written by the user, > 0 fresh, < 0 bound."""
+    """An index of one axis.
+
+    `uid` is its identity: 0 as written by the user, > 0 fresh, < 0 bound.
+    """
 
     __slots__ = ("axis", "name", "uid")
     is_integer = True
@@ -287,192 +281,3 @@ class Partial(Expr):
 def fresh(axis: Axis) -> Index:
     """An index that occurs nowhere else."""
     return Index("", axis, next(_fresh))
-
-
-@contextmanager
-def scoped(binder: Binder) -> Iterator[tuple[Index, Expr, Condition]]:
-    """Open a binder for the length of a `with` block.
-
-    The index is unique among those of enclosing blocks, and the same for the same binder at
-    the same depth, so that what is remembered of its body is found again.  It must not leave
-    the block: close over it with `bind`.
-    """
-    depth = _depth.get()
-    token = _depth.set(depth + 1)
-    try:
-        yield _opened(binder, depth)
-    finally:
-        _depth.reset(token)
-
-
-@lru_cache(maxsize=1 << 16)
-def _opened(binder: Binder, depth: int) -> tuple[Index, Expr, Condition]:
-    bound, body, guard = binder.args
-    index = Index("", bound.axis, SCOPED + depth)
-    here = {bound: index}
-    return index, body.xreplace(here), guard.xreplace(here)
-
-
-@lru_cache(maxsize=1 << 16)
-def height(expr: Basic) -> int:
-    """The highest level of any binder in `expr`; 0 where there is none."""
-    if isinstance(expr, Index | Tensor) or not expr.args:
-        return 0
-    inside = max(height(arg) for arg in expr.args)
-    return max(inside, -expr.args[0].uid) if isinstance(expr, Binder) else inside
-
-
-def bind(kind: type[Binder], index: Index, body: Expr, guard: Condition = TRUE) -> Expr:
-    """Close `body` over `index`, in canonical form."""
-    if kind is Total and body == 0:
-        return S.Zero
-    if kind is Product and body == 1:
-        return S.One
-    level = max(height(body), height(guard)) + 1
-    bound = Index("", index.axis, -level)
-    here = {index: bound}
-    binder: Expr = kind(bound, body.xreplace(here), guard.xreplace(here))
-    return binder
-
-
-def total(index: Index, body: Expr, guard: Condition = TRUE) -> Expr:
-    """The sum of `body` over `index`."""
-    return bind(Total, index, body, guard)
-
-
-def rebuild(expr: Basic, function: Callable[[Basic], Basic]) -> Basic:
-    """Apply `function` to each argument; a binder is opened before and closed after."""
-    if isinstance(expr, Binder):
-        with scoped(expr) as (index, body, guard):
-            new_body, new_guard = function(body), function(guard)
-            if new_body is body and new_guard is guard:
-                return expr
-            return bind(type(expr), index, new_body, new_guard)
-    if isinstance(expr, Condition):
-        return Condition(expr.op, *(function(arg) for arg in expr.operands))
-    if isinstance(expr, Entry):
-        indices = [function(arg) for arg in expr.indices]
-        return expr if tuple(indices) == expr.indices else Entry(expr.tensor, *indices)
-    if not expr.args:
-        return expr
-    args = [function(arg) for arg in expr.args]
-    if all(new is old for new, old in zip(args, expr.args, strict=True)):
-        return expr
-    return expr.func(*args)
-
-
-def substitute(expr: Any, mapping: Mapping[Any, Any]) -> Any:
-    """Replace whole nodes, binders opened on the way, so that nothing is captured."""
-    present = {key: value for key, value in mapping.items() if key != value and occurs(key, expr)}
-    if not present:
-        return expr
-    if all(isinstance(key, Index) for key in present):
-        return _level(expr.xreplace(present))
-
-    def replace(node: Basic) -> Basic:
-        found = present.get(node)
-        return found if found is not None else rebuild(node, replace)
-
-    return replace(expr)
-
-
-def occurs(node: Basic, expr: Basic) -> bool:
-    """Whether `node` may occur in `expr`; never a false "no"."""
-    if isinstance(node, Index):
-        return node in free_indices(expr)
-    return bool(free_indices(node) or height(node)) or node in nodes(expr)
-
-
-def _level(expr: Any) -> Any:
-    """Give binders their canonical level again where a simplification has lowered it."""
-    if not height(expr):
-        return expr
-    expr = rebuild(expr, _level) if any(map(_too_high, walk(expr))) else expr
-    return expr
-
-
-def _too_high(node: Basic) -> bool:
-    if not isinstance(node, Binder):
-        return False
-    bound, body, guard = node.args
-    return bool(-bound.uid != max(height(body), height(guard)) + 1)
-
-
-@lru_cache(maxsize=1 << 16)
-def nodes(expr: Basic) -> frozenset[Basic]:
-    """Every node of `expr`, bound indices in canonical form."""
-    found = frozenset((expr,))
-    if not isinstance(expr, Index | Tensor):
-        for arg in expr.args:
-            found |= nodes(arg)
-    return found
-
-
-@lru_cache(maxsize=1 << 16)
-def kinds(expr: Basic) -> frozenset[type]:
-    """The types of all nodes of `expr`, to see at once whether a rule has anything to do."""
-    found = frozenset((type(expr),))
-    if not isinstance(expr, Index | Tensor):
-        for arg in expr.args:
-            found |= kinds(arg)
-    return found
-
-
-def walk(expr: Basic) -> Iterator[Basic]:
-    """Every node, parents first; binders are walked in their canonical form."""
-    yield expr
-    if not isinstance(expr, Index | Tensor):
-        for arg in expr.args:
-            yield from walk(arg)
-
-
-@lru_cache(maxsize=1 << 16)
-def free_indices(expr: Basic) -> frozenset[Index]:
-    """The indices that no binder of `expr` owns."""
-    if isinstance(expr, Index):
-        return frozenset() if expr.is_bound else frozenset((expr,))
-    found: frozenset[Index] = frozenset()
-    for arg in expr.args:
-        found |= free_indices(arg)
-    return found
-
-
-@lru_cache(maxsize=1 << 16)
-def entries(expr: Basic) -> frozenset[Entry]:
-    """Every tensor entry in `expr`, bound indices in canonical form."""
-    found = frozenset((expr,)) if isinstance(expr, Entry) else frozenset()
-    for arg in expr.args:
-        found |= entries(arg)
-    return found
-
-
-@lru_cache(maxsize=1 << 16)
-def tensors(expr: Basic) -> frozenset[Tensor]:
-    """Every tensor named in `expr`."""
-    return frozenset(entry.tensor for entry in entries(expr))
-
-
-def size(axis: Axis, index: Index, guard: Condition) -> Expr:
-    """How many indices of the axis pass the guard."""
-    return axis if guard == TRUE else total(index, Integer(1), guard)
-
-
-def order(expr: Basic) -> tuple[Any, ...]:
-    """A total order on expressions that depends on their structure only, never on a hash."""
-    return _key(expr)
-
-
-@lru_cache(maxsize=1 << 16)
-def _key(expr: Basic) -> tuple[Any, ...]:
-    if isinstance(expr, Index):
-        return (0, expr.axis.name, expr.name, expr.uid)
-    if isinstance(expr, Tensor):
-        return (1, expr.name)
-    if isinstance(expr, Symbol):
-        return (2, expr.name)
-    if expr.is_Number:
-        return (3, str(expr))
-    args = expr.args
-    if expr.is_Add or expr.is_Mul:
-        args = tuple(sorted(args, key=_key))
-    return (4, type(expr).__name__, len(args), tuple(_key(arg) for arg in args))

@@ -1,0 +1,67 @@
+"""Index algebra: axes, indices, tensor entries, and the nodes that bind an index.
+
+A binder keeps its bound index in a canonical form: the index is named by its level, one more
+than the highest binder inside.  Equality up to renaming of bound indices is therefore plain
+equality, and an index that the user picked can never be captured.  To look inside a binder,
+open it: its bound index becomes a fresh free one.
+"""
+
+from derive.index.binders import SCOPED, bind, occurs, rebuild, scoped, size, substitute, total
+from derive.index.look import entries, free_indices, height, kinds, nodes, order, tensors, walk
+from derive.index.nodes import (
+    TRUE,
+    Axis,
+    Binder,
+    Choice,
+    Condition,
+    Delta,
+    Diff,
+    Entry,
+    Index,
+    Maximum,
+    Minimum,
+    Partial,
+    Product,
+    Share,
+    Tensor,
+    Total,
+    axis_of,
+    fresh,
+)
+
+__all__ = [
+    "SCOPED",
+    "TRUE",
+    "Axis",
+    "Binder",
+    "Choice",
+    "Condition",
+    "Delta",
+    "Diff",
+    "Entry",
+    "Index",
+    "Maximum",
+    "Minimum",
+    "Partial",
+    "Product",
+    "Share",
+    "Tensor",
+    "Total",
+    "axis_of",
+    "bind",
+    "entries",
+    "free_indices",
+    "fresh",
+    "height",
+    "kinds",
+    "nodes",
+    "occurs",
+    "order",
+    "rebuild",
+    "scoped",
+    "size",
+    "substitute",
+    "tensors",
+    "total",
+    "walk",
+]

@@ -1,0 +1,121 @@
+"""Opening and closing binders, and rewriting below them without capture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
+from sympy import Basic, Expr, Integer, S
+
+from derive.index.look import free_indices, height, nodes, walk
+from derive.index.nodes import TRUE, Axis, Binder, Condition, Entry, Index, Product, Total
+
+_depth: ContextVar[int] = ContextVar("_depth", default=0)
+SCOPED = 1 << 60
+
+
+@contextmanager
+def scoped(binder: Binder) -> Iterator[tuple[Index, Expr, Condition]]:
+    """Open a binder for the length of a `with` block.
+
+    The index is unique among those of enclosing blocks, and the same for the same binder at
+    the same depth, so that what is remembered of its body is found again.  It must not leave
+    the block: close over it with `bind`.
+    """
+    depth = _depth.get()
+    token = _depth.set(depth + 1)
+    try:
+        yield _opened(binder, depth)
+    finally:
+        _depth.reset(token)
+
+
+@lru_cache(maxsize=1 << 16)
+def _opened(binder: Binder, depth: int) -> tuple[Index, Expr, Condition]:
+    bound, body, guard = binder.args
+    index = Index("", bound.axis, SCOPED + depth)
+    here = {bound: index}
+    return index, body.xreplace(here), guard.xreplace(here)
+
+
+def bind(kind: type[Binder], index: Index, body: Expr, guard: Condition = TRUE) -> Expr:
+    """Close `body` over `index`, in canonical form."""
+    if kind is Total and body == 0:
+        return S.Zero
+    if kind is Product and body == 1:
+        return S.One
+    level = max(height(body), height(guard)) + 1
+    bound = Index("", index.axis, -level)
+    here = {index: bound}
+    binder: Expr = kind(bound, body.xreplace(here), guard.xreplace(here))
+    return binder
+
+
+def total(index: Index, body: Expr, guard: Condition = TRUE) -> Expr:
+    """The sum of `body` over `index`."""
+    return bind(Total, index, body, guard)
+
+
+def rebuild(expr: Basic, function: Callable[[Basic], Basic]) -> Basic:
+    """Apply `function` to each argument; a binder is opened before and closed after."""
+    if isinstance(expr, Binder):
+        with scoped(expr) as (index, body, guard):
+            new_body, new_guard = function(body), function(guard)
+            if new_body is body and new_guard is guard:
+                return expr
+            return bind(type(expr), index, new_body, new_guard)
+    if isinstance(expr, Condition):
+        return Condition(expr.op, *(function(arg) for arg in expr.operands))
+    if isinstance(expr, Entry):
+        indices = [function(arg) for arg in expr.indices]
+        return expr if tuple(indices) == expr.indices else Entry(expr.tensor, *indices)
+    if not expr.args:
+        return expr
+    args = [function(arg) for arg in expr.args]
+    if all(new is old for new, old in zip(args, expr.args, strict=True)):
+        return expr
+    return expr.func(*args)
+
+
+def substitute(expr: Any, mapping: Mapping[Any, Any]) -> Any:
+    """Replace whole nodes, binders opened on the way, so that nothing is captured."""
+    present = {key: value for key, value in mapping.items() if key != value and occurs(key, expr)}
+    if not present:
+        return expr
+    if all(isinstance(key, Index) for key in present):
+        return _level(expr.xreplace(present))
+
+    def replace(node: Basic) -> Basic:
+        found = present.get(node)
+        return found if found is not None else rebuild(node, replace)
+
+    return replace(expr)
+
+
+def occurs(node: Basic, expr: Basic) -> bool:
+    """Whether `node` may occur in `expr`; never a false "no"."""
+    if isinstance(node, Index):
+        return node in free_indices(expr)
+    return bool(free_indices(node) or height(node)) or node in nodes(expr)
+
+
+def _level(expr: Any) -> Any:
+    """Give binders their canonical level again where a simplification has lowered it."""
+    if not height(expr):
+        return expr
+    return rebuild(expr, _level) if any(map(_too_high, walk(expr))) else expr
+
+
+def _too_high(node: Basic) -> bool:
+    if not isinstance(node, Binder):
+        return False
+    bound, body, guard = node.args
+    return bool(-bound.uid != max(height(body), height(guard)) + 1)
+
+
+def size(axis: Axis, index: Index, guard: Condition) -> Expr:
+    """How many indices of the axis pass the guard."""
+    return axis if guard == TRUE else total(index, Integer(1), guard)

@@ -1,0 +1,95 @@
+"""Questions about an expression: what occurs in it, and in which order to list it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from sympy import Basic, Symbol
+
+from derive.index.nodes import Binder, Entry, Index, Tensor
+
+
+@lru_cache(maxsize=1 << 16)
+def height(expr: Basic) -> int:
+    """The highest level of any binder in `expr`; 0 where there is none."""
+    if isinstance(expr, Index | Tensor) or not expr.args:
+        return 0
+    inside = max(height(arg) for arg in expr.args)
+    return max(inside, -expr.args[0].uid) if isinstance(expr, Binder) else inside
+
+
+@lru_cache(maxsize=1 << 16)
+def nodes(expr: Basic) -> frozenset[Basic]:
+    """Every node of `expr`, bound indices in canonical form."""
+    found = frozenset((expr,))
+    if not isinstance(expr, Index | Tensor):
+        for arg in expr.args:
+            found |= nodes(arg)
+    return found
+
+
+@lru_cache(maxsize=1 << 16)
+def kinds(expr: Basic) -> frozenset[type]:
+    """The types of all nodes of `expr`, to see at once whether a rule has anything to do."""
+    found = frozenset((type(expr),))
+    if not isinstance(expr, Index | Tensor):
+        for arg in expr.args:
+            found |= kinds(arg)
+    return found
+
+
+def walk(expr: Basic) -> Iterator[Basic]:
+    """Every node, parents first; binders are walked in their canonical form."""
+    yield expr
+    if not isinstance(expr, Index | Tensor):
+        for arg in expr.args:
+            yield from walk(arg)
+
+
+@lru_cache(maxsize=1 << 16)
+def free_indices(expr: Basic) -> frozenset[Index]:
+    """The indices that no binder of `expr` owns."""
+    if isinstance(expr, Index):
+        return frozenset() if expr.is_bound else frozenset((expr,))
+    found: frozenset[Index] = frozenset()
+    for arg in expr.args:
+        found |= free_indices(arg)
+    return found
+
+
+@lru_cache(maxsize=1 << 16)
+def entries(expr: Basic) -> frozenset[Entry]:
+    """Every tensor entry in `expr`, bound indices in canonical form."""
+    found = frozenset((expr,)) if isinstance(expr, Entry) else frozenset()
+    for arg in expr.args:
+        found |= entries(arg)
+    return found
+
+
+@lru_cache(maxsize=1 << 16)
+def tensors(expr: Basic) -> frozenset[Tensor]:
+    """Every tensor named in `expr`."""
+    return frozenset(entry.tensor for entry in entries(expr))
+
+
+def order(expr: Basic) -> tuple[Any, ...]:
+    """A total order on expressions that depends on their structure only, never on a hash."""
+    return _key(expr)
+
+
+@lru_cache(maxsize=1 << 16)
+def _key(expr: Basic) -> tuple[Any, ...]:
+    if isinstance(expr, Index):
+        return (0, expr.axis.name, expr.name, expr.uid)
+    if isinstance(expr, Tensor):
+        return (1, expr.name)
+    if isinstance(expr, Symbol):
+        return (2, expr.name)
+    if expr.is_Number:
+        return (3, str(expr))
+    args = expr.args
+    if expr.is_Add or expr.is_Mul:
+        args = tuple(sorted(args, key=_key))
+    return (4, type(expr).__name__, len(args), tuple(_key(arg) for arg in args))

@@ -1,0 +1,289 @@
+"""NumPy kernels of the whole library: gradients, batches, shapes, dtypes and errors."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import samples
+from exact import Exact
+from mpmath import mp
+
+import codegen
+import derive
+from codegen.builder import KernelFunction, dense_target, gradients
+from derive.errors import DerivationError, KernelError
+
+REDUCTIONS = ("none", "sum", "mean")
+VARIANTS = [
+    (name, labels)
+    for name in derive.library()
+    for labels in ("dense", "index")
+    if labels == "dense" or dense_target(derive.load(name))
+]
+variants = pytest.mark.parametrize(("name", "labels"), VARIANTS)
+
+
+@cache
+def kernel(name: str, labels: str = "dense", stable: bool = True) -> KernelFunction:
+    return codegen.build(derive.load(name), labels=labels, stable=stable)
+
+
+def data(k: KernelFunction, seed: int = 0, **sizes: int) -> dict[str, Any]:
+    return samples.arrays(k.loss, {**samples.SIZES, **sizes}, seed=seed)
+
+
+def reduced(k: KernelFunction, given: dict[str, Any], reduction: str) -> Any:
+    """One number of which the gradients are the derivative."""
+    return np.sum(k(**given, reduction=reduction)[0])
+
+
+@variants
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_gradient_against_central_differences(name: str, labels: str, reduction: str) -> None:
+    k = kernel(name, labels)
+    given = data(k)
+    _, found = k(**given, reduction=reduction)
+    for wrt in k.wrt:
+        x, step = np.array(given[wrt]), 1e-6
+        slopes = np.zeros(x.shape)
+        for at in np.ndindex(x.shape):
+            sides = []
+            for sign in (1, -1):
+                moved = x.copy()
+                moved[at] += sign * step
+                sides.append(reduced(k, {**given, wrt: moved}, reduction))
+            slopes[at] = (sides[0] - sides[1]) / (2 * step)
+        assert np.shape(found[wrt]) == x.shape
+        np.testing.assert_allclose(found[wrt], slopes, rtol=1e-6, atol=1e-8)
+
+
+@variants
+def test_gradient_against_complex_step(name: str, labels: str) -> None:
+    """The naive kernel is analytic; its complex step has no cancellation."""
+    k, naive = kernel(name, labels), kernel(name, labels, stable=False)
+    given = data(k, seed=1)
+    _, found = k(**given, reduction="sum")
+    step = 1e-30
+    whole = {
+        key: np.asarray(x, complex if np.asarray(x).dtype.kind == "f" else None)
+        for key, x in given.items()
+    }
+    for wrt in k.wrt:
+        for at in np.ndindex(np.shape(given[wrt])):
+            moved = np.array(whole[wrt])
+            moved[at] += 1j * step
+            slope = reduced(naive, {**whole, wrt: moved}, "sum").imag / step
+            np.testing.assert_allclose(found[wrt][at], slope, rtol=1e-12, atol=1e-15)
+
+
+@variants
+def test_stable_equals_naive(name: str, labels: str) -> None:
+    k, naive = kernel(name, labels), kernel(name, labels, stable=False)
+    given = data(k, seed=2)
+    (loss, found), (expected, slopes) = k(**given), naive(**given)
+    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+    for wrt in k.wrt:
+        np.testing.assert_allclose(found[wrt], slopes[wrt], rtol=1e-11, atol=1e-15)
+
+
+@variants
+def test_batch_equals_its_rows(name: str, labels: str) -> None:
+    k = kernel(name, labels)
+    given = data(k, seed=3, N=5)
+    batched = {x.name for x in k.kernel.inputs if x.role in ("input", "target")}
+    loss, found = k(**given)
+    rows = [
+        k(**{key: x[n : n + 1] if key in batched else x for key, x in given.items()})
+        for n in range(5)
+    ]
+    np.testing.assert_allclose(loss, [row[0][0] for row in rows], rtol=1e-13)
+    for wrt in k.wrt:
+        parts = [row[1][wrt] for row in rows]
+        whole = np.concatenate(parts) if wrt in batched else np.sum(parts, axis=0)
+        np.testing.assert_allclose(found[wrt], whole, rtol=1e-12, atol=1e-15)
+
+
+@variants
+def test_reductions_agree(name: str, labels: str) -> None:
+    k = kernel(name, labels)
+    given = data(k, seed=4)
+    batched = {x.name for x in k.kernel.inputs if x.role == "input"}
+    (loss, found), (total, _), (mean, means) = (k(**given, reduction=r) for r in REDUCTIONS)
+    np.testing.assert_allclose(total, loss.sum(), rtol=1e-14)
+    np.testing.assert_allclose(mean, loss.mean(), rtol=1e-14)
+    for wrt in k.wrt:
+        np.testing.assert_allclose(means[wrt], found[wrt] / len(loss), rtol=1e-14)
+    assert batched or k.wrt
+
+
+@variants
+def test_float32_in_float32_out(name: str, labels: str) -> None:
+    k = kernel(name, labels)
+    given = data(k, seed=5)
+    small = {
+        key: np.asarray(x, np.float32) if np.asarray(x).dtype.kind == "f" else x
+        for key, x in given.items()
+    }
+    loss, found = k(**given)
+    for reduction in REDUCTIONS:
+        less, slopes = k(**small, reduction=reduction)
+        assert less.dtype == np.float32
+        assert all(slopes[wrt].dtype == np.float32 for wrt in k.wrt)
+    less, slopes = k(**small)
+    np.testing.assert_allclose(less, loss, rtol=1e-4, atol=1e-6)
+    for wrt in k.wrt:
+        np.testing.assert_allclose(slopes[wrt], found[wrt], rtol=1e-3, atol=1e-6)
+
+
+@variants
+def test_layouts_are_equal_and_inputs_unchanged(name: str, labels: str) -> None:
+    """Read-only, reversed and Fortran-ordered arrays give what plain ones give."""
+    k = kernel(name, labels)
+    given = data(k, seed=6)
+    loss, found = k(**given)
+    odd = {}
+    for key, x in given.items():
+        x = np.asarray(x)
+        turned = np.asfortranarray(np.repeat(x, 2, axis=0))[::2] if x.ndim else x.copy()
+        turned.flags.writeable = False
+        odd[key] = turned
+    before = {key: x.copy() for key, x in odd.items()}
+    again, slopes = k(**odd)
+    np.testing.assert_allclose(again, loss, rtol=1e-14)
+    for wrt in k.wrt:
+        np.testing.assert_allclose(slopes[wrt], found[wrt], rtol=1e-13, atol=1e-16)
+        assert not any(np.shares_memory(slopes[wrt], x) for x in odd.values())
+    assert all(np.array_equal(before[key], odd[key]) for key in odd)
+
+
+@variants
+@pytest.mark.parametrize("sizes", [{"N": 1}, {"K": 1}, {"N": 1, "K": 1, "D": 1}])
+def test_small_sizes(name: str, labels: str, sizes: dict[str, int]) -> None:
+    k = kernel(name, labels)
+    loss, found = k(**data(k, **sizes))
+    assert np.all(np.isfinite(loss))
+    assert all(np.all(np.isfinite(found[wrt])) for wrt in k.wrt)
+
+
+@variants
+def test_empty_batch(name: str, labels: str) -> None:
+    k = kernel(name, labels)
+    given = data(k, N=0)
+    assert k(**given)[0].shape == (0,)
+    assert k(**given, reduction="sum")[0] == 0
+    assert np.isnan(k(**given, reduction="mean")[0])
+    zero, found = k(**given, reduction="mean", on_empty="zero")
+    assert zero == 0
+    assert all(np.all(found[wrt] == 0) for wrt in k.wrt)
+
+
+@variants
+def test_against_mpmath(name: str, labels: str) -> None:
+    """Loss and per-sample gradients to a few ULP of the loss as written, at 60 digits."""
+    k = kernel(name, labels)
+    given = data(k, seed=7)
+    loss, found = k(**given)
+    batched = {x.name for x in k.kernel.inputs if x.role in ("input", "target")}
+    written = derive.load(name) if labels == "dense" else k.loss
+    slopes = gradients(k.loss, k.wrt)
+    with mp.workdps(60):
+        for n in range(len(loss)):
+            row = {key: np.asarray(x)[n] if key in batched else x for key, x in given.items()}
+            exact = Exact(written, samples.SIZES, {key: np.asarray(x) for key, x in row.items()})
+            expected = float(exact(written.value.entry))
+            np.testing.assert_allclose(loss[n], expected, rtol=1e-14)
+            for slope in slopes:
+                self_ = slope.wrt.tensor.name
+                if self_ not in batched:
+                    continue
+                for at in np.ndindex(found[self_].shape[1:]):
+                    here = dict(zip(slope.wrt.indices, at, strict=True))
+                    wanted = float(exact(slope.result, here))
+                    np.testing.assert_allclose(found[self_][n][at], wanted, rtol=1e-13, atol=1e-16)
+
+
+@variants
+def test_wrong_arguments(name: str, labels: str) -> None:
+    k = kernel(name, labels)
+    given = data(k)
+    last = k.kernel.inputs[-1].name
+    bad = np.zeros((2, 2, 2), np.asarray(given[last]).dtype)
+    with pytest.raises(ValueError, match=rf"^{last}: expected shape \(.*\), found \(2, 2, 2\)$"):
+        k(**{**given, last: bad})
+    with pytest.raises(
+        ValueError, match=r"^reduction: expected none, sum or mean, found 'median'$"
+    ):
+        k(**given, reduction="median")
+    first = k.wrt[0]
+    with pytest.raises(TypeError, match=rf"^{first}: expected float32 or float64, found int64$"):
+        k(**{**given, first: np.asarray(given[first]).astype(int)})
+    with pytest.raises(TypeError, match=r"found complex128$"):
+        k(**{**given, first: np.asarray(given[first]).astype(complex)})
+    with pytest.raises(TypeError, match=r"nonsense"):
+        k(**given, nonsense=1)
+
+
+def test_two_dtypes_are_refused() -> None:
+    k = kernel("softmax_cross_entropy")
+    given = data(k)
+    with pytest.raises(TypeError, match=r"^y: expected float64 like the rest, found float32$"):
+        k(a=given["a"], y=given["y"].astype(np.float32))
+
+
+def test_sizes_that_disagree() -> None:
+    k = kernel("softmax_cross_entropy")
+    with pytest.raises(ValueError, match=r"^y: expected shape \(4, 3\), found \(4, 2\)$"):
+        k(a=np.zeros((4, 3)), y=np.zeros((4, 2)))
+    with pytest.raises(ValueError, match=r"^axis K is empty: expected at least one entry$"):
+        k(a=np.zeros((4, 0)), y=np.zeros((4, 0)))
+
+
+def test_cut_makes_a_definition_an_input() -> None:
+    loss = derive.load("linear_softmax_cross_entropy")
+    k = codegen.build(loss, wrt=["a"])
+    plain = kernel("softmax_cross_entropy")
+    given = data(plain)
+    assert [x.name for x in k.kernel.inputs] == ["a", "y"]
+    np.testing.assert_array_equal(k(**given)[0], plain(**given)[0])
+    np.testing.assert_array_equal(k(**given)[1]["a"], plain(**given)[1]["a"])
+    at_p = codegen.build(loss, wrt=["p"])
+    given = {"p": given["y"], "y": given["y"]}
+    np.testing.assert_allclose(at_p(**given)[1]["p"], -np.ones((4, 3)))
+
+
+def test_gradient_by_the_target() -> None:
+    k = codegen.build(derive.load("softmax_cross_entropy"), wrt=["y"])
+    given = data(k)
+    p = np.exp(given["a"]) / np.exp(given["a"]).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(k(**given)[1]["y"], -np.log(p))
+
+
+def test_what_cannot_be_built() -> None:
+    loss = derive.load("linear_softmax_cross_entropy")
+    with pytest.raises(KernelError, match=r"'W' does not reach the loss once it is cut at a$"):
+        codegen.build(loss, wrt=["a", "W"])
+    with pytest.raises(KernelError, match=r"'L' is the loss, and cannot be its input"):
+        codegen.build(loss, wrt=["L"])
+    with pytest.raises(DerivationError, match=r"has no name 'q'"):
+        codegen.build(loss, wrt=["q"])
+    with pytest.raises(KernelError, match=r"target: expected one of numpy, found 'abacus'"):
+        codegen.build(loss, target="abacus")
+    with pytest.raises(KernelError, match=r"has no dense target in simplex"):
+        codegen.build(derive.load("mean_squared_error"), labels="index")
+
+
+def test_plain_numbers_and_lists() -> None:
+    k = codegen.build(derive.load("softmax_cross_entropy"), labels="index", dtype="float32")
+    loss, found = k(a=[[1.0, 2.0, 3.0]], y=[2])
+    assert loss.dtype == found["a"].dtype == np.float32
+    np.testing.assert_allclose(loss, [0.40760598], rtol=1e-6)
+
+
+def test_explained() -> None:
+    k = kernel("softmax_cross_entropy")
+    assert k.explain[0].steps[0].name == "shift by the maximum"
+    assert k.files == {"softmax_cross_entropy.py": k.source}
+    assert kernel("softmax_cross_entropy", stable=False).explain == ()
