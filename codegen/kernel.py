@@ -35,12 +35,6 @@ from derive.index import (
 OPS = ("sum", "prod", "max", "min", "argmax")
 
 
-class Argmax(Binder):
-    """The first index at which the body is largest: a class label."""
-
-    word = "argmax"
-
-
 class weighted(Function):
     """w * x, and 0 where w = 0 even if x is infinite: a zero weight asks for nothing."""
 

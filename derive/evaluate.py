@@ -17,6 +17,7 @@ from sympy import E, Expr, Integer, S, pi
 
 from derive.errors import PminusyError
 from derive.index import (
+    Argmax,
     Axis,
     Binder,
     Choice,
@@ -111,6 +112,8 @@ class Evaluator:
         """The number that an index or a class label stands for."""
         if isinstance(index, Index):
             return env[index]
+        if isinstance(index, Argmax):
+            return self._argmax(index, env)
         place = tuple(self.index(i, env) for i in index.indices)
         return int(self.point.values[index.tensor.name][place])
 
@@ -173,6 +176,15 @@ class Evaluator:
         )
         return arb(int(wins))
 
+    def _argmax(self, expr: Argmax, env: Mapping[Expr, int]) -> int:
+        best: tuple[int, Number] | None = None
+        for k, value in self._over(expr, env):
+            if best is None or self.sign(value - best[1]) > 0:
+                best = k, value
+        if best is None:
+            raise Undetermined("the largest of nothing")
+        return best[0]
+
     def sign(self, value: Number) -> int:
         """The sign of a number; Undetermined where its ball holds 0 and more."""
         here = value[0] if isinstance(value, arb_series) else value
@@ -215,9 +227,13 @@ class Evaluator:
 
     def _partial(self, expr: Partial, env: Mapping[Expr, int]) -> Number:
         of, variable, direct = expr.args
-        if direct == S.One:
-            return self._diff(Diff(self.loss.defined[of.tensor.name].at(of), variable), env)
         place = tuple(self.index(i, env) for i in variable.indices)
+        if direct == S.One:  # by numbers: the indices of `of` may be bound further out
+            definition = self.loss.defined[of.tensor.name]
+            numbers = (self.index(i, env) for i in of.indices)
+            here = dict(zip(definition.entry.indices, numbers, strict=True))
+            inner = self._varied(variable.tensor.name, place, freeze=True)
+            return _slope(inner(definition.body, here))
         return _slope(self._varied(variable.tensor.name, place, freeze=False)(of, env))
 
     def _varied(self, name: str, place: tuple[int, ...], freeze: bool) -> Evaluator:
@@ -236,7 +252,8 @@ def _slope(value: Number) -> arb:
 
 
 def _is_index(side: Any) -> bool:
-    return isinstance(side, Index) or (isinstance(side, Entry) and side.tensor.label is not None)
+    label = isinstance(side, Entry) and side.tensor.label is not None
+    return label or isinstance(side, Index | Argmax)
 
 
 COMPARE: dict[str, Callable[[int], bool]] = {

@@ -36,7 +36,7 @@ def with_labels(loss: Loss, name: str) -> Loss:
     )
     given = replace(declaration, tensor=label, domain=Domain("label"))
     declarations = tuple(given if d.name == name else d for d in loss.declarations)
-    return replace(loss, declarations=declarations, definitions=definitions)
+    return replace(loss, declarations=declarations, definitions=definitions, text="")
 
 
 def as_labels(expr: Expr, target: Tensor) -> Expr:

@@ -22,6 +22,7 @@ _SPECIAL = {
     "sign": r"\operatorname{sign}",
     "exp": r"\exp",
     "max": r"\max",
+    "argmax": r"\operatorname*{argmax}",
     "min": r"\min",
 }
 

@@ -178,7 +178,10 @@ def agree_numerically(loss: Loss, before: Expr, after: Expr, most: int = 12) -> 
             sizes.add(", ".join(f"{name} = {size}" for name, size in point.sizes.items()))
         if agreed >= most:
             break
-    return "ball arithmetic at " + "; ".join(sorted(sizes)) if agreed >= most // 2 else "unknown"
+    if agreed < most // 2:
+        return "unknown"
+    where = "; ".join(sorted(size for size in sizes if size))
+    return f"ball arithmetic at {where or f'{agreed} points'}"
 
 
 def nested(given: Mapping[tuple[int, ...], Any]) -> Any:

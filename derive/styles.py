@@ -174,7 +174,7 @@ LANGUAGE = Style(
 # ---------------------------------------------------------------- Unicode, for a terminal
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_SIGNS = {"sum": "Σ", "prod": "Π", "max": "max", "min": "min"}
+_SIGNS = {"sum": "Σ", "prod": "Π", "max": "max", "min": "min", "argmax": "argmax"}
 
 
 def unicode_name(name: str) -> str:

@@ -27,6 +27,9 @@ def test_document_shows_what_commands_print(block: Block, tmp_path: Path, update
     prepare(tmp_path)
     results = [(command, run_command(command, tmp_path)) for command in block.commands]
     if update:
+        # Only what is printed is rewritten: how a command ends is the author's to say.
+        for said, actual in results:
+            assert actual.code == said.code, f"{block}\nnow ends otherwise:\n{show(actual)}"
         rewrite(block, [said if agrees(said, actual) else actual for said, actual in results])
         return
     for said, actual in results:

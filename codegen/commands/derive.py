@@ -63,7 +63,7 @@ def derivations(loss: Loss, options: Namespace) -> list[Derivation]:
     from derive.engine import value
 
     if options.stable:
-        from codegen.stabilize import stabilizations
+        from codegen.explain import stabilizations
 
         return list(stabilizations(loss))
     if options.value:

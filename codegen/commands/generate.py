@@ -1,8 +1,57 @@
-"""Not yet."""
+"""Generate a kernel: the loss, its gradients, and both at once, as a file that stands alone.
 
-HELP = "soon"
+  pminusy generate softmax_cross_entropy --target numpy --wrt a
+  pminusy generate linear_softmax_cross_entropy --labels index -o kernels
+  pminusy generate softmax_cross_entropy --wrt a --explain      how it was made stable
+
+--wrt cuts: a definition named there becomes an input of the kernel.  By default it is every
+input and param.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from codegen.commands import as_json, say, split_names, write_file
+
+HELP = "generate kernels"
 
 
-def arguments(parser): ...
-def run(options):
+def arguments(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add("loss", metavar="LOSS", help="a library name, a .loss file, or -")
+    add("--target", metavar="TARGETS", default="numpy", help="numpy (more to come)")
+    add("--wrt", metavar="NAMES", help="gradients with respect to these: a or W,b")
+    add("--labels", choices=("dense", "index"), default="dense", help="the target as class labels")
+    add("--naive", action="store_true", help="the formulas as written, not made stable")
+    add("--explain", action="store_true", help="print the rewriting that makes it stable")
+    add("-o", metavar="DIR", dest="out", help="write the files to a folder")
+
+
+def run(options: Namespace) -> int:
+    from codegen.builder import build
+    from codegen.documents import write
+    from codegen.explain import checked
+    from derive import load
+
+    loss = load(options.loss)
+    wrt = split_names(options.wrt) if options.wrt else None
+    files: dict[str, str] = {}
+    explained: list[str] = []
+    for target in split_names(options.target):
+        kernel = build(loss, target, wrt, labels=options.labels, stable=not options.naive)
+        files |= kernel.files
+        explained += [write(d, "text") for d in checked(kernel.explain)]
+    if options.out is not None:
+        for name, text in files.items():
+            write_file(Path(options.out) / name, text)
+    if options.json:
+        as_json({"loss": loss.name, "files": files})
+    elif options.explain:
+        say("\n".join(explained).rstrip())
+    elif options.out is not None:
+        say("\n".join(str(Path(options.out) / name) for name in files))
+    else:
+        say("\n".join(text.rstrip() for text in files.values()))
     return 0

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from sympy import Add, Basic, Expr, Integer, Mul, S, oo
 
 from codegen.bounds import bounded, vanishes
-from codegen.kernel import Argmax, Contract, Map, Reduce, Statement, weighted
+from codegen.kernel import Contract, Map, Reduce, Statement, weighted
 from codegen.lower.names import canonical, suggest, unique
 from derive.errors import KernelError
 from derive.index import (
     TRUE,
+    Argmax,
     Binder,
     Choice,
     Condition,

@@ -8,9 +8,9 @@ from typing import Any
 
 from sympy import Basic, exp, log
 
-from codegen.kernel import Argmax
 from derive.functions import sigmoid, softplus
 from derive.index import (
+    Argmax,
     Entry,
     Index,
     Maximum,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from sympy import Add, Expr, Integer, Mul, S, exp, log
 
 from codegen.bounds import is_shifted
-from codegen.kernel import Argmax
 from codegen.stabilize.local import body_of, peak_of, powers, rule, split_exp
-from derive.index import TRUE, Choice, Condition, Entry, Maximum, Total, bind, total
+from derive.index import TRUE, Argmax, Choice, Condition, Entry, Maximum, Total, bind, total
 from derive.loss import Loss
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,9 +56,23 @@ def facts(
 
 
 def _definitions(loss: Loss) -> tuple[str, ...]:
-    return tuple(
-        _wrapped(f"{language(d.entry, loss)} = {language(d.body, loss)}") for d in loss.definitions
-    )
+    """The definitions as the author wrote them; printed, where the loss was transformed."""
+    written = _as_written(loss.text)
+    lines: list[str] = []
+    for d in loss.definitions:
+        printed = _wrapped(f"{language(d.entry, loss)} = {language(d.body, loss)}")
+        lines += written.get(d.name, printed).splitlines()
+    return tuple(lines)
+
+
+def _as_written(text: str) -> dict[str, str]:
+    """The text of each definition of a .loss text, by name."""
+    found = {}
+    for statement in ast.parse(text).body:
+        if isinstance(statement, ast.Assign):
+            names = [n.id for n in ast.walk(statement.targets[0]) if isinstance(n, ast.Name)]
+            found[names[0]] = ast.get_source_segment(text, statement) or ""
+    return found
 
 
 def _quoted(text: str) -> str:

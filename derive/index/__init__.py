@@ -10,6 +10,7 @@ from derive.index.binders import SCOPED, bind, occurs, rebuild, scoped, size, su
 from derive.index.look import entries, free_indices, height, kinds, nodes, order, tensors, walk
 from derive.index.nodes import (
     TRUE,
+    Argmax,
     Axis,
     Binder,
     Choice,
@@ -32,6 +33,7 @@ from derive.index.nodes import (
 __all__ = [
     "SCOPED",
     "TRUE",
+    "Argmax",
     "Axis",
     "Binder",
     "Choice",

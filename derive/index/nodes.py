@@ -111,6 +111,8 @@ def axis_of(index: Expr) -> Axis:
         return index.axis
     if isinstance(index, Entry) and index.tensor.label is not None:
         return index.tensor.label
+    if isinstance(index, Argmax):
+        return index.axis
     raise TypeError(f"{index} is neither an index nor a class label")
 
 
@@ -235,6 +237,12 @@ class Minimum(Binder):
     """The smallest value of the body over an axis."""
 
     word = "min"
+
+
+class Argmax(Binder):
+    """The first index at which the body is largest: a class label."""
+
+    word = "argmax"
 
 
 class Share(Expr):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Expr, S
 
-from derive.index import TRUE, Choice, Condition, Delta, Index, axis_of
+from derive.index import TRUE, Argmax, Choice, Condition, Delta, Entry, Index
 from derive.normal.poly import Poly, add_to, atom, constant, content, mono_expr, scale, to_expr
 
 if TYPE_CHECKING:
@@ -38,13 +38,8 @@ def indicator(form: NormalForm, condition: Condition) -> Poly:
 
 
 def _is_index(side: Any) -> bool:
-    if isinstance(side, Index):
-        return True
-    try:
-        axis_of(side)
-    except TypeError:
-        return False
-    return True
+    label = isinstance(side, Entry) and side.tensor.label is not None
+    return label or isinstance(side, Index | Argmax)
 
 
 def _comparison(form: NormalForm, op: str, left: Expr, right: Expr) -> Poly:

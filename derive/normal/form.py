@@ -265,7 +265,7 @@ class NormalForm:
         name = expr.tensor.name
         if name in self.loss.defined and name not in self.stop:
             return self(self.loss.defined[name].at(expr))
-        return atom(expr)
+        return sums.at_argmax(self, expr)
 
 
 def _extremum(form: NormalForm, expr: Binder) -> Poly:
@@ -297,7 +297,7 @@ HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
     Product: sums.product,
     Maximum: _extremum,
     Minimum: _extremum,
-    Delta: _atom,
+    Delta: sums.delta,
     Share: _atom,
     Choice: conditions.choice,
     Diff: calculus.diff,

@@ -15,10 +15,12 @@ from sympy import Expr
 
 from derive.index import (
     TRUE,
+    Argmax,
     Condition,
     Delta,
     Entry,
     Index,
+    Maximum,
     Product,
     Share,
     Total,
@@ -194,8 +196,35 @@ def apply_deltas(form: NormalForm, mono: Mono) -> Poly | None:
 
 
 def _keep_first(delta: Delta) -> tuple[Expr, Expr]:
-    i, j = sorted(delta.args, key=lambda side: (not isinstance(side, Entry), order(side)))
+    i, j = sorted(delta.args, key=lambda side: (isinstance(side, Index), order(side)))
     return i, j
+
+
+def delta(form: NormalForm, expr: Delta) -> Poly:
+    i, j = (argmax(form, side) for side in expr.args)
+    made = Delta(i, j)
+    return atom(made) if isinstance(made, Delta) else constant(1)
+
+
+def argmax(form: NormalForm, index: Expr) -> Expr:
+    """The index itself; an argmax with what does not depend on its index left out."""
+    if not isinstance(index, Argmax):
+        return index
+    with scoped(index) as (inner, body, guard):
+        poly = {mono: value for mono, value in form(body).items() if depends(mono, inner)}
+        return bind(Argmax, inner, to_expr(poly), guard)
+
+
+def at_argmax(form: NormalForm, entry: Entry) -> Poly:
+    """The entry where it is largest is the maximum: a[argmax_k a_k] = max_k a_k."""
+    indices = [argmax(form, index) for index in entry.indices]
+    for position, index in enumerate(indices):
+        if isinstance(index, Argmax):
+            bound, body, guard = index.args
+            there = Entry(entry.tensor, *indices[:position], bound, *indices[position + 1 :])
+            if body == there:
+                return atom(Maximum(bound, body, guard))
+    return atom(Entry(entry.tensor, *indices))
 
 
 def product(form: NormalForm, expr: Product) -> Poly:

@@ -28,7 +28,6 @@ from derive.index import (
     total,
 )
 from derive.normal.poly import (
-    Exponent,
     Mono,
     Poly,
     add_to,
@@ -105,7 +104,10 @@ def _horner(poly: Poly) -> Expr:
         return to_expr(poly)
     plain = to_expr(poly)
     counts = Counter(
-        (base, 1 if power > 0 else -1) for mono in poly for base, power in mono if abs(power) >= 1
+        (base, 1 if power > 0 else -1)
+        for mono in poly
+        for base, power in mono
+        if power >= 1 or power <= -1
     )
     frequent = sorted(
         (item for item, times in counts.items() if times > 1),
@@ -116,8 +118,7 @@ def _horner(poly: Poly) -> Expr:
         taken: Poly = {}
         left: Poly = {}
         for mono, value in poly.items():
-            power: Exponent = dict(mono).get(base, 0)
-            if power * direction >= 1:
+            if dict(mono).get(base, 0) * direction >= 1:
                 taken[join(mono, frozenset(((base, -direction),)))] = value
             else:
                 left[mono] = value

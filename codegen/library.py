@@ -1,0 +1,22 @@
+"""Everything that is generated for the library: which files, and what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from codegen.builder import TARGETS, dense_target, generate
+from derive.notation import library, load
+
+
+def library_files(targets: tuple[str, ...] = TARGETS) -> Iterator[tuple[str, str]]:
+    """Each file as its path below generated/ and its text, loss by loss.
+
+    A loss with a dense simplex target has a second file that takes it as class labels.
+    """
+    for name in library():
+        loss = load(name)
+        labels = ["dense", "index"] if dense_target(loss) else ["dense"]
+        for target in targets:
+            for kind in labels:
+                for file, text in generate(loss, target, labels=kind).items():
+                    yield f"{target}/{file}", text

@@ -1,0 +1,101 @@
+"""Errors in ULP against mpmath, by regime.
+
+What is left is the rounding of a - max a, which exp turns into up to |a - max a|/2 ULP.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+import codegen
+import derive
+from codegen.builder import KernelFunction
+
+DTYPES = [np.float32, np.float64]
+REGIMES = ("margin far above", "margin equal", "margin far below", "offset", "scale", "ties")
+
+
+@cache
+def kernel(name: str, labels: str) -> KernelFunction:
+    return codegen.build(derive.load(name), labels=labels)
+
+
+def ulps(got: Any, exact: Any, dtype: Any) -> float:
+    """|got - exact| in units in the last place of exact; 0 for exact infinities and zeros."""
+    if mp.isinf(exact) or abs(exact) > float(np.finfo(dtype).max):
+        return 0.0 if np.isinf(got) else float("inf")
+    unit = mpf(float(np.spacing(dtype(abs(float(exact))))))
+    return float(abs(mpf(float(got)) - exact) / unit)
+
+
+def rows_of(regime: str, size: int, dtype: Any, rng: Any) -> tuple[Any, Any]:
+    """Logits and labels of one regime."""
+    n = 20
+    rows, labels = rng.normal(0, 2, (n, size)), rng.integers(0, size, n)
+    far = rng.uniform(5, 80 if dtype is np.float64 else 30, n)
+    if regime == "margin far above":
+        rows[np.arange(n), labels] = rows.max(axis=1) + far
+    if regime == "margin far below":
+        rows[np.arange(n), labels] = rows.min(axis=1) - far
+    if regime == "margin equal":
+        rows[np.arange(n), labels] = rows.max(axis=1)
+    if regime == "offset":
+        rows += rng.choice([1e2, 1e4, 1e8], (n, 1))
+    if regime == "scale":
+        rows *= rng.choice([1e-6, 1e-2, 10], (n, 1))
+    if regime == "ties":
+        rows = np.round(rows)
+    return rows.astype(dtype), labels
+
+
+def exact_softmax(row: Any, label: int) -> tuple[Any, list[Any]]:
+    """Loss and gradient of softmax cross-entropy."""
+    z = [mpf(float(x)) for x in row]
+    terms = [mp.exp(x - max(z)) for x in z]
+    total = mp.fsum(terms)
+    others = mp.fsum(t for k, t in enumerate(terms) if k != label)
+    loss = mp.log1p(others / terms[label])
+    return loss, [-others / total if k == label else t / total for k, t in enumerate(terms)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("labels", ["dense", "index"])
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 100])
+def test_softmax_cross_entropy(regime: str, size: int, labels: str, dtype: Any) -> None:
+    rng = np.random.default_rng(size)
+    rows, targets = rows_of(regime, size, dtype, rng)
+    y = np.eye(size, dtype=dtype)[targets] if labels == "dense" else targets
+    loss, found = kernel("softmax_cross_entropy", labels)(a=rows, y=y)
+    worst_loss = worst_slope = 0.0
+    with mp.workdps(60):
+        for n, label in enumerate(targets):
+            exact, slope = exact_softmax(rows[n], label)
+            worst_loss = max(worst_loss, ulps(loss[n], exact, dtype))
+            errors = [ulps(found["a"][n, k], slope[k], dtype) for k in range(size)]
+            worst_slope = max(worst_slope, *errors)
+    spread = float(np.max(rows.max(axis=1) - rows.min(axis=1)))
+    assert worst_loss <= 4 + spread
+    assert worst_slope <= 8 + spread
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("y", [0.0, 1.0])
+def test_sigmoid_cross_entropy(y: float, dtype: Any) -> None:
+    far = 80 if dtype is np.float64 else 30
+    z = np.concatenate([np.linspace(-far, far, 161), [1e-8, -1e-8]]).astype(dtype)
+    loss, found = kernel("sigmoid_cross_entropy", "dense")(z=z, y=np.full(len(z), y, dtype))
+    worst_loss = worst_slope = 0.0
+    with mp.workdps(60):
+        for n, x in enumerate(mpf(float(x)) for x in z):
+            exact = y * mp.log1p(mp.exp(-x)) + (1 - y) * mp.log1p(mp.exp(x))
+            slope = (1 - y) / (1 + mp.exp(-x)) - y / (1 + mp.exp(x))
+            worst_loss = max(worst_loss, ulps(loss[n], exact, dtype))
+            worst_slope = max(worst_slope, ulps(found["z"][n], slope, dtype))
+    assert worst_loss <= 3
+    assert worst_slope <= 3
