@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -163,7 +164,8 @@ def _labelled(
 
 def _identifier(name: str) -> str:
     cleaned = re.sub(r"\W", "_", name) or "loss"
-    return f"loss_{cleaned}" if cleaned[0].isdigit() else cleaned
+    clashes = cleaned[0].isdigit() or cleaned.startswith("_") or cleaned in ("np", "math")
+    return f"loss_{cleaned}" if clashes or keyword.iskeyword(cleaned) else cleaned
 
 
 def _one_of(what: str, found: str, allowed: tuple[str, ...]) -> None:

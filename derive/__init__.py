@@ -7,6 +7,7 @@ from derive.errors import InputError, KernelError, PminusyError, ReplayError
 from derive.loss import Loss
 from derive.notation import library, load, parse, parse_entries, parse_entry, parse_expression
 from derive.proof import Counterexample, Verdict
+from derive.rewrite import in_cases, value
 
 __all__ = [
     "Counterexample",
@@ -23,10 +24,12 @@ __all__ = [
     "check_value",
     "gradient",
     "hessian",
+    "in_cases",
     "library",
     "load",
     "parse",
     "parse_entries",
     "parse_entry",
     "parse_expression",
+    "value",
 ]

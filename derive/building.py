@@ -27,6 +27,7 @@ from derive.magnitude import (
     Size,
     add,
     call,
+    check_roots,
     mul,
     number,
     power,
@@ -113,7 +114,12 @@ def plus(node: ast.AST, terms: Sequence[Value], scope: Scope) -> Value:
 
 def times(node: ast.AST, factors: Sequence[Value], scope: Scope) -> Value:
     """A product."""
-    return combine(node, factors, mul, Mul, scope)
+
+    def build(*parts: Expr) -> Expr:
+        check_roots(parts)
+        return Mul(*parts)
+
+    return combine(node, factors, mul, build, scope)
 
 
 def negate(node: ast.AST, value: Value, scope: Scope) -> Value:
@@ -123,9 +129,13 @@ def negate(node: ast.AST, value: Value, scope: Scope) -> Value:
 
 def raise_to(node: ast.AST, base: Value, exponent: Value, scope: Scope) -> Value:
     """A power."""
-    return make(
-        node, scope, lambda: power(base.size, exponent.size), lambda: Pow(base.expr, exponent.expr)
-    )
+
+    def build() -> Expr:
+        if isinstance(exponent.expr, Rational):
+            check_roots([base.expr], exponent.expr)
+        return Pow(base.expr, exponent.expr)
+
+    return make(node, scope, lambda: power(base.size, exponent.size), build)
 
 
 def apply(node: ast.AST, name: str, arguments: Sequence[Value], scope: Scope) -> Value:

@@ -13,6 +13,7 @@ from derive.errors import InputError
 from derive.expressions import read
 from derive.index import Axis, Tensor
 from derive.loss import ROLES, Declaration, Domain
+from derive.magnitude import measure
 from derive.scope import DOMAINS, WORDS, Scope, check_new_name, describe, nearest, subscripts
 from derive.text import check_expression
 
@@ -54,7 +55,7 @@ def _read_annotation(
         return sides[0], domain, label
     roles = [place for place, side in enumerate(sides) if _is_role(side)]
     if len(sides) > 3 or len(roles) != 1 or (len(sides) == 3 and roles != [1]):
-        raise scope.text.error(node, describe(node, scope.text), _DOMAIN)
+        raise scope.text.error(node, "a domain of another form", _DOMAIN)
     place = roles[0]
     domain = Domain()
     for number, op in enumerate(node.ops):
@@ -138,7 +139,7 @@ def _read_constant(node: ast.expr, scope: Scope) -> Value:
 def _read_default(node: ast.expr, role: str, tensor: Tensor, domain: Domain, scope: Scope) -> Expr:
     if role != "const":
         expected = "a default on a const only"
-        raise scope.text.error(node, f"a default on '{tensor.name}', a {role}", expected)
+        raise scope.text.error(node, f"a default on '{tensor.name}', not a const", expected)
     if tensor.axes:
         expected = "a default on a const without axes only"
         raise scope.text.error(node, f"a default on '{tensor.name}', which has axes", expected)
@@ -179,7 +180,5 @@ def below(low: Expr, high: Expr, strictly: bool = False) -> bool:
 
 
 def _ball(value: Expr) -> Any:
-    from derive.magnitude import measure
-
     ball = measure(value, {}).value
     return arb(0) if ball is None else ball

@@ -23,8 +23,8 @@ from derive.index import (
     tensors,
 )
 from derive.loss import Definition, Loss, variable_letters
-from derive.record import Checker, Recorder
-from derive.rules import calculus, chain, fold, sums, values
+from derive.record import Checker, Recorder, shorten
+from derive.rules import calculus, chain, fold, sums
 from derive.rules.registry import register
 
 MOST_ROUNDS = 200
@@ -57,35 +57,6 @@ def hessian(loss: Loss, first: str | Entry, second: str | Entry | None = None) -
     result = _Engine(extended, entry, hidden=name).derive(outer)
     title = f"second derivative of {loss.value.name}"
     return replace(result, title=title, of=loss.value.entry, wrt=(inner, outer))
-
-
-def value(loss: Loss, name: str | Entry) -> Derivation:
-    """The value of a definition, written in terms of the names defined before it.
-
-    Logarithms are taken apart, sums are split, and what is left is folded into earlier names.
-    """
-    entry = name if isinstance(name, Entry) else loss.free_entry(name)
-    if entry.tensor.name not in loss.defined:
-        raise DerivationError(f"'{entry.tensor.name}' is declared, not defined: nothing to derive")
-    earlier = [d.name for d in loss.definitions]
-    into = tuple(earlier[: earlier.index(entry.tensor.name)])
-    recorder = Recorder(loss, entry, Checker(loss))
-    recorder.apply(chain.unfold, loss=loss, name=entry.tensor.name)
-    recorder.apply(values.take_logs_apart, loss=loss)
-    recorder.apply(values.split_sums)
-    recorder.apply(sums.pull_out)
-    for step in fold.shorten_steps(recorder.here, loss, into):
-        recorder.record(step.rule, step.after, _fold_reason(step), step.bindings)
-    title = f"value of {entry.tensor.name}"
-    return Derivation(loss, title, entry, (), entry, recorder.here, tuple(recorder.steps))
-
-
-def in_cases(derivation: Derivation) -> Derivation:
-    """The same derivation with its result case by case instead of with deltas."""
-    recorder = Recorder(derivation.loss, derivation.result, Checker(derivation.loss))
-    recorder.apply(values.by_cases)
-    steps = (*derivation.steps, *recorder.steps)
-    return replace(derivation, result=recorder.here, steps=steps)
 
 
 def _entries(loss: Loss, wrt: str | Entry, of: str | Entry | None) -> tuple[Entry, Entry]:
@@ -241,11 +212,7 @@ class _Engine:
         for rule, after in sums.carry_out_steps(recorder.here):
             inner.record(rule, after, rule.reason)
         recorder.group(sums.carry_out, inner, _names(inner))
-        self._shorten(recorder)
-
-    def _shorten(self, recorder: Recorder) -> None:
-        for step in fold.shorten_steps(recorder.here, self.loss, self.into):
-            recorder.record(step.rule, step.after, _fold_reason(step), step.bindings)
+        shorten(recorder, self.into)
 
     def _assume(self, recorder: Recorder) -> None:
         after = fold.assume.apply(recorder.here, loss=self.loss)
@@ -256,12 +223,7 @@ class _Engine:
         used = tuple(sorted(form.used))
         reason = "since " + " and ".join(used)
         recorder.record(fold.assume, after, reason, (("loss", self.loss),), used)
-        self._shorten(recorder)
-
-
-def _fold_reason(step: fold.Shorter) -> str:
-    solved = dict(step.bindings).get("solved")
-    return f"written in terms of {solved.definition.name}" if solved else step.rule.reason
+        shorten(recorder, self.into)
 
 
 def _names(recorder: Recorder) -> str:

@@ -22,7 +22,6 @@ _SPECIAL = {
     "sign": r"\operatorname{sign}",
     "exp": r"\exp",
     "max": r"\max",
-    "argmax": r"\operatorname*{argmax}",
     "min": r"\min",
 }
 
@@ -130,7 +129,8 @@ def _binder(word: str, clauses: Sequence[Clause], body: Piece) -> Piece:
         below = clause.letter
         if clause.guard:
             below = clause.guard if clause.plain else rf"{clause.letter} :\, {clause.guard}"
-        text = rf"\{word}_{{{below}}} {text}"
+        sign = r"\operatorname*{argmax}" if word == "argmax" else rf"\{word}"
+        text = rf"{sign}_{{{below}}} {text}"
     return Piece(text, PREFIX)
 
 

@@ -13,13 +13,14 @@ from math import log2
 from typing import Any
 
 from flint import arb, ctx, fmpq
-from sympy import Add, Basic, Expr, Mul, Pow, Rational, pi
+from sympy import Add, Basic, Expr, Mul, Pow, Rational, S, pi
 
 from derive.index import Binder, Delta, Entry
 
 LIMIT_BITS = 4096
 LIMIT_ROOT_BITS = 512
-LIMIT_DEPTH = 16
+LIMIT_DEPTH = 6
+LIMIT_ROOTS = 1 << 15
 _PRECISION = 256
 _HUGE = 1e300
 
@@ -172,6 +173,23 @@ def measure(expr: Basic, defined: Mapping[str, Size]) -> Size:
     if isinstance(expr, Binder) or type(expr).__name__ not in _BALLS:
         return merge(parts)
     return call(type(expr).__name__, parts)
+
+
+def check_roots(factors: Sequence[Expr], exponent: Expr = S.One) -> None:
+    """Refuse a product of roots, or a root of one, whose radicals SymPy would multiply out.
+
+    It gathers 2**(p/q) * 3**(r/s) under one root: integers of about bits times q.
+    """
+    weight = 0
+    for factor in factors:
+        for part in Mul.make_args(factor):
+            base, power_ = part.as_base_exp()
+            power_ = power_ * exponent if isinstance(power_, Rational) else power_
+            if isinstance(base, Rational) and isinstance(power_, Rational) and power_.q > 1:
+                weight += (int(base.p).bit_length() + int(base.q).bit_length()) * int(power_.q)
+    if weight > LIMIT_ROOTS:
+        found = "roots of constants that are too large together"
+        raise BadConstant(found, "smaller constants or exponents with smaller denominators")
 
 
 def refine(size: Size, expr: Expr) -> Size:

@@ -58,7 +58,7 @@ def parse(text: str, name: str = "loss", source: str = "<text>") -> Loss:
             _add_letters(letters, definition, statement.value)
             scope = _with_definition(scope, definition, value.size)
         else:
-            raise page.error(statement, describe(statement, page), STATEMENT)
+            raise _not_a_statement(statement, page)
     _check_end(page, statements, definitions)
     return Loss(name, doc, tuple(declarations), tuple(definitions), letters, text)
 
@@ -238,6 +238,13 @@ def _add_letters(
         known = letters.get(axis, ())
         if letter not in known:
             letters[axis] = (*known, letter)
+
+
+def _not_a_statement(statement: ast.stmt, page: Text) -> InputError:
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Lambda):
+        found = "the word 'lambda', which the language keeps"
+        return page.error(statement, found, "a name of your own, such as 'λ'")
+    return page.error(statement, describe(statement, page), STATEMENT)
 
 
 def _is_string(statements: Sequence[ast.stmt]) -> bool:

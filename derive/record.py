@@ -11,7 +11,7 @@ from derive.derivation import Rule, Step
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.proof import agree_numerically
-from derive.rules.fold import unfolded
+from derive.rules import fold
 
 EXACT = "normal form"
 
@@ -21,7 +21,7 @@ class Checker:
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
-        self.form = unfolded(loss)
+        self.form = fold.unfolded(loss)
         self.assuming = NormalForm(loss, assume=True)
 
     def method(self, before: Expr, after: Expr, hypotheses: Sequence[str]) -> str:
@@ -72,3 +72,11 @@ class Recorder:
         elif inner.steps:
             steps = tuple(inner.steps)
             self.record(rule, inner.here, reason, tuple(bindings.items()), (), steps)
+
+
+def shorten(recorder: Recorder, into: tuple[str, ...]) -> None:
+    """Fold into the names of `into`, and factor, as long as that makes it shorter."""
+    for step in fold.shorten_steps(recorder.here, recorder.loss, into):
+        solved = dict(step.bindings).get("solved")
+        name = f"written in terms of {solved.definition.name}" if solved else step.rule.reason
+        recorder.record(step.rule, step.after, name, step.bindings)

@@ -11,9 +11,10 @@ import mpmath
 import sympy
 from mpmath import mp
 
-from codegen.kernel import Argmax, weighted
+from codegen.kernel import weighted
 from derive import functions
 from derive.index import (
+    Argmax,
     Axis,
     Choice,
     Condition,

@@ -44,5 +44,5 @@ def test_demo(root: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    for word in ("p[j] - y[j]", "proved", "refuted", "0.0229", "relative difference"):
+    for word in ("∂L/∂aⱼ = pⱼ − yⱼ", "proved", "refuted", "0.0229", "relative difference"):
         assert word in done.stdout

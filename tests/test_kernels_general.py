@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -24,7 +25,12 @@ a[i] = sum(W[i, j]*x[j] for j in D)
 {SOFTMAX}
 L = -sum(y[i]*log(p[i]) for i in K) + lam/2*sum(W[i, j]**2 for i in K for j in D)""",
     "native label": f"a: input[K]\nt: target in K\n{SOFTMAX}\nL = -log(p[t])",
-    "class weights": f"a: input[K]\nw: const[K] > 0\nt: target in K\n{SOFTMAX}\nL = -w[t]*log(p[t])",
+    "class weights": f"""
+a: input[K]
+w: const[K] > 0
+t: target in K
+{SOFTMAX}
+L = -w[t]*log(p[t])""",
     "label smoothing": f"""
 a: input[K]
 t: target in K
@@ -222,8 +228,6 @@ def test_names_that_python_uses() -> None:
 @pytest.mark.parametrize("title", ['""" + __import__("os").name + """', "back\\slash \\", 'say "'])
 def test_a_title_cannot_leave_its_docstring(title: str) -> None:
     loss = derive.parse("z: input\nL = z**2\n", name="x")
-    from dataclasses import replace
-
     k = codegen.build(replace(loss, doc=title))
     loss_value, _ = k(z=np.ones(2))
     np.testing.assert_array_equal(loss_value, [1, 1])

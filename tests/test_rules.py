@@ -23,7 +23,7 @@ import derive
 import derive.engine
 import derive.rules
 from derive import Step, parse
-from derive.engine import in_cases, value
+from derive.rewrite import in_cases, value
 from derive.index import Diff, Entry, Index, fresh, total
 from derive.loss import Loss
 from derive.rules.registry import REGISTRY, register

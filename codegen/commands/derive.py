@@ -60,7 +60,7 @@ def run(options: Namespace) -> int:
 def derivations(loss: Loss, options: Namespace) -> list[Derivation]:
     """What the options ask for, one derivation for each name."""
     from derive import gradient, hessian, parse_entry
-    from derive.engine import value
+    from derive.rewrite import value
 
     if options.stable:
         from codegen.explain import stabilizations
@@ -97,7 +97,7 @@ def _variables(loss: Loss) -> list[str]:
 
 def _document(found: list[Derivation], options: Namespace) -> str:
     from codegen.documents import write
-    from derive.engine import in_cases
+    from derive.rewrite import in_cases
 
     to = "json" if options.json else options.to
     if options.style == "cases":

@@ -67,13 +67,13 @@ def stabilize(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
     for definition in loss.definitions:
         steps = rewrite(definition.body, done)
         body = steps[-1].after if steps else definition.body
-        title = f"{definition.name} in stable form"
+        title = f"stable form of {definition.name}"
         derivations.append(_derivation(loss, title, definition.entry, (), definition.body, steps))
         done = replace(done, definitions=(*done.definitions, Definition(definition.entry, body)))
     stable: list[Gradient] = []
     for gradient in gradients:
         steps = rewrite(gradient.result, done)
-        title = f"gradient by {gradient.wrt.tensor.name} in stable form"
+        title = f"stable form of the gradient by {gradient.wrt.tensor.name}"
         of, wrt, start = loss.value.entry, (gradient.wrt,), gradient.result
         derivations.append(_derivation(loss, title, of, wrt, start, steps))
         stable.append(replace(gradient, result=steps[-1].after if steps else start))
