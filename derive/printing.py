@@ -129,15 +129,21 @@ class Writer:
         coefficient, rest = term.as_coeff_Mul()
         if rest == 1:
             return bool(coefficient.is_negative), self._number(abs(coefficient))
-        top, bottom = [], []
+        top: list[Piece] = []
+        bottom: list[Piece] = []
+        sums: list[Piece] = []
         for factor in sorted(Mul.make_args(rest), key=partial(factor_order, loss=self.names.loss)):
             below = reciprocal(factor)
-            if below is None:
-                top.append(self._factor(factor))
-            else:
+            if below is not None:
                 bottom.append(self._factor(below))
+            else:
+                beside = self.style.stacked and isinstance(factor, Binder)
+                (sums if beside else top).append(self._factor(factor))
         number, divisor = abs(int(coefficient.p)), int(coefficient.q)
-        return bool(coefficient.is_negative), self._quotient(number, divisor, top, bottom)
+        if not bottom:
+            top, sums = top + sums, []
+        quotient = self._quotient(number, divisor, top, bottom)
+        return bool(coefficient.is_negative), self.style.product([quotient, *sums])
 
     def _factor(self, factor: Expr) -> Piece:
         return self._power(factor) if isinstance(factor, Pow) else self.piece(factor)

@@ -20,7 +20,6 @@ from points import assert_same_value
 from sympy import Expr, exp, log
 
 import derive
-import derive.engine
 import derive.rules
 from derive import Step, parse
 from derive.rewrite import in_cases, value
