@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 from flint import arb, ctx
 from sympy import Expr, Symbol, limit, oo
@@ -140,7 +139,7 @@ def _nonnegative(form: NormalForm, expr: Expr) -> bool:
                 if not nonnegative_poly(form, form(base)):
                     return False
                 clear[base] = max(clear.get(base, 0), -int(power // 1))
-    common: Poly = {frozenset(clear.items()): Fraction(1)}
+    common: Poly = {frozenset(clear.items()): 1}
     return nonnegative_poly(form, form.mul(poly, common))
 
 

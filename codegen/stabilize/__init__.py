@@ -16,6 +16,7 @@ from derive.errors import KernelError
 from derive.functions import sigmoid, softplus
 from derive.index import Entry, rebuild
 from derive.loss import Definition, Loss
+from derive.record import Checker, Recorder
 
 RULES: tuple[Rule, ...] = (
     *logs.RULES,
@@ -45,39 +46,55 @@ class Stable:
     derivations: tuple[Derivation, ...]
 
 
-def rewrite(expr: Expr, loss: Loss, rules: tuple[Rule, ...] = RULES) -> tuple[Step, ...]:
+def rewrite(
+    expr: Expr, loss: Loss, checker: Checker, rules: tuple[Rule, ...] = RULES
+) -> tuple[Step, ...]:
     """The steps that bring `expr` into stable form; names have the meaning the loss gives them."""
-    steps: list[Step] = []
-    while len(steps) < LIMIT:
-        for rule in rules:
-            after = rule.apply(expr, loss=loss)
-            if after != expr:
-                steps.append(Step(rule, rule.reason, expr, after, (("loss", loss),)))
-                expr = after
-                break
-        else:
-            return tuple(steps)
+    recorder = Recorder(loss, expr, checker)
+    while len(recorder.steps) < LIMIT:
+        if not any(recorder.apply(rule, loss=loss) for rule in rules):
+            return tuple(recorder.steps)
     raise KernelError(f"{loss.name}: stabilising does not come to an end")
 
 
 def stabilize(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
     """Rewrite every definition of the loss, in order, and then the gradients."""
-    done = replace(loss, definitions=())
+    done, checker = replace(loss, definitions=()), Checker(loss)
     derivations: list[Derivation] = []
     for definition in loss.definitions:
-        steps = rewrite(definition.body, done)
+        steps = rewrite(definition.body, done, checker)
+        start = Derivation(
+            loss,
+            f"{definition.name} in stable form",
+            definition.entry,
+            (),
+            definition.body,
+            definition.body,
+            steps,
+        )
+        derivations.append(_finished(start, done, checker))
         body = steps[-1].after if steps else definition.body
-        title = f"stable form of {definition.name}"
-        derivations.append(_derivation(loss, title, definition.entry, (), definition.body, steps))
-        done = replace(done, definitions=(*done.definitions, Definition(definition.entry, body)))
-    stable: list[Gradient] = []
+        stable = Definition(definition.entry, body)
+        done = replace(done, definitions=(*done.definitions, stable))
+    results: list[Gradient] = []
     for gradient in gradients:
-        steps = rewrite(gradient.result, done)
-        title = f"stable form of the gradient by {gradient.wrt.tensor.name}"
-        of, wrt, start = loss.value.entry, (gradient.wrt,), gradient.result
-        derivations.append(_derivation(loss, title, of, wrt, start, steps))
-        stable.append(replace(gradient, result=steps[-1].after if steps else start))
-    return Stable(done, tuple(stable), tuple(derivations))
+        steps = rewrite(gradient.result, done, checker)
+        title = f"gradient by {gradient.wrt.tensor.name} in stable form"
+        start = Derivation(
+            loss, title, loss.value.entry, (gradient.wrt,), gradient.result, gradient.result, steps
+        )
+        derivations.append(_finished(start, done, checker))
+        results.append(replace(gradient, result=steps[-1].after if steps else gradient.result))
+    return Stable(done, tuple(results), tuple(derivations))
+
+
+def _finished(derivation: Derivation, loss: Loss, checker: Checker) -> Derivation:
+    """The derivation with its result, and with how the primitives that are left get evaluated."""
+    reached = derivation.steps[-1].after if derivation.steps else derivation.start
+    last = Recorder(loss, reached, checker)
+    for rule in EMITTED:
+        last.apply(rule, loss=loss)
+    return replace(derivation, result=last.here, steps=(*derivation.steps, *last.steps))
 
 
 def as_written(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
@@ -90,17 +107,3 @@ def as_written(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
     definitions = tuple(Definition(d.entry, visit(d.body)) for d in loss.definitions)
     plain = tuple(replace(g, result=visit(g.result)) for g in gradients)
     return Stable(replace(loss, definitions=definitions), plain, ())
-
-
-def _derivation(
-    loss: Loss, title: str, of: Entry, wrt: tuple[Entry, ...], start: Expr, steps: tuple[Step, ...]
-) -> Derivation:
-    """The steps and, after them, how the primitives that are left get evaluated."""
-    result = steps[-1].after if steps else start
-    last = []
-    for rule in EMITTED:
-        after = rule.apply(result, loss=loss)
-        if after != result:
-            last.append(Step(rule, rule.reason, result, after, (("loss", loss),)))
-            result = after
-    return Derivation(loss, title, of, wrt, start, result, (*steps, *last))

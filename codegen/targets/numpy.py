@@ -12,6 +12,7 @@ from codegen.emit import render
 from codegen.kernel import Contract, Kernel, Map, Reduce, Statement, defines, trees
 from codegen.targets.facts import Facts
 from codegen.targets.numpy_expressions import Layout, show
+from codegen.targets.numpy_scatter import is_scattered, scatter_lines
 from derive.index import Entry, Index, free_indices, rebuild
 
 WIDTH = 100 - 8
@@ -100,7 +101,7 @@ def _function(
     part = kernel.needed(*keys)
     statements, names = _fitted(part.statements, dict(names))
     ranges: set[str] = set()
-    lines = [line(statement, names, ranges) for statement in statements]
+    lines = [text for statement in statements for text in lines_of(statement, names, ranges)]
     lines = [f"index_{axis} = np.arange({axis})" for axis in sorted(ranges)] + lines
     text = "\n".join(lines)
     used = {e.tensor.name for s in statements for tree in trees(s) for e in tree.atoms(Entry)}
@@ -178,11 +179,16 @@ def _table(rows: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(f'"{name}": {value(item)}' for name, item in rows.items())
 
 
-def line(statement: Statement, names: Mapping[str, str], ranges: set[str]) -> str:
-    """A statement as one line of NumPy."""
+def lines_of(statement: Statement, names: Mapping[str, str], ranges: set[str]) -> tuple[str, ...]:
+    """A statement as NumPy: one line, or two where one entry a row differs."""
     at = Layout(_dims(statement), names, ranges)
+    found = scatter_lines(statement, at) if isinstance(statement, Map) else None
+    return found or (f"{names[statement.name]} = {_value(statement, at)}",)
+
+
+def _value(statement: Statement, at: Layout) -> str:
     if isinstance(statement, Contract):
-        return f"{names[statement.name]} = {_contraction(statement, at)}"
+        return _contraction(statement, at)
     if isinstance(statement, Reduce):
         axes = tuple(at.dims.index(i) for i in statement.over)
         axis = str(axes[0] if len(axes) == 1 else axes)
@@ -192,7 +198,7 @@ def line(statement: Statement, names: Mapping[str, str], ranges: set[str]) -> st
         if isinstance(statement.expr, Entry) or free_indices(statement.expr) != set(at.dims):
             shape = _tuple(i.axis.name for i in at.dims) if at.dims else "()"
             text = f"np.full({shape}, {text}, dtype=dtype)"
-    return f"{names[statement.name]} = {text}"
+    return text
 
 
 def _dims(statement: Statement) -> tuple[Index, ...]:
@@ -237,7 +243,10 @@ def _fitted(
     """Statements that fit a line each: of a long one, the largest part is computed before."""
     done: list[Statement] = []
     for statement in statements:
-        while not isinstance(statement, Contract) and len(line(statement, names, set())) > WIDTH:
+        if isinstance(statement, Reduce) and is_scattered(statement):
+            before, statement = _split(statement, statement.expr, names)
+            done.append(before)
+        while not isinstance(statement, Contract) and _width(statement, names) > WIDTH:
             part = _largest_part(statement.expr, statement, names)
             if part is None:
                 break
@@ -245,6 +254,10 @@ def _fitted(
             done.append(before)
         done.append(statement)
     return done, names
+
+
+def _width(statement: Statement, names: Mapping[str, str]) -> int:
+    return max(len(line) for line in lines_of(statement, names, set()))
 
 
 def _largest_part(expr: Expr, statement: Map | Reduce, names: Mapping[str, str]) -> Expr | None:

@@ -6,7 +6,6 @@ This is the checker of the derivation's own calculus rules: it shares no code wi
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from sympy import E, Expr, Function, S, exp, log
@@ -65,7 +64,7 @@ def derivative(form: NormalForm, poly: Poly, variable: Entry) -> Poly:
             inner = atom_derivative(form, base, variable)
             if inner:
                 rest = join(mono, frozenset(((base, -1),)))
-                add_to(result, form.mul({rest: Fraction(1)}, inner), value * power)
+                add_to(result, form.mul({rest: 1}, inner), value * power)
     return result
 
 

@@ -12,6 +12,7 @@ from derive.index import Product
 from derive.normal import signs, sums
 from derive.normal.poly import (
     ONE,
+    Coefficient,
     Exponent,
     Mono,
     Poly,
@@ -22,6 +23,7 @@ from derive.normal.poly import (
     mono_expr,
     mono_key,
     raise_mono,
+    ratio,
     scale,
     to_expr,
 )
@@ -58,7 +60,7 @@ def power(form: NormalForm, poly: Poly, exponent: Exponent) -> Poly:
             factor, rest = -factor, scale(rest, -1)
     inner = {join(mono, keep): value for mono, value in rest.items()}
     result = _number_power(form, factor, exponent)
-    result = form.mul(result, {raise_mono(shared, exponent): Fraction(1)})
+    result = form.mul(result, {raise_mono(shared, exponent): 1})
     if inner != constant(1):
         base = to_expr(inner)
         single = len(inner) == 1 and len(keep) == 1 and next(iter(keep))[1] == 1
@@ -66,9 +68,9 @@ def power(form: NormalForm, poly: Poly, exponent: Exponent) -> Poly:
     return result
 
 
-def _number_power(form: NormalForm, factor: Fraction, exponent: Exponent) -> Poly:
+def _number_power(form: NormalForm, factor: Coefficient, exponent: Exponent) -> Poly:
     if exponent == floor(exponent):
-        return constant(factor ** int(exponent))
+        return constant(ratio(Fraction(factor) ** int(exponent)))
     powers: dict[Expr, Exponent] = {}
     for part, direction in ((factor.numerator, 1), (factor.denominator, -1)):
         for prime, times in factorint(part, limit=10**4).items():
@@ -76,7 +78,7 @@ def _number_power(form: NormalForm, factor: Fraction, exponent: Exponent) -> Pol
     result = constant(1)
     for prime, power in powers.items():
         whole = floor(power)
-        result = scale(result, Fraction(int(prime)) ** whole)
+        result = scale(result, ratio(Fraction(int(prime)) ** whole))
         if power != whole:
             result = form.mul(result, atom(prime, power - whole))
     return result
@@ -102,7 +104,7 @@ def real_power(form: NormalForm, base: Poly, exponent: Poly) -> Poly:
     if not base:
         return {}
     exponent = dict(exponent)
-    result = form.power(base, exponent.pop(ONE, Fraction(0)))
+    result = form.power(base, exponent.pop(ONE, 0))
     if not exponent:
         return result
     factor, shared, rest = form.content(base)
@@ -125,7 +127,7 @@ def real_power(form: NormalForm, base: Poly, exponent: Poly) -> Poly:
 
 def logarithm(form: NormalForm, poly: Poly) -> Poly:
     """log of a polynomial: of its content and its primitive part, where signs allow."""
-    factor, shared, rest = form.content(poly) if poly else (Fraction(0), ONE, {})
+    factor, shared, rest = form.content(poly) if poly else (0, ONE, {})
     if factor < 0:
         factor, rest = -factor, scale(rest, -1)
     items = sorted(shared, key=lambda i: mono_key(frozenset((i,))))
@@ -144,7 +146,7 @@ def logarithm(form: NormalForm, poly: Poly) -> Poly:
             if prime != 1:
                 add_to(result, atom(log(to_expr(constant(prime)))), sign_ * times)
     for base, power in items:
-        add_to(result, _log_atom(form, base), Fraction(power))
+        add_to(result, _log_atom(form, base), power)
     if rest != constant(1):
         add_to(result, atom(log(to_expr(rest))))
     return result

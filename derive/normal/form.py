@@ -9,7 +9,6 @@ softplus and the like as they are written.
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from math import floor
 from typing import Any
 
@@ -37,6 +36,7 @@ from derive.loss import Loss
 from derive.normal import calculus, conditions, elementary, sums
 from derive.normal.poly import (
     ONE,
+    Coefficient,
     Exponent,
     Mono,
     Poly,
@@ -47,6 +47,7 @@ from derive.normal.poly import (
     join,
     mono_key,
     raise_mono,
+    ratio,
     scale,
     to_expr,
 )
@@ -136,7 +137,7 @@ class NormalForm:
                 self._add_mono(result, join(mono, other), value * factor)
         return result
 
-    def _add_mono(self, target: Poly, mono: Mono, value: Fraction) -> None:
+    def _add_mono(self, target: Poly, mono: Mono, value: Coefficient) -> None:
         if any(base.is_Add or isinstance(base, Delta | Choice) for base, _ in mono):
             add_to(target, self._settle(mono), value)
         else:
@@ -166,7 +167,7 @@ class NormalForm:
                 raise Undecided
             for _ in range(whole):
                 result = self.mul(result, self(base))
-        return self.mul({frozenset(rest.items()): Fraction(1)}, result)
+        return self.mul({frozenset(rest.items()): 1}, result)
 
     def _divide(self, mono: Mono) -> Poly:
         """Partial fractions: divide by a denominator while its leading term divides the rest,
@@ -182,19 +183,19 @@ class NormalForm:
             shared = frozenset.intersection(*(frozenset(dict(m)) for m in poly if m))
             if ONE in poly and any(powers.get(b, 0) < 0 for b in shared):
                 return self._eliminate(mono, base, poly, ONE)
-        return {mono: Fraction(1)}
+        return {mono: 1}
 
     def _eliminate(self, mono: Mono, base: Expr, poly: Poly, term: Mono) -> Poly:
         """mono, with `term` written as (base - the other terms of base)."""
         quotient = join(mono, raise_mono(term, -1))
         result: Poly = {}
-        self._add_mono(result, join(quotient, frozenset(((base, 1),))), 1 / poly[term])
+        self._add_mono(result, join(quotient, frozenset(((base, 1),))), ratio(1, poly[term]))
         for other, value in poly.items():
             if other != term:
-                self._add_mono(result, join(quotient, other), -value / poly[term])
+                self._add_mono(result, join(quotient, other), ratio(-value, poly[term]))
         return result
 
-    def content(self, poly: Poly) -> tuple[Fraction, Mono, Poly]:
+    def content(self, poly: Poly) -> tuple[Coefficient, Mono, Poly]:
         """Number, monomial and primitive part, the last with denominators multiplied out."""
         factor, shared, rest = content(poly)
         if any(base.is_Add and exponent >= 1 for mono in rest for base, exponent in mono):
@@ -221,7 +222,7 @@ class NormalForm:
 
     def _normal(self, expr: Expr) -> Poly:
         if expr.is_Rational:
-            return constant(Fraction(expr.p, expr.q))
+            return constant(ratio(expr.p, expr.q))
         if expr.is_Add:
             result: Poly = {}
             for arg in expr.args:
@@ -250,7 +251,7 @@ class NormalForm:
     def _pow(self, expr: Expr) -> Poly:
         exponent = self(expr.exp)
         if not exponent or exponent.keys() == {ONE}:
-            return self.power(self(expr.base), exponent.get(ONE, Fraction(0)))
+            return self.power(self(expr.base), exponent.get(ONE, 0))
         return elementary.real_power(self, self(expr.base), exponent)
 
     def _sigmoid(self, inner: Poly) -> Poly:

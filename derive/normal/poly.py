@@ -16,32 +16,39 @@ from derive.index import order
 
 Exponent = Fraction | int
 Mono = frozenset[tuple[Expr, Exponent]]
-Poly = dict[Mono, Fraction]
+Coefficient = Fraction | int
+Poly = dict[Mono, Coefficient]
 
 ONE: Mono = frozenset()
 
 
-def constant(value: Fraction | int) -> Poly:
+def ratio(above: Coefficient, below: Coefficient = 1) -> Coefficient:
+    """An exact quotient, as a plain integer where it is one: integers are the fast case."""
+    value = Fraction(above) / Fraction(below)
+    return value.numerator if value.denominator == 1 else value
+
+
+def constant(value: Coefficient) -> Poly:
     """The polynomial that is a number."""
-    return {ONE: Fraction(value)} if value else {}
+    return {ONE: value} if value else {}
 
 
 def atom(expr: Expr, exponent: Exponent = 1) -> Poly:
     """One atom to a power."""
-    return {frozenset(((expr, exponent),)): Fraction(1)}
+    return {frozenset(((expr, exponent),)): 1}
 
 
-def add_to(target: Poly, other: Poly, factor: Fraction | int = 1) -> None:
+def add_to(target: Poly, other: Poly, factor: Coefficient = 1) -> None:
     """target += factor * other, in place."""
     for mono, coefficient in other.items():
         value = target.get(mono, 0) + factor * coefficient
         if value:
-            target[mono] = Fraction(value)
+            target[mono] = value
         else:
             target.pop(mono, None)
 
 
-def scale(poly: Poly, factor: Fraction | int) -> Poly:
+def scale(poly: Poly, factor: Coefficient) -> Poly:
     return {mono: coefficient * factor for mono, coefficient in poly.items()} if factor else {}
 
 
@@ -61,7 +68,7 @@ def raise_mono(mono: Mono, exponent: Exponent) -> Mono:
     return frozenset((base, power * exponent) for base, power in mono)
 
 
-def number(value: Fraction | int) -> Expr:
+def number(value: Coefficient) -> Expr:
     """An exact SymPy number."""
     if isinstance(value, int):
         return Integer(value)
@@ -87,10 +94,10 @@ def as_poly(expr: Expr) -> Poly:
         for factor in Mul.make_args(rest):
             base, power = factor.as_base_exp() if factor.is_Pow else (factor, Integer(1))
             if power.is_Rational:
-                mono = join(mono, frozenset(((base, Fraction(power.p, power.q)),)))
+                mono = join(mono, frozenset(((base, ratio(power.p, power.q)),)))
             else:
                 mono = join(mono, frozenset(((factor, 1),)))
-        add_to(result, {mono - {(Integer(1), 1)}: Fraction(value.p, value.q)})
+        add_to(result, {mono - {(Integer(1), 1)}: ratio(value.p, value.q)})
     return result
 
 
@@ -100,7 +107,7 @@ def mono_key(mono: Mono) -> tuple[object, ...]:
     return (sum(exponent for _, exponent in items), items)
 
 
-def content(poly: Poly) -> tuple[Fraction, Mono, Poly]:
+def content(poly: Poly) -> tuple[Coefficient, Mono, Poly]:
     """Split c * m * primitive: m the largest common monomial, c so that the primitive part
     has coprime integer coefficients and a positive leading one."""
     monos = iter(poly)
@@ -116,10 +123,10 @@ def content(poly: Poly) -> tuple[Fraction, Mono, Poly]:
     shared: Mono = frozenset(common.items())
     inverse = raise_mono(shared, -1)
     values = poly.values()
-    factor = Fraction(
+    factor = ratio(
         gcd(*(value.numerator for value in values)), lcm(*(value.denominator for value in values))
     )
-    rest = {join(mono, inverse): value / factor for mono, value in poly.items()}
+    rest = {join(mono, inverse): ratio(value, factor) for mono, value in poly.items()}
     if rest[max(rest, key=mono_key)] < 0:
         factor, rest = -factor, scale(rest, -1)
     return factor, shared, rest

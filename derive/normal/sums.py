@@ -7,7 +7,6 @@ parts, each a canonical sum of one monomial.
 
 from __future__ import annotations
 
-from fractions import Fraction
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +71,7 @@ def _total_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
             few = len(bound) + power <= MERGE_INDICES
             if few and free_indices(base) & bound:
                 inner_index, inner, _ = base.open()
-                others: Poly = {mono - {(base, power)}: Fraction(1)}
+                others: Poly = {mono - {(base, power)}: 1}
                 if power > 1:
                     others = form.mul(others, atom(base, power - 1))
                 return _total_poly(form, bound | {inner_index}, form.mul(others, form(inner)))
@@ -100,7 +99,7 @@ def _parts(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
         waiting -= indices
         left -= part
         result = form.mul(result, _part_total(form, indices, frozenset(part)))
-    return form.mul({frozenset(outside): Fraction(1)}, result)
+    return form.mul({frozenset(outside): 1}, result)
 
 
 def _component(
@@ -158,13 +157,13 @@ def _last(entry: Expr, index: Index) -> bool:
 
 
 def _total_poly_or_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
-    return _parts(form, bound, mono) if bound else {mono: Fraction(1)}
+    return _parts(form, bound, mono) if bound else {mono: 1}
 
 
 def rename(form: NormalForm, mono: Mono, index: Expr, other: Expr) -> Poly:
     """Replace an index (or label) by another one throughout a monomial."""
     if not any(_mentions(base, index) for base, _ in mono):
-        return {mono: Fraction(1)}
+        return {mono: 1}
     result = constant(1)
     for base, power in mono:
         if _mentions(base, index):
@@ -189,9 +188,7 @@ def apply_deltas(form: NormalForm, mono: Mono) -> Poly | None:
         keep, drop = _keep_first(base)
         rest = mono - {(base, power)}
         if any(_mentions(other, drop) for other, _ in rest):
-            return form.mul(
-                {frozenset({(base, power)}): Fraction(1)}, rename(form, rest, drop, keep)
-            )
+            return form.mul({frozenset({(base, power)}): 1}, rename(form, rest, drop, keep))
     return None
 
 

@@ -38,6 +38,7 @@ from derive.normal.poly import (
     constant,
     mono_key,
     raise_mono,
+    ratio,
     to_expr,
 )
 from derive.rules.registry import register
@@ -82,7 +83,7 @@ def solutions(form: NormalForm, definition: Definition) -> Iterator[Solved]:
                 continue
             rest = {other: -value for other, value in body.items() if other != mono}
             add_to(rest, atom(definition.entry))
-            front = {raise_mono(mono - {(base, power)}, -1): 1 / body[mono]}
+            front = {raise_mono(mono - {(base, power)}, -1): ratio(1, body[mono])}
             yield Solved(definition, base, power, to_expr(form.mul(rest, front)))
 
 
@@ -98,7 +99,7 @@ def fold_poly(form: NormalForm, poly: Poly, solved: Solved) -> Poly:
 
 
 def _fold_atom(form: NormalForm, base: Expr, power: Exponent, solved: Solved) -> Poly:
-    times = power / solved.exponent
+    times = ratio(power, solved.exponent)
     here = _match(solved, base)
     if here is not None and times == int(times):
         value = form(substitute(solved.value, here))

@@ -8,7 +8,6 @@ kept only where it makes the expression shorter.
 from __future__ import annotations
 
 from collections import Counter
-from fractions import Fraction
 from functools import lru_cache
 
 from sympy import Add, Expr, Mul, Pow
@@ -28,6 +27,7 @@ from derive.index import (
     total,
 )
 from derive.normal.poly import (
+    Coefficient,
     Mono,
     Poly,
     add_to,
@@ -86,7 +86,7 @@ def _factor(poly: Poly) -> Expr:
     return Mul(number(factor), Mul(mono_expr(shared), _horner(rest)))
 
 
-def _reads_better_negated(factor: Fraction, rest: Poly) -> bool:
+def _reads_better_negated(factor: Coefficient, rest: Poly) -> bool:
     """Whether turning both signs leaves fewer minus signs; at a tie a delta is positive."""
     negative = sum(value < 0 for value in rest.values())
     now = (factor < 0) + negative
@@ -143,7 +143,7 @@ def _merge_totals(poly: Poly) -> Poly:
         merged = _merged(poly, members)
         for mono, _base in members:
             del result[mono]
-        result[join(front, frozenset(((merged, 1),)))] = Fraction(1)
+        result[join(front, frozenset(((merged, 1),)))] = 1
     return result if len(result) < len(poly) else poly
 
 
