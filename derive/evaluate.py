@@ -170,6 +170,8 @@ class Evaluator:
         extremum, index = expr.args
         values = dict(self._over(extremum, env))
         mine = self.index(index, env)
+        if mine not in values:
+            return arb(0)
         direction = 1 if isinstance(extremum, Maximum) else -1
         wins = all(
             self.sign(values[mine] - value) == direction for k, value in values.items() if k != mine

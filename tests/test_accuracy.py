@@ -66,7 +66,7 @@ def exact_softmax(row: Any, label: int) -> tuple[Any, list[Any]]:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("labels", ["dense", "index"])
 @pytest.mark.parametrize("regime", REGIMES)
-@pytest.mark.parametrize("size", [1, 2, 3, 10, 100])
+@pytest.mark.parametrize("size", [1, 2, 3, 40])
 def test_softmax_cross_entropy(regime: str, size: int, labels: str, dtype: Any) -> None:
     rng = np.random.default_rng(size)
     rows, targets = rows_of(regime, size, dtype, rng)

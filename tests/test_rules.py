@@ -22,9 +22,9 @@ from sympy import Expr, exp, log
 import derive
 import derive.rules
 from derive import Step, parse
-from derive.rewrite import in_cases, value
 from derive.index import Diff, Entry, Index, fresh, total
 from derive.loss import Loss
+from derive.rewrite import in_cases, value
 from derive.rules.registry import REGISTRY, register
 
 for module in pkgutil.iter_modules(derive.rules.__path__):

@@ -12,7 +12,7 @@ from codegen.emit import render
 from codegen.kernel import Contract, Kernel, Map, Reduce, Statement, defines, trees
 from codegen.targets.facts import Facts
 from codegen.targets.numpy_expressions import Layout, show
-from codegen.targets.numpy_scatter import is_scattered, scatter_lines
+from codegen.targets.numpy_scatter import scatter_lines, scattered_part
 from derive.index import Entry, Index, free_indices, rebuild
 
 WIDTH = 100 - 8
@@ -243,15 +243,14 @@ def _fitted(
     """Statements that fit a line each: of a long one, the largest part is computed before."""
     done: list[Statement] = []
     for statement in statements:
-        if isinstance(statement, Reduce) and is_scattered(statement):
-            before, statement = _split(statement, statement.expr, names)
-            done.append(before)
-        while not isinstance(statement, Contract) and _width(statement, names) > WIDTH:
-            part = _largest_part(statement.expr, statement, names)
+        while not isinstance(statement, Contract):
+            part = scattered_part(statement)
+            if part is None and _width(statement, names) > WIDTH:
+                part = _largest_part(statement.expr, statement, names)
             if part is None:
                 break
             before, statement = _split(statement, part, names)
-            done.append(before)
+            done += _fitted((before,), names)[0]
         done.append(statement)
     return done, names
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sympy import Add, Expr
 
-from codegen.kernel import Map, Reduce, Statement
+from codegen.kernel import Map, Reduce
 from codegen.targets.numpy_expressions import Layout, show
-from derive.index import Choice, Condition, Delta, Entry, Index, free_indices
+from derive.index import Choice, Condition, Delta, Entry, Index, free_indices, walk
 
 
 def scattered(expr: Expr, dims: tuple[Index, ...]) -> tuple[Expr, str, Expr, Entry] | None:
@@ -42,11 +42,14 @@ def _fills(expr: Expr, dims: tuple[Index, ...]) -> bool:
     return free_indices(expr) == frozenset(dims)
 
 
-def is_scattered(statement: Statement) -> bool:
-    """Whether a reduction is over an array that differs in one entry a row."""
-    if not isinstance(statement, Reduce):
-        return False
-    return scattered(statement.expr, (*statement.indices, *statement.over)) is not None
+def scattered_part(statement: Map | Reduce) -> Expr | None:
+    """A part of the statement's expression that deserves a statement of its own."""
+    dims = (*statement.indices, *statement.over)
+    for node in walk(statement.expr):
+        inside = node is not statement.expr or isinstance(statement, Reduce)
+        if inside and isinstance(node, Expr) and dims and scattered(node, dims) is not None:
+            return node
+    return None
 
 
 def scatter_lines(statement: Map, at: Layout) -> tuple[str, ...] | None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from sympy import E, Expr, Function, S, exp, log
 
 from derive.index import (
-    TRUE,
     Axis,
     Choice,
     Delta,
@@ -112,7 +111,7 @@ def _binder(form: NormalForm, base: Expr, variable: Entry) -> Poly:
             inner = form.mul(form.power(poly, -1), inner)
             return form.mul(atom(base), sums.total_poly(form, index, inner, guard))
         share = atom(Share(bind(type(base), index, body, guard), index))
-        return sums.total_poly(form, index, form.mul(share, inner), TRUE)
+        return sums.total_poly(form, index, form.mul(share, inner), guard)
 
 
 def _function(form: NormalForm, base: Function, variable: Entry) -> Poly:

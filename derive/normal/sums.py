@@ -62,7 +62,7 @@ def _total_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
     """The sum of one monomial over every index of `bound`."""
     for base, power in mono:
         if isinstance(base, Delta) and power > 0:
-            index = next((i for i in base.args if i in bound), None)
+            index = next((i for i in base.args if i in bound and _picks(base, i)), None)
             if index is not None:
                 rest = mono - {(base, power)}
                 renamed = rename(form, rest, index, base.other(index))
@@ -76,6 +76,10 @@ def _total_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
                     others = form.mul(others, atom(base, power - 1))
                 return _total_poly(form, bound | {inner_index}, form.mul(others, form(inner)))
     return _parts(form, bound, mono)
+
+
+def _picks(delta: Delta, index: Expr) -> bool:
+    return index not in free_indices(delta.other(index))
 
 
 def _total_poly(form: NormalForm, bound: set[Index], poly: Poly) -> Poly:

@@ -163,8 +163,8 @@ def choice(body: Expr, variable: Entry) -> Expr | None:
 def extremum(body: Expr, variable: Entry) -> Expr | None:
     if not isinstance(body, Maximum | Minimum):
         return None
-    index, inner, _ = body.open()
-    return total(index, Share(body, index) * d(inner, variable))
+    index, inner, guard = body.open()
+    return total(index, Share(body, index) * d(inner, variable), guard)
 
 
 @calculus("derivative of a product", "(prod u)' = prod u sum u'/u", holds="no factor is 0")

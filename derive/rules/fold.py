@@ -20,6 +20,7 @@ from derive.derivation import Rule
 from derive.index import (
     Entry,
     Index,
+    Share,
     Total,
     free_indices,
     kinds,
@@ -104,7 +105,7 @@ def _fold_atom(form: NormalForm, base: Expr, power: Exponent, solved: Solved) ->
     if here is not None and times == int(times):
         value = form(substitute(solved.value, here))
         return form.power(value, int(times))
-    if not tensors(solved.atom) <= tensors(base) or isinstance(base, Entry):
+    if not tensors(solved.atom) <= tensors(base) or isinstance(base, Entry | Share):
         return atom(base, power)
     if solved.value.has(base):
         return atom(base, power)

@@ -56,10 +56,15 @@ def on_sums(name: str, reason: str, holds: str = "always") -> Callable[[Local], 
 def has_delta(expr: Expr, index: Index) -> bool:
     """Whether a delta over `index` stands in `expr` as a factor or in a term."""
     if isinstance(expr, Delta):
-        return index in expr.args
+        return picks(expr, index)
     if expr.is_Mul or expr.is_Add:
         return any(has_delta(arg, index) for arg in expr.args)
     return False
+
+
+def picks(delta: Delta, index: Index) -> bool:
+    """Whether the delta singles out one value of `index`: its other side does not depend on it."""
+    return index in delta.args and index not in free_indices(delta.other(index))
 
 
 @on_sums("multiply out", "the factor that holds the delta is multiplied out")
@@ -84,7 +89,7 @@ def split(index: Index, body: Expr, guard: Condition) -> Expr | None:
 
 @on_sums("contract the delta", "only the term where the two indices agree survives")
 def contract(index: Index, body: Expr, guard: Condition) -> Expr | None:
-    delta = next((f for f in Mul.make_args(body) if isinstance(f, Delta) and index in f.args), None)
+    delta = next((f for f in Mul.make_args(body) if isinstance(f, Delta) and picks(f, index)), None)
     if delta is None:
         return None
     here = {index: delta.other(index)}

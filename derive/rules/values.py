@@ -22,6 +22,7 @@ from derive.index import (
     scoped,
     substitute,
     total,
+    walk,
 )
 from derive.loss import Loss
 from derive.normal import signs
@@ -108,7 +109,9 @@ def _by_cases(expr: Expr) -> Expr:
 
 
 def _bound(delta: Delta) -> bool:
-    return any(isinstance(side, Index) and side.is_bound for side in delta.args)
+    """Whether a side is, or is a label of, the index of a sum around it."""
+    inside = (node for side in delta.args for node in walk(side))
+    return any(isinstance(node, Index) and node.is_bound for node in inside)
 
 
 by_cases = register(

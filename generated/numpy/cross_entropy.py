@@ -3,7 +3,7 @@
 Source: Good (1952).
 
 Definitions
-    L = -sum(y[i]*log(p[i]) for i in K)
+    L = -sum(y[i] * log(p[i]) for i in K)
 
 Gradients, as derived
     dL/dp[j] = -y[j]/p[j]

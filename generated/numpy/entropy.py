@@ -3,8 +3,8 @@
 Source: Shannon (1948).
 
 Definitions
-    p[i] = exp(z[i])/sum(exp(z[k]) for k in K)
-    H = -sum(p[i]*log(p[i]) for i in K)
+    p[i] = exp(z[i]) / sum(exp(z[k]) for k in K)
+    H = -sum(p[i] * log(p[i]) for i in K)
 
 Gradients, as derived
     dH/dz[j] = -p[j]*(H + log(p[j]))
@@ -31,19 +31,20 @@ _DTYPES = ("float32", "float64")
 
 def entropy(z, *, reduction="none", on_empty="nan"):
     """The loss."""
-    (z,), dtype, sizes = _prepare(z=z)
-    K = sizes["K"]
+    (z,), _, sizes = _prepare(z=z)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         z_max = np.max(z, axis=1)
         z_shifted = z - z_max[:, None]
         exp_z = np.exp(z_shifted)
         sum_exp_z = np.sum(exp_z, axis=1)
         p = exp_z / sum_exp_z[:, None]
         z_top = np.argmax(z_shifted, axis=1)
-        total = np.sum(exp_z - (index_K == z_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_z.copy()
+        part_1[index_N, z_top] -= 1
+        total = np.sum(part_1, axis=1)
         log_total = np.log1p(total)
         total_2 = np.sum(_weighted(p, z_shifted - log_total[:, None]), axis=1)
         H = -total_2
@@ -52,19 +53,20 @@ def entropy(z, *, reduction="none", on_empty="nan"):
 
 def entropy_gradient(z, *, reduction="none", on_empty="nan"):
     """The gradients, by name."""
-    (z,), dtype, sizes = _prepare(z=z)
-    K = sizes["K"]
+    (z,), _, sizes = _prepare(z=z)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         z_max = np.max(z, axis=1)
         z_shifted = z - z_max[:, None]
         exp_z = np.exp(z_shifted)
         sum_exp_z = np.sum(exp_z, axis=1)
         p = exp_z / sum_exp_z[:, None]
         z_top = np.argmax(z_shifted, axis=1)
-        total = np.sum(exp_z - (index_K == z_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_z.copy()
+        part_1[index_N, z_top] -= 1
+        total = np.sum(part_1, axis=1)
         log_total = np.log1p(total)
         total_2 = np.sum(_weighted(p, z_shifted - log_total[:, None]), axis=1)
         H = -total_2
@@ -76,19 +78,20 @@ def entropy_gradient(z, *, reduction="none", on_empty="nan"):
 
 def entropy_value_and_gradient(z, *, reduction="none", on_empty="nan"):
     """The loss, and the gradients by name."""
-    (z,), dtype, sizes = _prepare(z=z)
-    K = sizes["K"]
+    (z,), _, sizes = _prepare(z=z)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         z_max = np.max(z, axis=1)
         z_shifted = z - z_max[:, None]
         exp_z = np.exp(z_shifted)
         sum_exp_z = np.sum(exp_z, axis=1)
         p = exp_z / sum_exp_z[:, None]
         z_top = np.argmax(z_shifted, axis=1)
-        total = np.sum(exp_z - (index_K == z_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_z.copy()
+        part_1[index_N, z_top] -= 1
+        total = np.sum(part_1, axis=1)
         log_total = np.log1p(total)
         total_2 = np.sum(_weighted(p, z_shifted - log_total[:, None]), axis=1)
         H = -total_2

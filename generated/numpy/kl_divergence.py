@@ -3,8 +3,8 @@
 Source: Kullback and Leibler (1951).
 
 Definitions
-    p[i] = exp(z[i])/sum(exp(z[k]) for k in K)
-    L = sum(q[i]*log(q[i]/p[i]) for i in K)
+    p[i] = exp(z[i]) / sum(exp(z[k]) for k in K)
+    L = sum(q[i] * log(q[i] / p[i]) for i in K)
 
 Gradients, as derived
     dL/dz[j] = p[j]*sum(q[i] for i in K) - q[j]
@@ -33,39 +33,41 @@ _DTYPES = ("float32", "float64")
 
 def kl_divergence(z, q, *, reduction="none", on_empty="nan"):
     """The loss."""
-    (z, q), dtype, sizes = _prepare(z=z, q=q)
-    K = sizes["K"]
+    (z, q), _, sizes = _prepare(z=z, q=q)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         z_max = np.max(z, axis=1)
         z_shifted = z - z_max[:, None]
         exp_z = np.exp(z_shifted)
         z_top = np.argmax(z_shifted, axis=1)
-        total = np.sum(exp_z - (index_K == z_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_z.copy()
+        part_1[index_N, z_top] -= 1
+        total = np.sum(part_1, axis=1)
         L = np.sum(_weighted(q, np.log1p(total[:, None]) + np.log(q) - z_shifted), axis=1)
         return _reduce(L, reduction, divisor)
 
 
 def kl_divergence_gradient(z, q, *, reduction="none", on_empty="nan"):
     """The gradients, by name."""
-    (z, q), dtype, sizes = _prepare(z=z, q=q)
-    K = sizes["K"]
+    (z, q), _, sizes = _prepare(z=z, q=q)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         z_max = np.max(z, axis=1)
         z_shifted = z - z_max[:, None]
         exp_z = np.exp(z_shifted)
         sum_exp_z = np.sum(exp_z, axis=1)
         p = exp_z / sum_exp_z[:, None]
         z_top = np.argmax(z_shifted, axis=1)
-        total = np.sum(exp_z - (index_K == z_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_z.copy()
+        part_1[index_N, z_top] -= 1
+        total = np.sum(part_1, axis=1)
         sum_q = np.sum(q, axis=1)
-        part_1 = sum_exp_z[:, None] - exp_z
-        part_2 = np.where(index_K == z_top[:, None], total[:, None], part_1)
+        part_2 = sum_exp_z[:, None] - exp_z
+        part_2[index_N, z_top] = total
         grad_z = (sum_q[:, None] - q) * p - part_2 * q / sum_exp_z[:, None]
         return {
             "z": _scale(grad_z, divisor),
@@ -74,23 +76,24 @@ def kl_divergence_gradient(z, q, *, reduction="none", on_empty="nan"):
 
 def kl_divergence_value_and_gradient(z, q, *, reduction="none", on_empty="nan"):
     """The loss, and the gradients by name."""
-    (z, q), dtype, sizes = _prepare(z=z, q=q)
-    K = sizes["K"]
+    (z, q), _, sizes = _prepare(z=z, q=q)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         z_max = np.max(z, axis=1)
         z_shifted = z - z_max[:, None]
         exp_z = np.exp(z_shifted)
         sum_exp_z = np.sum(exp_z, axis=1)
         p = exp_z / sum_exp_z[:, None]
         z_top = np.argmax(z_shifted, axis=1)
-        total = np.sum(exp_z - (index_K == z_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_z.copy()
+        part_1[index_N, z_top] -= 1
+        total = np.sum(part_1, axis=1)
         L = np.sum(_weighted(q, np.log1p(total[:, None]) + np.log(q) - z_shifted), axis=1)
         sum_q = np.sum(q, axis=1)
-        part_1 = sum_exp_z[:, None] - exp_z
-        part_2 = np.where(index_K == z_top[:, None], total[:, None], part_1)
+        part_2 = sum_exp_z[:, None] - exp_z
+        part_2[index_N, z_top] = total
         grad_z = (sum_q[:, None] - q) * p - part_2 * q / sum_exp_z[:, None]
         loss = _reduce(L, reduction, divisor)
         gradients = {

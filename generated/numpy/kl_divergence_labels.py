@@ -37,18 +37,18 @@ _DTYPES = ("float32", "float64")
 
 def kl_divergence_labels(z, q, *, reduction="none", on_empty="nan"):
     """The loss."""
-    (z, q), dtype, sizes = _prepare(z=z, q=q)
-    K = sizes["K"]
+    (z, q), _, sizes = _prepare(z=z, q=q)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
         index_N = np.arange(N)
         z_max = np.max(z, axis=1)
         z_shifted = z - z_max[:, None]
         exp_z = np.exp(z_shifted)
         z_top = np.argmax(z_shifted, axis=1)
-        total = np.sum(exp_z - (index_K == z_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_z.copy()
+        part_1[index_N, z_top] -= 1
+        total = np.sum(part_1, axis=1)
         L = np.log1p(total) - z_shifted[index_N, q]
         return _reduce(L, reduction, divisor)
 
@@ -56,31 +56,9 @@ def kl_divergence_labels(z, q, *, reduction="none", on_empty="nan"):
 def kl_divergence_labels_gradient(z, q, *, reduction="none", on_empty="nan"):
     """The gradients, by name."""
     (z, q), _, sizes = _prepare(z=z, q=q)
-    K = sizes["K"]
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
-        z_max = np.max(z, axis=1)
-        z_shifted = z - z_max[:, None]
-        exp_z = np.exp(z_shifted)
-        sum_exp_z = np.sum(exp_z, axis=1)
-        p = exp_z / sum_exp_z[:, None]
-        total_2 = np.sum(np.where(index_K != q[:, None], exp_z, 0), axis=1)
-        grad_z = np.where(index_K == q[:, None], -total_2[:, None] / sum_exp_z[:, None], p)
-        return {
-            "z": _scale(grad_z, divisor),
-        }
-
-
-def kl_divergence_labels_value_and_gradient(z, q, *, reduction="none", on_empty="nan"):
-    """The loss, and the gradients by name."""
-    (z, q), dtype, sizes = _prepare(z=z, q=q)
-    K = sizes["K"]
-    N = sizes["N"]
-    divisor = _divisor(N, reduction, on_empty)
-    with np.errstate(all="ignore"):
-        index_K = np.arange(K)
         index_N = np.arange(N)
         z_max = np.max(z, axis=1)
         z_shifted = z - z_max[:, None]
@@ -88,10 +66,37 @@ def kl_divergence_labels_value_and_gradient(z, q, *, reduction="none", on_empty=
         sum_exp_z = np.sum(exp_z, axis=1)
         p = exp_z / sum_exp_z[:, None]
         z_top = np.argmax(z_shifted, axis=1)
-        total = np.sum(exp_z - (index_K == z_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_z.copy()
+        part_1[index_N, z_top] -= 1
+        total = np.sum(part_1, axis=1)
+        part_2 = sum_exp_z - np.exp(z_shifted[index_N, q])
+        grad_z = p.copy()
+        grad_z[index_N, q] = -np.where(q == z_top, total, part_2) / sum_exp_z
+        return {
+            "z": _scale(grad_z, divisor),
+        }
+
+
+def kl_divergence_labels_value_and_gradient(z, q, *, reduction="none", on_empty="nan"):
+    """The loss, and the gradients by name."""
+    (z, q), _, sizes = _prepare(z=z, q=q)
+    N = sizes["N"]
+    divisor = _divisor(N, reduction, on_empty)
+    with np.errstate(all="ignore"):
+        index_N = np.arange(N)
+        z_max = np.max(z, axis=1)
+        z_shifted = z - z_max[:, None]
+        exp_z = np.exp(z_shifted)
+        sum_exp_z = np.sum(exp_z, axis=1)
+        p = exp_z / sum_exp_z[:, None]
+        z_top = np.argmax(z_shifted, axis=1)
+        part_1 = exp_z.copy()
+        part_1[index_N, z_top] -= 1
+        total = np.sum(part_1, axis=1)
         L = np.log1p(total) - z_shifted[index_N, q]
-        total_2 = np.sum(np.where(index_K != q[:, None], exp_z, 0), axis=1)
-        grad_z = np.where(index_K == q[:, None], -total_2[:, None] / sum_exp_z[:, None], p)
+        part_2 = sum_exp_z - np.exp(z_shifted[index_N, q])
+        grad_z = p.copy()
+        grad_z[index_N, q] = -np.where(q == z_top, total, part_2) / sum_exp_z
         loss = _reduce(L, reduction, divisor)
         gradients = {
             "z": _scale(grad_z, divisor),

@@ -3,9 +3,9 @@
 Source: Cox (1958).
 
 Definitions
-    z = b + sum(w[j]*x[j] for j in D)
+    z = sum(w[j] * x[j] for j in D) + b
     p = sigmoid(z)
-    L = -((1 - y)*log(1 - p)) - y*log(p)
+    L = -(y * log(p) + (1 - y) * log(1 - p))
 
 Gradients, as derived
     dL/dx[r] = w[r]*(p - y)

@@ -3,9 +3,9 @@
 Source: Bridle (1990).
 
 Definitions
-    a[i] = b[i] + sum(W[i, j]*x[j] for j in D)
-    p[i] = exp(a[i])/sum(exp(a[k]) for k in K)
-    L = -sum(y[i]*log(p[i]) for i in K)
+    a[i] = sum(W[i, j] * x[j] for j in D) + b[i]
+    p[i] = exp(a[i]) / sum(exp(a[k]) for k in K)
+    L = -sum(y[i] * log(p[i]) for i in K)
 
 Gradients, as derived
     dL/dx[r] = sum(W[i, r]*(p[i]*sum(y[k] for k in K) - y[i]) for i in K)
@@ -41,19 +41,20 @@ _DTYPES = ("float32", "float64")
 
 def linear_softmax_cross_entropy(x, W, b, y, *, reduction="none", on_empty="nan"):
     """The loss."""
-    (x, W, b, y), dtype, sizes = _prepare(x=x, W=W, b=b, y=y)
-    K = sizes["K"]
+    (x, W, b, y), _, sizes = _prepare(x=x, W=W, b=b, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         product = x @ W.T
         a = b + product
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
         total_2 = np.sum(_weighted(y, a_shifted - np.log1p(total[:, None])), axis=1)
         L = -total_2
         return _reduce(L, reduction, divisor)
@@ -61,12 +62,11 @@ def linear_softmax_cross_entropy(x, W, b, y, *, reduction="none", on_empty="nan"
 
 def linear_softmax_cross_entropy_gradient(x, W, b, y, *, reduction="none", on_empty="nan"):
     """The gradients, by name."""
-    (x, W, b, y), dtype, sizes = _prepare(x=x, W=W, b=b, y=y)
-    K = sizes["K"]
+    (x, W, b, y), _, sizes = _prepare(x=x, W=W, b=b, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         product = x @ W.T
         a = b + product
         a_max = np.max(a, axis=1)
@@ -75,10 +75,12 @@ def linear_softmax_cross_entropy_gradient(x, W, b, y, *, reduction="none", on_em
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
         sum_y = np.sum(y, axis=1)
-        part_1 = sum_exp_a[:, None] - exp_a
-        part_2 = np.where(index_K == a_top[:, None], total[:, None], part_1)
+        part_2 = sum_exp_a[:, None] - exp_a
+        part_2[index_N, a_top] = total
         term = (sum_y[:, None] - y) * p - part_2 * y / sum_exp_a[:, None]
         grad_x = term @ W
         grad_W = term.T @ x
@@ -94,12 +96,11 @@ def linear_softmax_cross_entropy_value_and_gradient(
     x, W, b, y, *, reduction="none", on_empty="nan"
 ):
     """The loss, and the gradients by name."""
-    (x, W, b, y), dtype, sizes = _prepare(x=x, W=W, b=b, y=y)
-    K = sizes["K"]
+    (x, W, b, y), _, sizes = _prepare(x=x, W=W, b=b, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         product = x @ W.T
         a = b + product
         a_max = np.max(a, axis=1)
@@ -108,12 +109,14 @@ def linear_softmax_cross_entropy_value_and_gradient(
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
         total_2 = np.sum(_weighted(y, a_shifted - np.log1p(total[:, None])), axis=1)
         L = -total_2
         sum_y = np.sum(y, axis=1)
-        part_1 = sum_exp_a[:, None] - exp_a
-        part_2 = np.where(index_K == a_top[:, None], total[:, None], part_1)
+        part_2 = sum_exp_a[:, None] - exp_a
+        part_2[index_N, a_top] = total
         term = (sum_y[:, None] - y) * p - part_2 * y / sum_exp_a[:, None]
         grad_x = term @ W
         grad_W = term.T @ x

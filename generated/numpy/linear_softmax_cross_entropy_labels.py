@@ -45,12 +45,10 @@ _DTYPES = ("float32", "float64")
 
 def linear_softmax_cross_entropy_labels(x, W, b, y, *, reduction="none", on_empty="nan"):
     """The loss."""
-    (x, W, b, y), dtype, sizes = _prepare(x=x, W=W, b=b, y=y)
-    K = sizes["K"]
+    (x, W, b, y), _, sizes = _prepare(x=x, W=W, b=b, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
         index_N = np.arange(N)
         product = x @ W.T
         a = b + product
@@ -58,7 +56,9 @@ def linear_softmax_cross_entropy_labels(x, W, b, y, *, reduction="none", on_empt
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
         L = np.log1p(total) - a_shifted[index_N, y]
         return _reduce(L, reduction, divisor)
 
@@ -66,11 +66,10 @@ def linear_softmax_cross_entropy_labels(x, W, b, y, *, reduction="none", on_empt
 def linear_softmax_cross_entropy_labels_gradient(x, W, b, y, *, reduction="none", on_empty="nan"):
     """The gradients, by name."""
     (x, W, b, y), _, sizes = _prepare(x=x, W=W, b=b, y=y)
-    K = sizes["K"]
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         product = x @ W.T
         a = b + product
         a_max = np.max(a, axis=1)
@@ -78,8 +77,13 @@ def linear_softmax_cross_entropy_labels_gradient(x, W, b, y, *, reduction="none"
         exp_a = np.exp(a_shifted)
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
-        total_2 = np.sum(np.where(index_K != y[:, None], exp_a, 0), axis=1)
-        term = np.where(index_K == y[:, None], -total_2[:, None] / sum_exp_a[:, None], p)
+        a_top = np.argmax(a_shifted, axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
+        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        term = p.copy()
+        term[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
         grad_x = term @ W
         grad_W = term.T @ x
         grad_b = np.sum(term, axis=0)
@@ -94,12 +98,10 @@ def linear_softmax_cross_entropy_labels_value_and_gradient(
     x, W, b, y, *, reduction="none", on_empty="nan"
 ):
     """The loss, and the gradients by name."""
-    (x, W, b, y), dtype, sizes = _prepare(x=x, W=W, b=b, y=y)
-    K = sizes["K"]
+    (x, W, b, y), _, sizes = _prepare(x=x, W=W, b=b, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
         index_N = np.arange(N)
         product = x @ W.T
         a = b + product
@@ -109,10 +111,13 @@ def linear_softmax_cross_entropy_labels_value_and_gradient(
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
         L = np.log1p(total) - a_shifted[index_N, y]
-        total_2 = np.sum(np.where(index_K != y[:, None], exp_a, 0), axis=1)
-        term = np.where(index_K == y[:, None], -total_2[:, None] / sum_exp_a[:, None], p)
+        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        term = p.copy()
+        term[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
         grad_x = term @ W
         grad_W = term.T @ x
         grad_b = np.sum(term, axis=0)

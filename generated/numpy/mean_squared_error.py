@@ -3,7 +3,7 @@
 Source: Gauss (1809).
 
 Definitions
-    L = (z - y)**2/2
+    L = (z - y)**2 / 2
 
 Gradients, as derived
     dL/dz = z - y

@@ -4,7 +4,7 @@ Source: Cox (1958).
 
 Definitions
     p = sigmoid(z)
-    L = -((1 - y)*log(1 - p)) - y*log(p)
+    L = -(y * log(p) + (1 - y) * log(1 - p))
 
 Gradients, as derived
     dL/dz = p - y

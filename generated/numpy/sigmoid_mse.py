@@ -4,7 +4,7 @@ Source: Brier (1950).
 
 Definitions
     p = sigmoid(z)
-    L = (p - y)**2/2
+    L = (p - y)**2 / 2
 
 Gradients, as derived
     dL/dz = p*(1 - p)*(p - y)

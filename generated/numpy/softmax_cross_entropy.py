@@ -3,8 +3,8 @@
 Source: Bridle (1990).
 
 Definitions
-    p[i] = exp(a[i])/sum(exp(a[k]) for k in K)
-    L = -sum(y[i]*log(p[i]) for i in K)
+    p[i] = exp(a[i]) / sum(exp(a[k]) for k in K)
+    L = -sum(y[i] * log(p[i]) for i in K)
 
 Gradients, as derived
     dL/da[j] = p[j]*sum(y[i] for i in K) - y[j]
@@ -33,17 +33,18 @@ _DTYPES = ("float32", "float64")
 
 def softmax_cross_entropy(a, y, *, reduction="none", on_empty="nan"):
     """The loss."""
-    (a, y), dtype, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
+    (a, y), _, sizes = _prepare(a=a, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
         total_2 = np.sum(_weighted(y, a_shifted - np.log1p(total[:, None])), axis=1)
         L = -total_2
         return _reduce(L, reduction, divisor)
@@ -51,22 +52,23 @@ def softmax_cross_entropy(a, y, *, reduction="none", on_empty="nan"):
 
 def softmax_cross_entropy_gradient(a, y, *, reduction="none", on_empty="nan"):
     """The gradients, by name."""
-    (a, y), dtype, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
+    (a, y), _, sizes = _prepare(a=a, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
         sum_y = np.sum(y, axis=1)
-        part_1 = sum_exp_a[:, None] - exp_a
-        part_2 = np.where(index_K == a_top[:, None], total[:, None], part_1)
+        part_2 = sum_exp_a[:, None] - exp_a
+        part_2[index_N, a_top] = total
         grad_a = (sum_y[:, None] - y) * p - part_2 * y / sum_exp_a[:, None]
         return {
             "a": _scale(grad_a, divisor),
@@ -75,24 +77,25 @@ def softmax_cross_entropy_gradient(a, y, *, reduction="none", on_empty="nan"):
 
 def softmax_cross_entropy_value_and_gradient(a, y, *, reduction="none", on_empty="nan"):
     """The loss, and the gradients by name."""
-    (a, y), dtype, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
+    (a, y), _, sizes = _prepare(a=a, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
         total_2 = np.sum(_weighted(y, a_shifted - np.log1p(total[:, None])), axis=1)
         L = -total_2
         sum_y = np.sum(y, axis=1)
-        part_1 = sum_exp_a[:, None] - exp_a
-        part_2 = np.where(index_K == a_top[:, None], total[:, None], part_1)
+        part_2 = sum_exp_a[:, None] - exp_a
+        part_2[index_N, a_top] = total
         grad_a = (sum_y[:, None] - y) * p - part_2 * y / sum_exp_a[:, None]
         loss = _reduce(L, reduction, divisor)
         gradients = {

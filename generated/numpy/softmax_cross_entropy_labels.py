@@ -37,18 +37,18 @@ _DTYPES = ("float32", "float64")
 
 def softmax_cross_entropy_labels(a, y, *, reduction="none", on_empty="nan"):
     """The loss."""
-    (a, y), dtype, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
+    (a, y), _, sizes = _prepare(a=a, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
         index_N = np.arange(N)
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
         L = np.log1p(total) - a_shifted[index_N, y]
         return _reduce(L, reduction, divisor)
 
@@ -56,31 +56,9 @@ def softmax_cross_entropy_labels(a, y, *, reduction="none", on_empty="nan"):
 def softmax_cross_entropy_labels_gradient(a, y, *, reduction="none", on_empty="nan"):
     """The gradients, by name."""
     (a, y), _, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
-        a_max = np.max(a, axis=1)
-        a_shifted = a - a_max[:, None]
-        exp_a = np.exp(a_shifted)
-        sum_exp_a = np.sum(exp_a, axis=1)
-        p = exp_a / sum_exp_a[:, None]
-        total_2 = np.sum(np.where(index_K != y[:, None], exp_a, 0), axis=1)
-        grad_a = np.where(index_K == y[:, None], -total_2[:, None] / sum_exp_a[:, None], p)
-        return {
-            "a": _scale(grad_a, divisor),
-        }
-
-
-def softmax_cross_entropy_labels_value_and_gradient(a, y, *, reduction="none", on_empty="nan"):
-    """The loss, and the gradients by name."""
-    (a, y), dtype, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
-    N = sizes["N"]
-    divisor = _divisor(N, reduction, on_empty)
-    with np.errstate(all="ignore"):
-        index_K = np.arange(K)
         index_N = np.arange(N)
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
@@ -88,10 +66,37 @@ def softmax_cross_entropy_labels_value_and_gradient(a, y, *, reduction="none", o
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
+        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        grad_a = p.copy()
+        grad_a[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
+        return {
+            "a": _scale(grad_a, divisor),
+        }
+
+
+def softmax_cross_entropy_labels_value_and_gradient(a, y, *, reduction="none", on_empty="nan"):
+    """The loss, and the gradients by name."""
+    (a, y), _, sizes = _prepare(a=a, y=y)
+    N = sizes["N"]
+    divisor = _divisor(N, reduction, on_empty)
+    with np.errstate(all="ignore"):
+        index_N = np.arange(N)
+        a_max = np.max(a, axis=1)
+        a_shifted = a - a_max[:, None]
+        exp_a = np.exp(a_shifted)
+        sum_exp_a = np.sum(exp_a, axis=1)
+        p = exp_a / sum_exp_a[:, None]
+        a_top = np.argmax(a_shifted, axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
         L = np.log1p(total) - a_shifted[index_N, y]
-        total_2 = np.sum(np.where(index_K != y[:, None], exp_a, 0), axis=1)
-        grad_a = np.where(index_K == y[:, None], -total_2[:, None] / sum_exp_a[:, None], p)
+        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        grad_a = p.copy()
+        grad_a[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
         loss = _reduce(L, reduction, divisor)
         gradients = {
             "a": _scale(grad_a, divisor),

@@ -3,8 +3,8 @@
 Source: Brier (1950).
 
 Definitions
-    p[i] = exp(a[i])/sum(exp(a[k]) for k in K)
-    L = sum((p[i] - y[i])**2 for i in K)/2
+    p[i] = exp(a[i]) / sum(exp(a[k]) for k in K)
+    L = sum((p[i] - y[i])**2 for i in K) / 2
 
 Gradients, as derived
     dL/da[j] = p[j]*(p[j] + sum(p[i]*(y[i] - p[i]) for i in K) - y[j])
@@ -33,20 +33,22 @@ _DTYPES = ("float32", "float64")
 
 def softmax_mse(a, y, *, reduction="none", on_empty="nan"):
     """The loss."""
-    (a, y), dtype, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
+    (a, y), _, sizes = _prepare(a=a, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
-        term_2 = np.where(index_K == a_top[:, None], total[:, None], sum_exp_a[:, None] - exp_a)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
+        term_2 = sum_exp_a[:, None] - exp_a
+        term_2[index_N, a_top] = total
         term = -term_2 * y / sum_exp_a[:, None]
         term_4 = 1 - y
         term_3 = p * term_4
@@ -57,20 +59,22 @@ def softmax_mse(a, y, *, reduction="none", on_empty="nan"):
 
 def softmax_mse_gradient(a, y, *, reduction="none", on_empty="nan"):
     """The gradients, by name."""
-    (a, y), dtype, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
+    (a, y), _, sizes = _prepare(a=a, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
-        term_2 = np.where(index_K == a_top[:, None], total[:, None], sum_exp_a[:, None] - exp_a)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
+        term_2 = sum_exp_a[:, None] - exp_a
+        term_2[index_N, a_top] = total
         term = -term_2 * y / sum_exp_a[:, None]
         term_4 = 1 - y
         term_3 = p * term_4
@@ -83,20 +87,22 @@ def softmax_mse_gradient(a, y, *, reduction="none", on_empty="nan"):
 
 def softmax_mse_value_and_gradient(a, y, *, reduction="none", on_empty="nan"):
     """The loss, and the gradients by name."""
-    (a, y), dtype, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
+    (a, y), _, sizes = _prepare(a=a, y=y)
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
         a_top = np.argmax(a_shifted, axis=1)
-        total = np.sum(exp_a - (index_K == a_top[:, None]).astype(dtype), axis=1)
-        term_2 = np.where(index_K == a_top[:, None], total[:, None], sum_exp_a[:, None] - exp_a)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
+        term_2 = sum_exp_a[:, None] - exp_a
+        term_2[index_N, a_top] = total
         term = -term_2 * y / sum_exp_a[:, None]
         term_4 = 1 - y
         term_3 = p * term_4

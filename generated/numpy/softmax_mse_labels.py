@@ -38,18 +38,22 @@ _DTYPES = ("float32", "float64")
 def softmax_mse_labels(a, y, *, reduction="none", on_empty="nan"):
     """The loss."""
     (a, y), _, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
-        total = np.sum(np.where(index_K != y[:, None], exp_a, 0), axis=1)
-        term = np.where(index_K == y[:, None], -total[:, None] / sum_exp_a[:, None], p)
+        a_top = np.argmax(a_shifted, axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
+        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        term = p.copy()
+        term[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
         total_2 = np.sum(term**2, axis=1)
         L = total_2 / 2
         return _reduce(L, reduction, divisor)
@@ -58,18 +62,22 @@ def softmax_mse_labels(a, y, *, reduction="none", on_empty="nan"):
 def softmax_mse_labels_gradient(a, y, *, reduction="none", on_empty="nan"):
     """The gradients, by name."""
     (a, y), _, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
-        total = np.sum(np.where(index_K != y[:, None], exp_a, 0), axis=1)
-        term = np.where(index_K == y[:, None], -total[:, None] / sum_exp_a[:, None], p)
+        a_top = np.argmax(a_shifted, axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
+        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        term = p.copy()
+        term[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
         total_3 = np.sum(p * term, axis=1)
         grad_a = (term - total_3[:, None]) * p
         return {
@@ -80,18 +88,22 @@ def softmax_mse_labels_gradient(a, y, *, reduction="none", on_empty="nan"):
 def softmax_mse_labels_value_and_gradient(a, y, *, reduction="none", on_empty="nan"):
     """The loss, and the gradients by name."""
     (a, y), _, sizes = _prepare(a=a, y=y)
-    K = sizes["K"]
     N = sizes["N"]
     divisor = _divisor(N, reduction, on_empty)
     with np.errstate(all="ignore"):
-        index_K = np.arange(K)
+        index_N = np.arange(N)
         a_max = np.max(a, axis=1)
         a_shifted = a - a_max[:, None]
         exp_a = np.exp(a_shifted)
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
-        total = np.sum(np.where(index_K != y[:, None], exp_a, 0), axis=1)
-        term = np.where(index_K == y[:, None], -total[:, None] / sum_exp_a[:, None], p)
+        a_top = np.argmax(a_shifted, axis=1)
+        part_1 = exp_a.copy()
+        part_1[index_N, a_top] -= 1
+        total = np.sum(part_1, axis=1)
+        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        term = p.copy()
+        term[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
         total_2 = np.sum(term**2, axis=1)
         L = total_2 / 2
         total_3 = np.sum(p * term, axis=1)
