@@ -268,6 +268,8 @@ def _check_end(
         raise page.error(last, "a declaration at the end", expected)
     entry = definitions[-1].entry
     if entry.indices:
-        found = f"the loss '{entry.tensor.name}' with {len(entry.indices)} index"
-        found += "es" * (len(entry.indices) > 1)
+        count = len(entry.indices)
+        found = (
+            f"the loss '{entry.tensor.name}' with {count} {'index' if count == 1 else 'indices'}"
+        )
         raise page.error(last, found, "a loss without an index")

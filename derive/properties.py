@@ -71,7 +71,7 @@ def sums_to_zero(slope: Derivation) -> Property:
     zero = NormalForm(slope.loss, assume=True).is_zero(whole)
     name = slope.wrt[0].tensor.name
     statement = (
-        f"the gradient's entries sum to 0, so adding a constant to every {name} changes nothing"
+        f"the gradient's entries sum to 0: a constant added to all of {name} changes nothing"
     )
     if zero:
         return Property("gradient sums to zero", "proved", statement, slope.loss, (whole,))

@@ -45,7 +45,10 @@ class Text:
 
     def position(self, line: int, column: int) -> Place:
         """A place, brought inside the text; both count from 1."""
-        line = max(1, min(line - self.above, len(self.lines)))
+        line -= self.above
+        if line > len(self.lines):
+            return self.at(len(self.content))
+        line = max(1, line)
         return Place(self.source, line, max(1, min(column, len(self.lines[line - 1]) + 1)))
 
     def place(self, node: ast.AST) -> Place:

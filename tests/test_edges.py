@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import samples
 
 import codegen
 import derive
@@ -111,6 +112,26 @@ def test_logits_up_to_the_end_of_the_range(labels: str) -> None:
     np.testing.assert_allclose(
         slope, [[0, 0, 0], [-0.5, 0.5, 0], [-2 / 3, 1 / 3, 1 / 3], [1, -1, 0]], atol=1e-15
     )
+
+
+@pytest.mark.parametrize("name", derive.library())
+@pytest.mark.parametrize("bad", [NAN, INF])
+def test_a_poisoned_row_leaves_the_others(name: str, bad: float) -> None:
+    """In every kernel of the library, a row of NaN or infinity spoils its own results only."""
+    k = kernel(name)
+    given = samples.arrays(k.loss)
+    batched = [x.name for x in k.kernel.inputs if x.role == "input"]
+    loss, found = k(**given)
+    for wrt in batched:
+        poisoned = given[wrt].copy()
+        poisoned[1] = bad
+        worse, slopes = k(**{**given, wrt: poisoned})
+        if np.isnan(bad):
+            assert np.isnan(worse[1])
+        np.testing.assert_array_equal(np.delete(worse, 1, 0), np.delete(loss, 1, 0))
+        for other in batched:
+            left, right = np.delete(slopes[other], 1, 0), np.delete(found[other], 1, 0)
+            np.testing.assert_array_equal(left, right)
 
 
 @pytest.mark.parametrize("z", [1e308, -1e308, 710.0, -710.0])

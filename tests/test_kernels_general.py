@@ -2,133 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import samples
+from general_losses import LOSSES, WHOLE_BATCH
 
 import codegen
 import derive
 from codegen.builder import KernelFunction
 
-SOFTMAX = "p[i] = exp(a[i]) / sum(exp(a[k]) for k in K)"
-LOSSES = {
-    "weight decay": f"""
-x: input[D]
-W: param[K, D]
-lam: const >= 0 = 0.1
-y: target[K] in simplex
-a[i] = sum(W[i, j]*x[j] for j in D)
-{SOFTMAX}
-L = -sum(y[i]*log(p[i]) for i in K) + lam/2*sum(W[i, j]**2 for i in K for j in D)""",
-    "native label": f"a: input[K]\nt: target in K\n{SOFTMAX}\nL = -log(p[t])",
-    "class weights": f"""
-a: input[K]
-w: const[K] > 0
-t: target in K
-{SOFTMAX}
-L = -w[t]*log(p[t])""",
-    "label smoothing": f"""
-a: input[K]
-t: target in K
-eps: const in unit = 0.1
-{SOFTMAX}
-L = -sum(((1 - eps)*(1 if i == t else 0) + eps/K)*log(p[i]) for i in K)""",
-    "log-sum-exp": "a: input[K]\nt: target in K\nL = log(sum(exp(a[k]) for k in K)) - a[t]",
-    "likelihood": f"""
-a: input[K]
-y: target[K] in simplex
-{SOFTMAX}
-L = -log(prod(p[i]**y[i] for i in K))""",
-    "named sums": """
-a: input[K]
-y: target[K] in simplex
-e[i] = exp(a[i])
-S = sum(e[k] for k in K)
-p[i] = e[i]/S
-L = -sum(y[i]*log(p[i]) for i in K)""",
-    "shifted by hand": """
-a: input[K]
-y: target[K] in simplex
-m = max(a[k] for k in K)
-p[i] = exp(a[i] - m)/sum(exp(a[k] - m) for k in K)
-L = -sum(y[i]*log(p[i]) for i in K)""",
-    "temperature": """
-a: input[K]
-y: target[K] in simplex
-T: const > 0 = 2
-p[i] = exp(a[i]/T)/sum(exp(a[k]/T) for k in K)
-L = -T**2*sum(y[i]*log(p[i]) for i in K)""",
-    "two softmaxes": f"""
-a: input[K]
-b: input[K]
-{SOFTMAX}
-q[i] = exp(b[i])/sum(exp(b[k]) for k in K)
-L = sum(p[i]*log(p[i]/q[i]) for i in K)""",
-    "two exponentials": "u: input\nv: input\nL = log(exp(u) + exp(v)) - u",
-    "explicit sigmoid": """
-z: input
-y: target in unit
-p = 1/(1 + exp(-z))
-L = -(y*log(p) + (1 - y)*log(1 - p))""",
-    "log-cosh": "z: input\ny: target\nL = log(cosh(z - y))",
-    "huber": """
-z: input
-y: target
-d: const > 0 = 1
-r = z - y
-L = r**2/2 if abs(r) <= d else d*(abs(r) - d/2)""",
-    "multiclass hinge": """
-a: input[K]
-t: target in K
-L = sum(max(0, 1 + a[i] - a[t]) for i in K if i != t)""",
-    "maximum": "a: input[K]\ny: target\nL = (max(a[k] for k in K) - y)**2",
-    "two layers": f"""
-x: input[D]
-W: param[H, D]
-V: param[K, H]
-y: target[K] in simplex
-h[i] = tanh(sum(W[i, j]*x[j] for j in D))
-a[i] = sum(V[i, j]*h[j] for j in H)
-{SOFTMAX}
-L = -sum(y[i]*log(p[i]) for i in K)""",
-    "bilinear": """
-x: input[D]
-M: param[D, D]
-L = sum(x[i]*M[i, j]*x[j] for i in D for j in D)""",
-    "trace": "M: input[D, D]\nL = sum(M[i, i] for i in D)**2",
-    "mean and size": "x: input[D]\nL = mean(x[i]**2 for i in D) + D",
-    "identity": "z: input\nL = z",
-    "no sample in it": "z: input\nc: param\nL = 3*c",
-    "python's names": """
-np: input[K]
-lambda_: param
-dtype: target[K] in simplex
-reduction[i] = exp(lambda_*np[i])/sum(exp(lambda_*np[k]) for k in K)
-loss = -sum(dtype[i]*log(reduction[i]) for i in K)""",
-}
-WHOLE_BATCH = {
-    "InfoNCE": """
-U: input[N, D]
-V: input[N, D]
-tau: const > 0 = 0.5
-s[i, j] = sum(U[i, d]*V[j, d] for d in D)/tau
-L = -sum(s[i, i] - log(sum(exp(s[i, j]) for j in N)) for i in N)/N""",
-    "tied": """
-U: param[N, D]
-s[i, j] = sum(U[i, d]*U[j, d] for d in D)
-L = sum(log(sum(exp(s[i, j]) for j in N)) - s[i, i] for i in N)/N""",
-    "weighted labels": """
-P: input[N, K]
-c: target[N] in K
-w: const[K] > 0
-q[n, i] = exp(P[n, i])/sum(exp(P[n, k]) for k in K)
-L = -sum(w[c[n]]*log(q[n, c[n]]) for n in N)/sum(w[c[n]] for n in N)""",
-}
-SIZES = {**samples.SIZES, "H": 5}
+SIZES = {**samples.SIZES, "H": 5, "T": 3}
 every = pytest.mark.parametrize("name", [*LOSSES, *WHOLE_BATCH])
 # What stays finite although the formulas as written overflow.
 OVERFLOWING = [
@@ -145,6 +35,10 @@ OVERFLOWING = [
     "two layers",
     "InfoNCE",
     "weighted labels",
+    "sequence with labels",
+    "sequence",
+    "attention",
+    "entropy bonus",
 ]
 
 
@@ -238,3 +132,20 @@ def test_a_title_cannot_leave_its_docstring(title: str) -> None:
 def test_any_file_name_gives_a_function(name: str) -> None:
     k = codegen.build(derive.parse("z: input\nL = z**2\n", name=name))
     assert k(z=np.ones(2))[1]["z"].tolist() == [2, 2]
+
+
+def test_source_is_clean(tmp_path: Path) -> None:
+    """Whatever the loss, what is generated passes the linter and the formatter."""
+    for name in (*LOSSES, *WHOLE_BATCH):
+        (tmp_path / f"{kernel(name).kernel.name}_{len(list(tmp_path.iterdir()))}.py").write_text(
+            kernel(name).source, encoding="utf-8"
+        )
+    config = str(Path(__file__).parent.parent / "pyproject.toml")
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--config", config, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout

@@ -135,7 +135,6 @@ def test_a_mean_over_pairs_divides_by_the_number_of_pairs() -> None:
     pairs = total(k, total(j, Integer(1), apart))
     expected = total(k, total(j, A[k] * A[j], apart)) / pairs
     assert value("mean(a[k] * a[j] for k in K for j in K if j != k)") == expected
-    assert value("mean(a[k] * W[k, d] for k in K for d in D)").has(1 / (K * D)) or True
 
 
 def test_the_axis_of_a_free_index_follows_from_its_use() -> None:
@@ -178,7 +177,6 @@ def test_delta_may_be_a_name_of_ones_own() -> None:
 # Each kind of bad text: the text, the column of the error in the last line, the message.
 HEAD_LINES = HEAD.count("\n")
 BAD_EXPRESSIONS = [
-    ("yy", 5, "the unknown name 'zz'"),
     ("gama", 5, "the unknown name 'gama', expected a declared or defined name, or an index in "
      "scope; did you mean 'gamma'?"),
     ("é + 1", 5, "the unknown name 'é', expected a declared or defined name, or an index in scope"),
@@ -249,7 +247,7 @@ BAD_EXPRESSIONS = [
      "value"),
     ("sqrt(2) + sqrt(3) - sqrt(5 + 2*sqrt(6))", 5, "a constant too close to zero to be told from "
      "it, expected zero itself or a clear value"),
-    ("(10**1000)**(1/3)", 6, "a broken power of a large constant, expected one of at most 512 "
+    ("(10**1000)**(1/3)", 5, "a broken power of a large constant, expected one of at most 512 "
      "bits"),
     ("2**0.377777 * 3**0.377777", 5, "roots of constants that are too large together, expected "
      "smaller constants or exponents with smaller denominators"),
@@ -269,7 +267,7 @@ BAD_EXPRESSIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "column", "message"), BAD_EXPRESSIONS[1:])
+@pytest.mark.parametrize(("text", "column", "message"), BAD_EXPRESSIONS)
 def test_a_bad_expression_gets_one_clear_error(text: str, column: int, message: str) -> None:
     with pytest.raises(InputError) as caught:
         parse(f"{HEAD}L = {text}", source="my.loss")
@@ -378,7 +376,7 @@ def test_a_bad_text_gets_one_clear_error(text: str, message: str) -> None:
     ],
 )
 def test_constants_that_grow_through_definitions_are_refused(text: str) -> None:
-    with pytest.raises(InputError, match="constant|exponent"):
+    with pytest.raises(InputError, match=r"constant|exponent"):
         parse(f"x: input\n{text}")
 
 
@@ -455,8 +453,8 @@ def test_a_bad_claim_gets_its_column(linear: Loss) -> None:
         ("x[j]", "1:3: found 'j', an index over axis K, expected an index over axis D"),
         ("p[j]) + (y[j]", "1:5: found ')' that closes nothing, expected its opening bracket "
          "before it"),
-        ("p[j] = 1", "1:1: found text that cannot be read (invalid syntax. Maybe you meant '==' "
-         "or ':=' instead of '='?), expected an expression such as 'p[j] - y[j]'"),
+        ("p[j] +", "1:7: found text that cannot be read (invalid syntax), expected an expression "
+         "such as 'p[j] - y[j]'"),
     ]:  # fmt: skip
         with pytest.raises(InputError) as caught:
             parse_expression(linear, text, free)
@@ -469,7 +467,7 @@ def test_every_loss_of_the_library_is_short_and_has_a_title_and_a_source(name: s
     assert loss.name == name
     assert loss.title.endswith(".")
     assert loss.source
-    assert 5 <= len(loss.text.splitlines()) <= 12
+    assert len(loss.text.splitlines()) <= 20
     assert not loss.value.entry.indices
     assert parse(loss.text, name) == loss
 
@@ -494,7 +492,8 @@ def test_load_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     latin.write_bytes(b"x: input \xe9")
     large.write_bytes(b"#" * 65537)
     for name, message in [
-        (str(tmp_path / "none.loss"), f"cannot read {tmp_path}/none.loss: No such file or directory"),
+        (str(tmp_path / "none.loss"), f"cannot read {tmp_path / 'none.loss'}: "
+         "No such file or directory"),
         (str(latin), f"{latin}: found a byte that is not UTF-8 at offset 9, expected UTF-8 text"),
         (str(large), f"{large}: found more than 65536 bytes, expected at most 64 KiB"),
         ("softmax_crossentropy", "found 'softmax_crossentropy', expected the name of a library "

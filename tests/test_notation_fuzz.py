@@ -16,7 +16,12 @@ from derive.notation import library, load, parse, parse_entries, parse_expressio
 
 TEXTS = [load(name).text for name in library()]
 TOKEN = re.compile(r"\w+|\*\*|[<>=!]=|\s+|.", re.DOTALL)
-WORDS = ["x", "y", "a", "p", "W", "t", "i", "j", "k", "K", "D", "N", "L", "input", "param", "target", "const", "in", "simplex", "unit", "binary", "sum", "max", "min", "mean", "prod", "for", "if", "else", "and", "or", "not", "exp", "log", "sqrt", "abs", "sign", "sigmoid", "relu", "lgamma", "erf", "tan", "asin", "atan", "delta", "pi", "0", "1", "2", "-1", "0.5", "1e9", "1e-9", "9", "1000", "+", "-", "*", "/", "**", "(", ")", "[", "]", ",", ":", "=", "==", "!=", "<", ">", "\n", "\n", "lambda", "import", ".", "'", '"""', "{", "}", "@", ":=", ";", "\\", "#", "λ", "é"]
+KEPT = """
+x y a p W t i j k K D N L input param target const in simplex unit binary sum max min mean prod for
+if else and or not exp log sqrt abs sign sigmoid relu lgamma erf tan asin atan delta pi 0 1 2 -1 0.5
+1e9 1e-9 9 1000 lambda import + - * / ** ( ) [ ] , : = == != < > . ' { } @ := ; # λ é \\
+"""
+WORDS = [*KEPT.split(), '"""', "\n", "\n"]
 FUNCTIONS = "exp log sqrt sin cos tan asin acos atan sinh cosh tanh erf lgamma abs sigmoid relu"
 
 
@@ -64,34 +69,31 @@ def compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-FORMULAS = st.recursive(
-    st.sampled_from(["x", "y", "pi", "K", "0", "1", "2", "3", "-1", "0.5", "9", "10**9", "1e300", "1e-300", "0.377777", "a[t]", "1/3"]),
-    compound,
-    max_leaves=25,
-)
+LEAVES = "x y pi K 0 1 2 3 -1 0.5 9 10**9 1e300 1e-300 0.377777 a[t] 1/3"
+FORMULAS = st.recursive(st.sampled_from(LEAVES.split()), compound, max_leaves=25)
 
 
-@settings(max_examples=400, deadline=2000)
+@settings(max_examples=400, deadline=5000)
 @given(mutated())
 def test_mutated_losses(text: str) -> None:
     read(text)
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200, deadline=5000)
 @given(st.text(max_size=200))
 def test_random_text(text: str) -> None:
     read(text)
     read(f"x: input\nL = {text}")
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300, deadline=5000)
 @given(st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join))
 def test_token_soup(text: str) -> None:
     read(text)
     read(f"x: input\na: input[K]\nt: target in K\nL = {text}")
 
 
-@settings(max_examples=600, deadline=2000)
+@settings(max_examples=600, deadline=5000)
 @given(FORMULAS)
 def test_hostile_formulas(text: str) -> None:
     loss = read(f"x: input\ny: input\na: input[K]\nt: target in K\nL = {text}")
@@ -99,7 +101,7 @@ def test_hostile_formulas(text: str) -> None:
         assert parse(loss.text) == loss
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200, deadline=5000)
 @given(st.lists(FORMULAS, min_size=2, max_size=8))
 def test_hostile_definitions(formulas: list[str]) -> None:
     lines = ["x: input", "y: input", "a: input[K]", "t: target in K", "v0 = x"]
@@ -108,7 +110,7 @@ def test_hostile_definitions(formulas: list[str]) -> None:
     read("\n".join(lines))
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200, deadline=5000)
 @given(st.one_of(st.text(max_size=60), FORMULAS, st.sampled_from(WORDS)))
 def test_claims_and_entries(text: str) -> None:
     loss = load("linear_softmax_cross_entropy")
@@ -119,8 +121,10 @@ def test_claims_and_entries(text: str) -> None:
             assert str(error).startswith("<")
 
 
-UNITS = ["-", "not ", "a**", "1 if 1 else ", "lambda:", "x[0]", "x.", "x()", "(", "[", "{", '"""',
-         "'", "\\\n", "x<", "x and ", "x+", "x*", "é", "x\n", "x: input\n", "x;", "\t", "\f", "*"]  # fmt: skip
+UNITS = [
+    *("-", "not ", "a**", "1 if 1 else ", "lambda:", "x[0]", "x.", "x()", "(", "[", "{", "*"),
+    *('"""', "'", "\\\n", "x<", "x and ", "x+", "x*", "é", "x\n", "x: input\n", "x;", "\t", "\f"),
+]
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -15,6 +15,7 @@ from derive.derivation import Derivation, Step
 from derive.index import Condition, Diff, Entry, total
 from derive.letters import Names, names_of
 from derive.loss import Declaration, Domain, Loss
+from derive.printing import language
 from derive.record import EXACT
 
 Show = Callable[[Basic, Loss, Names | None], str]
@@ -79,7 +80,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that a printed derivation says."""
+    """Everything that a printed derivation says; `plain` is the result as one would type it."""
 
     name: str
     title: str
@@ -88,6 +89,7 @@ class Document:
     definitions: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
     hypotheses: tuple[tuple[str, str], ...]
+    plain: str
     verdict: str
 
     @property
@@ -108,6 +110,7 @@ def document(derivation: Derivation, dress: Dress, detail: str = "normal") -> Do
         definitions=tuple(_definitions(loss, dress)),
         sections=(*lemmas, _section(derivation, dress, detail, "")),
         hypotheses=tuple(_hypotheses(derivation, dress)),
+        plain=_plain(derivation),
         verdict=_verdict(derivation),
     )
 
@@ -225,6 +228,13 @@ def _hypotheses(derivation: Derivation, dress: Dress) -> Iterator[tuple[str, str
         name = hypothesis.split(" ")[0]
         declared = loss.declared.get(name)
         yield hypothesis, dress.comma.join(_facts(declared, loss, dress)) if declared else ""
+
+
+def _plain(derivation: Derivation) -> str:
+    """The result as one would type it: in the language of loss files."""
+    loss, names = derivation.loss, derivation.names
+    left, right = (language(e, loss, names) for e in (derivation.subject, derivation.result))
+    return f"{left} = {right}"
 
 
 def _verdict(derivation: Derivation) -> str:

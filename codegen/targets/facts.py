@@ -61,7 +61,8 @@ def _definitions(loss: Loss) -> tuple[str, ...]:
     lines: list[str] = []
     for d in loss.definitions:
         printed = _wrapped(f"{language(d.entry, loss)} = {language(d.body, loss)}")
-        lines += written.get(d.name, printed).splitlines()
+        text = written.get(d.name, printed)
+        lines += (text if max(map(len, text.splitlines())) <= 96 else _wrapped(text)).splitlines()
     return tuple(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -127,7 +128,8 @@ def _product(expr: Expr, at: Layout) -> tuple[str, int]:
         above = [Integer(abs(number.p)), *above]
     if number.q != 1:
         below = [Integer(number.q), *below]
-    texts = [show(f, at, MUL if i == 0 else SIGN) for i, f in enumerate(above)]
+    first = ATOM if sign else MUL
+    texts = [show(f, at, SIGN if i else first) for i, f in enumerate(above)]
     text = sign + " * ".join(texts)
     if len(below) == 1:
         text += f" / {show(below[0], at, SIGN)}"
@@ -155,7 +157,7 @@ def _power(expr: Expr, at: Layout) -> tuple[str, int]:
     if exponent == Rational(1, 2):
         return f"np.sqrt({show(base, at)})", ATOM
     below, above = show(base, at, ATOM), show(exponent, at, SIGN)
-    hug = below.isidentifier() and above.replace("_", "").isalnum()
+    hug = below.isidentifier() and re.fullmatch(r"-?[\w.]+(e-\d+)?", above)
     return (f"{below}**{above}" if hug else f"{below} ** {above}"), POW
 
 

@@ -45,6 +45,8 @@ def _fills(expr: Expr, dims: tuple[Index, ...]) -> bool:
 def scattered_part(statement: Map | Reduce) -> Expr | None:
     """A part of the statement's expression that deserves a statement of its own."""
     dims = (*statement.indices, *statement.over)
+    if len(dims) > 2:
+        return None
     for node in walk(statement.expr):
         inside = node is not statement.expr or isinstance(statement, Reduce)
         if inside and isinstance(node, Expr) and dims and scattered(node, dims) is not None:

@@ -69,9 +69,9 @@ def kl_divergence_labels_gradient(z, q, *, reduction="none", on_empty="nan"):
         part_1 = exp_z.copy()
         part_1[index_N, z_top] -= 1
         total = np.sum(part_1, axis=1)
-        part_2 = sum_exp_z - np.exp(z_shifted[index_N, q])
+        part_2 = np.where(q == z_top, total, sum_exp_z - np.exp(z_shifted[index_N, q]))
         grad_z = p.copy()
-        grad_z[index_N, q] = -np.where(q == z_top, total, part_2) / sum_exp_z
+        grad_z[index_N, q] = -part_2 / sum_exp_z
         return {
             "z": _scale(grad_z, divisor),
         }
@@ -94,9 +94,9 @@ def kl_divergence_labels_value_and_gradient(z, q, *, reduction="none", on_empty=
         part_1[index_N, z_top] -= 1
         total = np.sum(part_1, axis=1)
         L = np.log1p(total) - z_shifted[index_N, q]
-        part_2 = sum_exp_z - np.exp(z_shifted[index_N, q])
+        part_2 = np.where(q == z_top, total, sum_exp_z - np.exp(z_shifted[index_N, q]))
         grad_z = p.copy()
-        grad_z[index_N, q] = -np.where(q == z_top, total, part_2) / sum_exp_z
+        grad_z[index_N, q] = -part_2 / sum_exp_z
         loss = _reduce(L, reduction, divisor)
         gradients = {
             "z": _scale(grad_z, divisor),

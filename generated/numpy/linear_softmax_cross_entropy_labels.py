@@ -81,9 +81,9 @@ def linear_softmax_cross_entropy_labels_gradient(x, W, b, y, *, reduction="none"
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
         total = np.sum(part_1, axis=1)
-        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        part_2 = np.where(y == a_top, total, sum_exp_a - np.exp(a_shifted[index_N, y]))
         term = p.copy()
-        term[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
+        term[index_N, y] = -part_2 / sum_exp_a
         grad_x = term @ W
         grad_W = term.T @ x
         grad_b = np.sum(term, axis=0)
@@ -115,9 +115,9 @@ def linear_softmax_cross_entropy_labels_value_and_gradient(
         part_1[index_N, a_top] -= 1
         total = np.sum(part_1, axis=1)
         L = np.log1p(total) - a_shifted[index_N, y]
-        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        part_2 = np.where(y == a_top, total, sum_exp_a - np.exp(a_shifted[index_N, y]))
         term = p.copy()
-        term[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
+        term[index_N, y] = -part_2 / sum_exp_a
         grad_x = term @ W
         grad_W = term.T @ x
         grad_b = np.sum(term, axis=0)

@@ -69,9 +69,9 @@ def softmax_cross_entropy_labels_gradient(a, y, *, reduction="none", on_empty="n
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
         total = np.sum(part_1, axis=1)
-        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        part_2 = np.where(y == a_top, total, sum_exp_a - np.exp(a_shifted[index_N, y]))
         grad_a = p.copy()
-        grad_a[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
+        grad_a[index_N, y] = -part_2 / sum_exp_a
         return {
             "a": _scale(grad_a, divisor),
         }
@@ -94,9 +94,9 @@ def softmax_cross_entropy_labels_value_and_gradient(a, y, *, reduction="none", o
         part_1[index_N, a_top] -= 1
         total = np.sum(part_1, axis=1)
         L = np.log1p(total) - a_shifted[index_N, y]
-        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        part_2 = np.where(y == a_top, total, sum_exp_a - np.exp(a_shifted[index_N, y]))
         grad_a = p.copy()
-        grad_a[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
+        grad_a[index_N, y] = -part_2 / sum_exp_a
         loss = _reduce(L, reduction, divisor)
         gradients = {
             "a": _scale(grad_a, divisor),

@@ -51,9 +51,9 @@ def softmax_mse_labels(a, y, *, reduction="none", on_empty="nan"):
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
         total = np.sum(part_1, axis=1)
-        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        part_2 = np.where(y == a_top, total, sum_exp_a - np.exp(a_shifted[index_N, y]))
         term = p.copy()
-        term[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
+        term[index_N, y] = -part_2 / sum_exp_a
         total_2 = np.sum(term**2, axis=1)
         L = total_2 / 2
         return _reduce(L, reduction, divisor)
@@ -75,9 +75,9 @@ def softmax_mse_labels_gradient(a, y, *, reduction="none", on_empty="nan"):
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
         total = np.sum(part_1, axis=1)
-        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        part_2 = np.where(y == a_top, total, sum_exp_a - np.exp(a_shifted[index_N, y]))
         term = p.copy()
-        term[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
+        term[index_N, y] = -part_2 / sum_exp_a
         total_3 = np.sum(p * term, axis=1)
         grad_a = (term - total_3[:, None]) * p
         return {
@@ -101,9 +101,9 @@ def softmax_mse_labels_value_and_gradient(a, y, *, reduction="none", on_empty="n
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
         total = np.sum(part_1, axis=1)
-        part_2 = sum_exp_a - np.exp(a_shifted[index_N, y])
+        part_2 = np.where(y == a_top, total, sum_exp_a - np.exp(a_shifted[index_N, y]))
         term = p.copy()
-        term[index_N, y] = -np.where(y == a_top, total, part_2) / sum_exp_a
+        term[index_N, y] = -part_2 / sum_exp_a
         total_2 = np.sum(term**2, axis=1)
         L = total_2 / 2
         total_3 = np.sum(p * term, axis=1)
