@@ -42,6 +42,14 @@ class weighted(Function):
     is_real = True
 
 
+class exp_difference(Function):
+    """exp(x - y), with the rounding error of x - y put back."""
+
+    nargs = 2
+    is_real = True
+    is_positive = True
+
+
 @dataclass(frozen=True)
 class Input:
     """An array the caller gives: its tensor, its role, and a const's default."""

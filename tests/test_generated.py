@@ -14,30 +14,19 @@ import samples
 
 import codegen
 import derive
-from codegen.builder import dense_target
-
-
-def expected() -> dict[str, str]:
-    """Every file that belongs into generated/numpy, by name."""
-    files: dict[str, str] = {}
-    for name in derive.library():
-        loss = derive.load(name)
-        files |= codegen.generate(loss)
-        if dense_target(loss):
-            files |= codegen.generate(loss, labels="index")
-    return files
+from codegen.library import library_files
 
 
 @pytest.fixture(scope="module")
 def folder(root: Path) -> Path:
-    return root / "generated" / "numpy"
+    return root / "generated"
 
 
 def test_generated_files_are_current(folder: Path, update: bool) -> None:
-    files = expected()
+    files = dict(library_files())
     if update:
         write(folder, files)
-    found = {path.name for path in folder.glob("*.py")}
+    found = {path.relative_to(folder).as_posix() for path in folder.glob("*/*.*")}
     assert found == set(files), "stale or missing files: run pytest --update"
     for name, text in files.items():
         assert (folder / name).read_text(encoding="utf-8") == text, f"{name}: run pytest --update"
@@ -45,20 +34,22 @@ def test_generated_files_are_current(folder: Path, update: bool) -> None:
 
 def write(folder: Path, files: dict[str, str]) -> None:
     """Write each file beside its place, then rename it there; delete what no longer belongs."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        draft = folder / f"{name}.{os.getpid()}.draft"
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = place.with_suffix(f".{os.getpid()}.draft")
         draft.write_text(text, encoding="utf-8")
-        draft.replace(folder / name)
-    for path in folder.glob("*.py"):
-        if path.name not in files:
+        draft.replace(place)
+    for path in folder.glob("*/*.*"):
+        if path.relative_to(folder).as_posix() not in files:
             path.unlink(missing_ok=True)
 
 
 def test_update_deletes_what_is_stale(tmp_path: Path) -> None:
-    (tmp_path / "old.py").write_text("stale")
-    write(tmp_path, {"new.py": "text"})
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"new.py": "text"}
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy" / "old.py").write_text("stale")
+    write(tmp_path, {"numpy/new.py": "text"})
+    assert [path.name for path in tmp_path.glob("*/*")] == ["new.py"]
 
 
 def test_text_does_not_depend_on_the_hash_seed() -> None:
@@ -80,12 +71,12 @@ def test_text_does_not_depend_on_the_hash_seed() -> None:
 
 def test_files_stand_alone(folder: Path) -> None:
     """They import numpy and nothing of ours, and compute what the built kernel computes."""
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(folder.glob("numpy/*.py")):
         lines = path.read_text(encoding="utf-8").splitlines()
         imports = {line for line in lines if line.startswith(("import ", "from "))}
         assert imports == {"import numpy as np"}
     name = "linear_softmax_cross_entropy"
-    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, folder / "numpy" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sympy import Add, Basic, Expr, Integer, Mul, S, oo
+from sympy import Add, Basic, Expr, Integer, Mul, S, exp, oo
 
-from codegen.bounds import bounded, vanishes
-from codegen.kernel import Contract, Map, Reduce, Statement, weighted
+from codegen.bounds import bounded, is_shifted, vanishes
+from codegen.kernel import Contract, Map, Reduce, Statement, exp_difference, weighted
 from codegen.lower.names import canonical, suggest, unique
 from derive.errors import KernelError
 from derive.index import (
@@ -62,6 +62,8 @@ def lower(expr: Basic, to: Builder) -> Basic:
         return _lower_total(expr, to)
     if isinstance(expr, Binder):
         return _reduce(expr, to)
+    if isinstance(expr, exp):
+        return _exp_of_shift(expr, to) or exp(lower(expr.args[0], to))
     if isinstance(expr, Expr) and expr.is_Add:
         return _lower_add(expr, to)
     if isinstance(expr, Expr) and expr.is_Mul:
@@ -108,6 +110,18 @@ def _shift(expr: Expr, scale: Expr, peak: Maximum, to: Builder) -> Expr | None:
             others = [x for x in expr.args if x not in (*wanted, -scale * peak)]
             rest = lower(Add(*others), to)
             return Add(scale * substitute(shifted, {inner: lower(place, to)}), rest)
+    return None
+
+
+def _exp_of_shift(expr: Expr, to: Builder) -> Expr | None:
+    """exp(f(i) - max f) by its two sides, so that no digit of the difference is lost."""
+    exponent = expr.args[0]
+    for arg in Add.make_args(exponent):
+        if isinstance(-arg, Maximum) and any(
+            is_shifted(exponent, place)
+            for place in (*free_indices(exponent), *exponent.atoms(Entry))
+        ):
+            return exp_difference(lower(exponent - arg, to), lower(-arg, to))
     return None
 
 

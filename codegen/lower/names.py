@@ -8,6 +8,7 @@ from typing import Any
 
 from sympy import Basic, exp, log
 
+from codegen.kernel import exp_difference
 from derive.functions import sigmoid, softplus
 from derive.index import (
     Argmax,
@@ -31,6 +32,7 @@ WORDS: dict[type, str] = {
     Minimum: "min",
     Argmax: "top",
     exp: "exp",
+    exp_difference: "exp",
     log: "log",
     sigmoid: "sigmoid",
     softplus: "softplus",
@@ -82,8 +84,8 @@ def suggest(node: Basic, subject: Basic) -> str:
     """A name that tells what `node` does, and to what: exp_a, a_max, log_sum_exp_a."""
     word = WORDS.get(type(node), "term")
     names = [x.tensor.name for x in walk(subject) if isinstance(x, Entry)]
-    names = [name.removesuffix("_shifted") for name in names]
-    if word == "sum" and isinstance(subject, exp):
+    names = [name.removesuffix("_shifted").removesuffix("_max") for name in names]
+    if word == "sum" and isinstance(subject, exp | exp_difference):
         word = "sum_exp"
     if word == "term" or len(set(names)) != 1:
         return word if word != "sum" else "total"

@@ -25,7 +25,7 @@ RESERVED = (
     "_",
 )
 BUILTINS = ("dict", "float", "int", "isinstance", "len", "tuple", "zip", "gradients")
-HELPERS = ("_sigmoid", "_softplus", "_weighted", "_erf", "_lgamma")
+HELPERS = ("_exp_difference", "_sigmoid", "_softplus", "_weighted", "_erf", "_lgamma")
 SUMMARIES = {
     "": "The loss.",
     "_gradient": "The gradients, by name.",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import sympy
 from sympy import Basic, Expr, Integer, Pow, Rational, exp, log
 
-from codegen.kernel import weighted
+from codegen.kernel import exp_difference, weighted
 from derive import functions
 from derive.errors import KernelError
 from derive.index import Axis, Choice, Condition, Delta, Entry, Index, order
@@ -39,6 +39,7 @@ FUNCTIONS: dict[type, str] = {
     functions.signum: "np.sign({})",
     functions.largest: "np.maximum({}, {})",
     functions.smallest: "np.minimum({}, {})",
+    exp_difference: "_exp_difference({}, {})",
     weighted: "_weighted({}, {})",
 }
 JOINED = {"and": " & ", "or": " | "}

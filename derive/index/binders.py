@@ -103,17 +103,21 @@ def occurs(node: Basic, expr: Basic) -> bool:
 
 
 def _level(expr: Any) -> Any:
-    """Give binders their canonical level again where a simplification has lowered it."""
-    if not height(expr):
+    """Give binders their canonical form again where a simplification has changed what is inside."""
+    if not height(expr) or not any(map(_outdated, walk(expr))):
         return expr
-    return rebuild(expr, _level) if any(map(_too_high, walk(expr))) else expr
+    if isinstance(expr, Binder):
+        with scoped(expr) as (index, body, guard):
+            return bind(type(expr), index, _level(body), _level(guard))
+    return rebuild(expr, _level)
 
 
-def _too_high(node: Basic) -> bool:
+def _outdated(node: Basic) -> bool:
     if not isinstance(node, Binder):
         return False
     bound, body, guard = node.args
-    return bool(-bound.uid != max(height(body), height(guard)) + 1)
+    empty = (isinstance(node, Total) and body == 0) or (isinstance(node, Product) and body == 1)
+    return bool(empty or -bound.uid != max(height(body), height(guard)) + 1)
 
 
 def size(axis: Axis, index: Index, guard: Condition) -> Expr:

@@ -37,10 +37,10 @@ def entropy(z, *, reduction="none", on_empty="nan"):
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
         z_max = np.max(z, axis=1)
-        z_shifted = z - z_max[:, None]
-        exp_z = np.exp(z_shifted)
+        exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = np.sum(exp_z, axis=1)
         p = exp_z / sum_exp_z[:, None]
+        z_shifted = z - z_max[:, None]
         z_top = np.argmax(z_shifted, axis=1)
         part_1 = exp_z.copy()
         part_1[index_N, z_top] -= 1
@@ -59,10 +59,10 @@ def entropy_gradient(z, *, reduction="none", on_empty="nan"):
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
         z_max = np.max(z, axis=1)
-        z_shifted = z - z_max[:, None]
-        exp_z = np.exp(z_shifted)
+        exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = np.sum(exp_z, axis=1)
         p = exp_z / sum_exp_z[:, None]
+        z_shifted = z - z_max[:, None]
         z_top = np.argmax(z_shifted, axis=1)
         part_1 = exp_z.copy()
         part_1[index_N, z_top] -= 1
@@ -84,10 +84,10 @@ def entropy_value_and_gradient(z, *, reduction="none", on_empty="nan"):
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
         z_max = np.max(z, axis=1)
-        z_shifted = z - z_max[:, None]
-        exp_z = np.exp(z_shifted)
+        exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = np.sum(exp_z, axis=1)
         p = exp_z / sum_exp_z[:, None]
+        z_shifted = z - z_max[:, None]
         z_top = np.argmax(z_shifted, axis=1)
         part_1 = exp_z.copy()
         part_1[index_N, z_top] -= 1
@@ -163,6 +163,15 @@ def _reduce(loss, reduction, divisor):
 def _scale(gradient, divisor):
     """The gradient of the reduced loss."""
     return gradient if divisor == 1 else gradient / divisor
+
+
+def _exp_difference(x, y):
+    """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
+    d = np.subtract(x, y)
+    b = d - x
+    r = (x - (d - b)) - (y + b)
+    e = np.exp(d)
+    return e + e * np.where(np.isfinite(r), r, 0)
 
 
 def _weighted(w, x):

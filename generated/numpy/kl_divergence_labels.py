@@ -43,8 +43,8 @@ def kl_divergence_labels(z, q, *, reduction="none", on_empty="nan"):
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
         z_max = np.max(z, axis=1)
+        exp_z = _exp_difference(z, z_max[:, None])
         z_shifted = z - z_max[:, None]
-        exp_z = np.exp(z_shifted)
         z_top = np.argmax(z_shifted, axis=1)
         part_1 = exp_z.copy()
         part_1[index_N, z_top] -= 1
@@ -61,15 +61,15 @@ def kl_divergence_labels_gradient(z, q, *, reduction="none", on_empty="nan"):
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
         z_max = np.max(z, axis=1)
-        z_shifted = z - z_max[:, None]
-        exp_z = np.exp(z_shifted)
+        exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = np.sum(exp_z, axis=1)
         p = exp_z / sum_exp_z[:, None]
+        z_shifted = z - z_max[:, None]
         z_top = np.argmax(z_shifted, axis=1)
         part_1 = exp_z.copy()
         part_1[index_N, z_top] -= 1
         total = np.sum(part_1, axis=1)
-        part_2 = np.where(q == z_top, total, sum_exp_z - np.exp(z_shifted[index_N, q]))
+        part_2 = np.where(q == z_top, total, sum_exp_z - _exp_difference(z[index_N, q], z_max))
         grad_z = p.copy()
         grad_z[index_N, q] = -part_2 / sum_exp_z
         return {
@@ -85,16 +85,16 @@ def kl_divergence_labels_value_and_gradient(z, q, *, reduction="none", on_empty=
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
         z_max = np.max(z, axis=1)
-        z_shifted = z - z_max[:, None]
-        exp_z = np.exp(z_shifted)
+        exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = np.sum(exp_z, axis=1)
         p = exp_z / sum_exp_z[:, None]
+        z_shifted = z - z_max[:, None]
         z_top = np.argmax(z_shifted, axis=1)
         part_1 = exp_z.copy()
         part_1[index_N, z_top] -= 1
         total = np.sum(part_1, axis=1)
         L = np.log1p(total) - z_shifted[index_N, q]
-        part_2 = np.where(q == z_top, total, sum_exp_z - np.exp(z_shifted[index_N, q]))
+        part_2 = np.where(q == z_top, total, sum_exp_z - _exp_difference(z[index_N, q], z_max))
         grad_z = p.copy()
         grad_z[index_N, q] = -part_2 / sum_exp_z
         loss = _reduce(L, reduction, divisor)
@@ -175,3 +175,12 @@ def _reduce(loss, reduction, divisor):
 def _scale(gradient, divisor):
     """The gradient of the reduced loss."""
     return gradient if divisor == 1 else gradient / divisor
+
+
+def _exp_difference(x, y):
+    """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
+    d = np.subtract(x, y)
+    b = d - x
+    r = (x - (d - b)) - (y + b)
+    e = np.exp(d)
+    return e + e * np.where(np.isfinite(r), r, 0)

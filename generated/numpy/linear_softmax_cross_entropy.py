@@ -49,8 +49,8 @@ def linear_softmax_cross_entropy(x, W, b, y, *, reduction="none", on_empty="nan"
         product = x @ W.T
         a = b + product
         a_max = np.max(a, axis=1)
+        exp_a = _exp_difference(a, a_max[:, None])
         a_shifted = a - a_max[:, None]
-        exp_a = np.exp(a_shifted)
         a_top = np.argmax(a_shifted, axis=1)
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
@@ -70,10 +70,10 @@ def linear_softmax_cross_entropy_gradient(x, W, b, y, *, reduction="none", on_em
         product = x @ W.T
         a = b + product
         a_max = np.max(a, axis=1)
-        a_shifted = a - a_max[:, None]
-        exp_a = np.exp(a_shifted)
+        exp_a = _exp_difference(a, a_max[:, None])
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
+        a_shifted = a - a_max[:, None]
         a_top = np.argmax(a_shifted, axis=1)
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
@@ -104,10 +104,10 @@ def linear_softmax_cross_entropy_value_and_gradient(
         product = x @ W.T
         a = b + product
         a_max = np.max(a, axis=1)
-        a_shifted = a - a_max[:, None]
-        exp_a = np.exp(a_shifted)
+        exp_a = _exp_difference(a, a_max[:, None])
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
+        a_shifted = a - a_max[:, None]
         a_top = np.argmax(a_shifted, axis=1)
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
@@ -190,6 +190,15 @@ def _reduce(loss, reduction, divisor):
 def _scale(gradient, divisor):
     """The gradient of the reduced loss."""
     return gradient if divisor == 1 else gradient / divisor
+
+
+def _exp_difference(x, y):
+    """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
+    d = np.subtract(x, y)
+    b = d - x
+    r = (x - (d - b)) - (y + b)
+    e = np.exp(d)
+    return e + e * np.where(np.isfinite(r), r, 0)
 
 
 def _weighted(w, x):

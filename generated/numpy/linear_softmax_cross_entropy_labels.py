@@ -53,8 +53,8 @@ def linear_softmax_cross_entropy_labels(x, W, b, y, *, reduction="none", on_empt
         product = x @ W.T
         a = b + product
         a_max = np.max(a, axis=1)
+        exp_a = _exp_difference(a, a_max[:, None])
         a_shifted = a - a_max[:, None]
-        exp_a = np.exp(a_shifted)
         a_top = np.argmax(a_shifted, axis=1)
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
@@ -73,15 +73,15 @@ def linear_softmax_cross_entropy_labels_gradient(x, W, b, y, *, reduction="none"
         product = x @ W.T
         a = b + product
         a_max = np.max(a, axis=1)
-        a_shifted = a - a_max[:, None]
-        exp_a = np.exp(a_shifted)
+        exp_a = _exp_difference(a, a_max[:, None])
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
+        a_shifted = a - a_max[:, None]
         a_top = np.argmax(a_shifted, axis=1)
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
         total = np.sum(part_1, axis=1)
-        part_2 = np.where(y == a_top, total, sum_exp_a - np.exp(a_shifted[index_N, y]))
+        part_2 = np.where(y == a_top, total, sum_exp_a - _exp_difference(a[index_N, y], a_max))
         term = p.copy()
         term[index_N, y] = -part_2 / sum_exp_a
         grad_x = term @ W
@@ -106,16 +106,16 @@ def linear_softmax_cross_entropy_labels_value_and_gradient(
         product = x @ W.T
         a = b + product
         a_max = np.max(a, axis=1)
-        a_shifted = a - a_max[:, None]
-        exp_a = np.exp(a_shifted)
+        exp_a = _exp_difference(a, a_max[:, None])
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
+        a_shifted = a - a_max[:, None]
         a_top = np.argmax(a_shifted, axis=1)
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
         total = np.sum(part_1, axis=1)
         L = np.log1p(total) - a_shifted[index_N, y]
-        part_2 = np.where(y == a_top, total, sum_exp_a - np.exp(a_shifted[index_N, y]))
+        part_2 = np.where(y == a_top, total, sum_exp_a - _exp_difference(a[index_N, y], a_max))
         term = p.copy()
         term[index_N, y] = -part_2 / sum_exp_a
         grad_x = term @ W
@@ -201,3 +201,12 @@ def _reduce(loss, reduction, divisor):
 def _scale(gradient, divisor):
     """The gradient of the reduced loss."""
     return gradient if divisor == 1 else gradient / divisor
+
+
+def _exp_difference(x, y):
+    """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
+    d = np.subtract(x, y)
+    b = d - x
+    r = (x - (d - b)) - (y + b)
+    e = np.exp(d)
+    return e + e * np.where(np.isfinite(r), r, 0)

@@ -39,8 +39,8 @@ def softmax_cross_entropy(a, y, *, reduction="none", on_empty="nan"):
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
         a_max = np.max(a, axis=1)
+        exp_a = _exp_difference(a, a_max[:, None])
         a_shifted = a - a_max[:, None]
-        exp_a = np.exp(a_shifted)
         a_top = np.argmax(a_shifted, axis=1)
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
@@ -58,10 +58,10 @@ def softmax_cross_entropy_gradient(a, y, *, reduction="none", on_empty="nan"):
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
         a_max = np.max(a, axis=1)
-        a_shifted = a - a_max[:, None]
-        exp_a = np.exp(a_shifted)
+        exp_a = _exp_difference(a, a_max[:, None])
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
+        a_shifted = a - a_max[:, None]
         a_top = np.argmax(a_shifted, axis=1)
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
@@ -83,10 +83,10 @@ def softmax_cross_entropy_value_and_gradient(a, y, *, reduction="none", on_empty
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
         a_max = np.max(a, axis=1)
-        a_shifted = a - a_max[:, None]
-        exp_a = np.exp(a_shifted)
+        exp_a = _exp_difference(a, a_max[:, None])
         sum_exp_a = np.sum(exp_a, axis=1)
         p = exp_a / sum_exp_a[:, None]
+        a_shifted = a - a_max[:, None]
         a_top = np.argmax(a_shifted, axis=1)
         part_1 = exp_a.copy()
         part_1[index_N, a_top] -= 1
@@ -164,6 +164,15 @@ def _reduce(loss, reduction, divisor):
 def _scale(gradient, divisor):
     """The gradient of the reduced loss."""
     return gradient if divisor == 1 else gradient / divisor
+
+
+def _exp_difference(x, y):
+    """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
+    d = np.subtract(x, y)
+    b = d - x
+    r = (x - (d - b)) - (y + b)
+    e = np.exp(d)
+    return e + e * np.where(np.isfinite(r), r, 0)
 
 
 def _weighted(w, x):
