@@ -44,7 +44,8 @@ _PLAIN: dict[str, Callable[..., Expr]] = {
         *(sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.asin, sympy.acos),
         *(sympy.atan, sympy.sinh, sympy.cosh, sympy.tanh, sympy.erf),
         *(functions.absolute, functions.signum, functions.sigmoid, functions.softplus),
-        *(functions.relu, functions.lgamma, functions.largest, functions.smallest),
+        *(functions.relu, functions.lgamma, functions.digamma, functions.trigamma),
+        *(functions.largest, functions.smallest),
     )
 }
 _ALLOWED = (

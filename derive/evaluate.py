@@ -12,13 +12,13 @@ from fractions import Fraction
 from itertools import product as cartesian
 from typing import Any
 
-from flint import arb, arb_series, ctx, fmpq
-from sympy import E, Expr, Integer, S, pi
+from flint import arb, arb_series, ctx
+from sympy import E, Expr, S, pi
 
+from derive.balls import FUNCTIONS, Number, Undetermined, ball, sign_of
 from derive.errors import PminusyError
 from derive.index import (
     Argmax,
-    Axis,
     Binder,
     Choice,
     Condition,
@@ -35,12 +35,6 @@ from derive.index import (
 )
 from derive.loss import Loss
 
-Number = Any  # arb or arb_series
-
-
-class Undetermined(PminusyError):
-    """A comparison that the balls do not decide: the point lies on a kink or a jump."""
-
 
 @dataclass(frozen=True)
 class Point:
@@ -51,17 +45,15 @@ class Point:
     overrides: Mapping[tuple[str, tuple[int, ...]], Number] = field(default_factory=dict)
 
 
-def ball(value: Fraction | int) -> arb:
-    """An exact number as a ball of the working precision."""
-    value = Fraction(value)
-    return arb(fmpq(value.numerator, value.denominator))
-
-
 class Evaluator:
-    """Evaluates expressions of one loss at one point; keeps what it has evaluated."""
+    """Evaluates expressions of one loss at one point; keeps what it has evaluated.
 
-    def __init__(self, loss: Loss, point: Point) -> None:
-        self.loss, self.point = loss, point
+    Raises Undetermined on a kink: where a comparison that decides a derivative is an equality,
+    or, if `strict`, where any order comparison is one.
+    """
+
+    def __init__(self, loss: Loss, point: Point, strict: bool = False) -> None:
+        self.loss, self.point, self.strict = loss, point, strict
         self._memo: dict[tuple[str, tuple[int, ...]], Number] = {}
 
     def __call__(self, expr: Expr, env: Mapping[Expr, int]) -> Number:
@@ -173,10 +165,10 @@ class Evaluator:
         if mine not in values:
             return arb(0)
         direction = 1 if isinstance(extremum, Maximum) else -1
-        wins = all(
-            self.sign(values[mine] - value) == direction for k, value in values.items() if k != mine
-        )
-        return arb(int(wins))
+        signs = [self.sign(values[mine] - value) for k, value in values.items() if k != mine]
+        if 0 in signs and -direction not in signs:
+            raise Undetermined("the extremum at this point is a tie")
+        return arb(int(all(sign == direction for sign in signs)))
 
     def _argmax(self, expr: Argmax, env: Mapping[Expr, int]) -> int:
         best: tuple[int, Number] | None = None
@@ -188,15 +180,36 @@ class Evaluator:
         return best[0]
 
     def sign(self, value: Number) -> int:
-        """The sign of a number; Undetermined where its ball holds 0 and more."""
-        here = value[0] if isinstance(value, arb_series) else value
-        if here > 0:
-            return 1
-        if here < 0:
-            return -1
-        if here == 0:
-            return 0
-        raise Undetermined("a comparison at this point is not decided")
+        """The sign of a number that is compared; see the class for what is raised."""
+        sign = sign_of(value)
+        if sign == 0 and self.strict:
+            raise Undetermined("a comparison at this point is an equality")
+        return sign
+
+    def compare(self, left: Expr, right: Expr, env: Mapping[Expr, int]) -> int:
+        """The sign of left - right, exactly where both are rational."""
+        one, two = self(left, env), self(right, env)
+        if isinstance(one, arb) and isinstance(two, arb) and one.overlaps(two):
+            exact = self.exact(left, env)
+            if exact is not None and exact == self.exact(right, env):
+                return self.sign(arb(0))
+        return self.sign(one - two)
+
+    def exact(self, expr: Expr, env: Mapping[Expr, int]) -> Fraction | None:
+        """The value as a rational number, where it is a declared entry or an extremum of such."""
+        if expr.is_Rational:
+            return Fraction(int(expr.p), int(expr.q))
+        if isinstance(expr, Entry) and expr.tensor.name in self.point.values:
+            place = tuple(self.index(i, env) for i in expr.indices)
+            return self.point.values[expr.tensor.name][place]
+        if isinstance(expr, Maximum | Minimum):
+            bound, body, guard = expr.args
+            inside = [{**env, bound: k} for k in range(self.point.sizes[expr.axis.name])]
+            values = [self.exact(body, here) for here in inside if self.holds(guard, here)]
+            known = [value for value in values if value is not None]
+            if known and len(known) == len(values):
+                return max(known) if isinstance(expr, Maximum) else min(known)
+        return None
 
     def holds(self, condition: Condition, env: Mapping[Expr, int]) -> bool:
         """Whether a condition is true."""
@@ -210,7 +223,9 @@ class Evaluator:
         left, right = operands
         if op in ("==", "!=") and _is_index(left):
             return (self.index(left, env) == self.index(right, env)) == (op == "==")
-        return COMPARE[op](self.sign(self(left, env) - self(right, env)))
+        if op in ("==", "!="):
+            return COMPARE[op](sign_of(self(left, env) - self(right, env)))
+        return COMPARE[op](self.compare(left, right, env))
 
     def _choice(self, expr: Choice, env: Mapping[Expr, int]) -> Number:
         condition, value, otherwise = expr.args
@@ -246,7 +261,8 @@ class Evaluator:
                 for where in cartesian(*map(range, sizes)):
                     overrides[(definition.name, where)] = self.at(definition.name, where)
         overrides[(name, place)] = arb_series([self.at(name, place), 1], prec=2)
-        return Evaluator(self.loss, Point(self.point.sizes, self.point.values, overrides))
+        point = Point(self.point.sizes, self.point.values, overrides)
+        return Evaluator(self.loss, point, self.strict)
 
 
 def _slope(value: Number) -> arb:
@@ -275,54 +291,13 @@ HANDLERS: dict[str, Callable[[Evaluator, Any, Mapping[Expr, int]], Number]] = {
     Maximum.__name__: Evaluator._extremum,
     Minimum.__name__: Evaluator._extremum,
     Share.__name__: Evaluator._share,
+    "step": lambda self, expr, env: arb(int(self.sign(self(expr.args[0], env)) > 0)),
+    "signum": lambda self, expr, env: arb(self.sign(self(expr.args[0], env))),
+    "sign": lambda self, expr, env: arb(self.sign(self(expr.args[0], env))),
     Choice.__name__: Evaluator._choice,
     Delta.__name__: Evaluator._delta,
     Diff.__name__: Evaluator._diff,
     Partial.__name__: Evaluator._partial,
-}
-
-
-def _sinh(x: Number) -> Number:
-    return (x.exp() - (-x).exp()) / 2
-
-
-def _cosh(x: Number) -> Number:
-    return (x.exp() + (-x).exp()) / 2
-
-
-def _sign_of(x: Number) -> int:
-    return Evaluator.sign(None, x)  # type: ignore[arg-type]
-
-
-def _larger(x: Number, y: Number) -> Number:
-    return x if _sign_of(x - y) >= 0 else y
-
-
-FUNCTIONS: dict[str, Callable[..., Number]] = {
-    "exp": lambda x: x.exp(),
-    "log": lambda x: x.log(),
-    "sin": lambda x: x.sin(),
-    "cos": lambda x: x.cos(),
-    "tan": lambda x: x.tan(),
-    "asin": lambda x: x.asin(),
-    "acos": lambda x: x.acos(),
-    "atan": lambda x: x.atan(),
-    "sinh": _sinh,
-    "cosh": _cosh,
-    "tanh": lambda x: _sinh(x) / _cosh(x),
-    "erf": lambda x: x.erf(),
-    "lgamma": lambda x: x.lgamma(),
-    "digamma": lambda x: x.digamma(),
-    "sigmoid": lambda x: 1 / (1 + (-x).exp()),
-    "softplus": lambda x: (1 + x.exp()).log(),
-    "relu": lambda x: x if _sign_of(x) > 0 else arb(0),
-    "step": lambda x: arb(int(_sign_of(x) > 0)),
-    "absolute": lambda x: x if _sign_of(x) >= 0 else -x,
-    "Abs": lambda x: x if _sign_of(x) >= 0 else -x,
-    "signum": lambda x: arb(_sign_of(x)),
-    "sign": lambda x: arb(_sign_of(x)),
-    "largest": _larger,
-    "smallest": lambda x, y: -_larger(-x, -y),
 }
 
 
@@ -334,4 +309,4 @@ def evaluate(
         return Evaluator(loss, point)(expr, env or {})
 
 
-__all__ = ["Axis", "Evaluator", "Integer", "Point", "Undetermined", "ball", "evaluate"]
+__all__ = ["Evaluator", "Point", "Undetermined", "ball", "evaluate"]

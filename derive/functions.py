@@ -5,7 +5,7 @@ Each knows its derivative (`fdiff`) and its meaning in simpler terms (`meaning`)
 
 from __future__ import annotations
 
-from sympy import Expr, Function, Integer, S, digamma, exp, log
+from sympy import Expr, Function, S, exp, log
 
 from derive.index import Choice, Condition
 
@@ -87,20 +87,34 @@ class lgamma(Function):
         return digamma(self.args[0])
 
 
-class largest(Function):
-    """The larger of two numbers.
+class digamma(Function):
+    """The derivative of lgamma, for x > 0."""
 
-    At a tie the derivative is the mean of both sides, or 0 where one side is constant.
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return trigamma(self.args[0])
+
+
+class trigamma(Function):
+    """The derivative of digamma, for x > 0; its own derivative is not in the language."""
+
+    is_real = True
+    is_positive = True
+
+
+class largest(Function):
+    """The larger of two numbers, the second where they are equal.
+
+    At a tie a constant number does not count: the derivative of max(0, x) at 0 is 0.
     """
 
     is_real = True
     nargs = 2
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        mine, other = self.args[argindex - 1], self.args[2 - argindex]
-        if not mine.args or not other.args:
-            return step(mine - other)
-        return (1 + signum(mine - other)) / Integer(2)
+        first, second = self.args
+        return _wins(first - second, argindex, first)
 
 
 class smallest(Function):
@@ -110,7 +124,12 @@ class smallest(Function):
     nargs = 2
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        mine, other = self.args[argindex - 1], self.args[2 - argindex]
-        if not mine.args or not other.args:
-            return step(other - mine)
-        return (1 + signum(other - mine)) / Integer(2)
+        first, second = self.args
+        return _wins(second - first, argindex, first)
+
+
+def _wins(lead: Expr, argindex: int, first: Expr) -> Expr:
+    """1 where the argument is taken; `lead` is how far the first is ahead of the second."""
+    if argindex == 1:
+        return step(lead)
+    return step(-lead) if first.is_number else 1 - step(lead)

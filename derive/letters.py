@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sympy import Basic
 
-from derive.index import Axis, Binder, Entry, Index, Tensor, free_indices, walk
+from derive.index import Axis, Binder, Delta, Entry, Index, Tensor, free_indices, walk
 from derive.loss import Loss, letter_candidates
 
 SUBSCRIPTS = dict(
@@ -79,7 +79,7 @@ def _subscripts_fit(expr: Basic, names: Names, bound: Mapping[Index, str]) -> bo
         index = expr.args[0]
         bound = {**bound, index: names.bound(index.axis, bound.values())}
     labels = [arg for arg in expr.args if isinstance(arg, Entry) and arg.tensor.label]
-    if isinstance(expr, Entry) and not all(
+    if isinstance(expr, Entry | Delta) and not all(
         not label.indices and _has_subscript(label.tensor.name) for label in labels
     ):
         return False

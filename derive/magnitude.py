@@ -41,6 +41,8 @@ _BALLS: dict[str, Callable[..., Any]] = {
     "tanh": lambda x: x.tanh(),
     "erf": lambda x: x.erf(),
     "lgamma": lambda x: x.lgamma() if x > 0 else arb.nan(),
+    "digamma": lambda x: x.digamma() if x > 0 else arb.nan(),
+    "trigamma": lambda x: arb(2).zeta(x) if x > 0 else arb.nan(),
     "absolute": abs,
     "signum": lambda x: x.sgn(),
     "sigmoid": lambda x: 1 / (1 + (-x).exp()),

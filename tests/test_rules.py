@@ -30,7 +30,7 @@ from derive.rules.registry import REGISTRY, register
 for module in pkgutil.iter_modules(derive.rules.__path__):
     importlib.import_module(f"derive.rules.{module.name}")
 
-MOST_A_RULE = 60
+MOST_A_RULE = 30
 
 
 @cache
@@ -182,7 +182,6 @@ def test_cases_leave_a_delta_over_a_summed_label_alone() -> None:
     assert_same_value(loss, derivation.result, cases.result, seed=1)
 
 
-@pytest.mark.xfail(strict=True, reason="PminusyError at a tie, as if a step had changed the value")
 def test_derivative_of_a_guarded_maximum() -> None:
     loss = parse(f"{LABELS}t: target in K\nL = max(a[k]**2 for k in K if k != t)\n")
     derivation = derive.gradient(loss, "a")

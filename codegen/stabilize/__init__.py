@@ -65,7 +65,7 @@ def stabilize(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
         steps = rewrite(definition.body, done, checker)
         start = Derivation(
             loss,
-            f"{definition.name} in stable form",
+            f"stable form of {definition.name}",
             definition.entry,
             (),
             definition.body,
@@ -79,7 +79,7 @@ def stabilize(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
     results: list[Gradient] = []
     for gradient in gradients:
         steps = rewrite(gradient.result, done, checker)
-        title = f"gradient by {gradient.wrt.tensor.name} in stable form"
+        title = f"stable form of the gradient by {gradient.wrt.tensor.name}"
         start = Derivation(
             loss, title, loss.value.entry, (gradient.wrt,), gradient.result, gradient.result, steps
         )

@@ -109,7 +109,8 @@ def softplus_by_size(node: Expr, loss: Loss) -> Expr | None:
     if not isinstance(node, softplus):
         return None
     x = node.args[0]
-    return Add(largest(x, Integer(0)), log(1 + exp(-absolute(x))))
+    size = absolute(-x if x.could_extract_minus_sign() else x)
+    return Add(largest(x, Integer(0)), log(1 + exp(-size)))
 
 
 RULES = (to_sigmoid, odds, to_softplus, log_of_sigmoid)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sympy import E, Expr, Function, S, exp, log
 
+from derive import functions as fn
 from derive.index import (
     Axis,
     Choice,
@@ -26,7 +27,7 @@ from derive.index import (
     bind,
     scoped,
 )
-from derive.normal import sums
+from derive.normal import conditions, sums
 from derive.normal.poly import Poly, add_to, atom, constant, join, scale, to_expr
 
 if TYPE_CHECKING:
@@ -82,12 +83,16 @@ def atom_derivative(form: NormalForm, base: Expr, variable: Entry) -> Poly:
         return entry_derivative(form, base, variable)
     if isinstance(base, Axis | Index | Delta | Choice | Share) or base.is_number or base == E:
         return {}
-    if base.is_Add:
+    if base.is_Add or base.is_Mul:
         return derivative(form, form(base), variable)
     if isinstance(base, exp):
         return form.mul(atom(base), derivative(form, form(base.args[0]), variable))
-    if isinstance(base, log):
+    if isinstance(base, fn.absolute):
         inner = form(base.args[0])
+        return form.mul(conditions.sign_of(form, inner), derivative(form, inner, variable))
+    if isinstance(base, log):
+        part = base.args[0]
+        inner = form(part.args[0] if isinstance(part, fn.absolute) else part)
         return form.mul(form.power(inner, -1), derivative(form, inner, variable))
     if base.is_Pow:
         logarithm = form.mul(form(base.exp), form(log(base.base)))

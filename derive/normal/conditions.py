@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sympy import Expr, S
 
-from derive.index import TRUE, Argmax, Choice, Condition, Delta, Entry, Index
-from derive.normal.poly import Poly, add_to, atom, constant, content, mono_expr, scale, to_expr
+from derive.index import TRUE, Argmax, Choice, Condition, Delta, Entry, Index, order
+from derive.normal import signs
+from derive.normal.poly import ONE, Poly, add_to, atom, constant, content, mono_expr, scale, to_expr
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
@@ -48,22 +50,51 @@ def _comparison(form: NormalForm, op: str, left: Expr, right: Expr) -> Poly:
     if op in ("<", ">="):
         difference = scale(difference, -1)
     if op in ("<=", ">="):
-        return _complement(positive(difference))
+        return _complement(positive(form, difference))
     if op in ("<", ">"):
-        return positive(difference)
+        return positive(form, difference)
     zero = _zero(difference)
     return zero if op == "==" else _complement(zero)
 
 
-def positive(poly: Poly) -> Poly:
-    """[poly > 0], scaled so that equal conditions are one atom."""
+MOST_CASES = 2
+
+
+def by_cases(form: NormalForm, poly: Poly, function: Callable[[Poly], Poly]) -> Poly | None:
+    """f(u + c v) = (1 - c) f(u) + c f(u + v) for a 0-1 atom c; None where there is none."""
+    found = {base for mono in poly for base, _ in mono if isinstance(base, Choice)}
+    if not found or len(found) > MOST_CASES:
+        return None
+    bit = min(found, key=order)
+    off = {mono: value for mono, value in poly.items() if bit not in dict(mono)}
+    on = dict(off)
+    for mono, value in poly.items():
+        if bit in dict(mono):
+            add_to(on, {mono - {(bit, 1)}: value})
+    if not on or not off:
+        return None
+    result = form.mul(_complement(atom(bit)), function(off))
+    add_to(result, form.mul(atom(bit), function(on)))
+    return result
+
+
+def positive(form: NormalForm, poly: Poly) -> Poly:
+    """[poly > 0], scaled so that equal conditions are one atom.
+
+    A form that holds almost everywhere takes [-u > 0] for 1 - [u > 0].
+    """
     if not poly:
         return {}
     if len(poly) == 1 and frozenset() in poly:
         return constant(1) if poly[frozenset()] > 0 else {}
     factor, shared, rest = content(poly)
-    body = to_expr(scale(rest, 1 if factor > 0 else -1)) * mono_expr(shared)
-    return atom(Choice(Condition(">", body, S.Zero), S.One, S.Zero))
+    if form.almost and factor < 0:
+        return _complement(positive(form, scale(poly, -1)))
+    sure = frozenset(item for item in shared if signs.positive(form, item))
+    body = to_expr(scale(rest, 1 if factor > 0 else -1)) * mono_expr(shared - sure)
+    if body == 1:
+        return constant(1)
+    return {} if body == -1 else atom(Choice(Condition(">", body, S.Zero), S.One, S.Zero))
 
 
 def _zero(poly: Poly) -> Poly:
@@ -103,19 +134,31 @@ def normal_guard(form: NormalForm, guard: Condition) -> Condition:
 
 
 def signum(form: NormalForm, expr: Expr) -> Poly:
-    inside = form(expr.args[0])
-    result = dict(positive(inside))
-    add_to(result, positive(scale(inside, -1)), -1)
+    return sign_of(form, form(expr.args[0]))
+
+
+def sign_of(form: NormalForm, poly: Poly) -> Poly:
+    """[poly > 0] - [poly < 0]."""
+    result = dict(positive(form, poly))
+    add_to(result, positive(form, scale(poly, -1)), -1)
     return result
 
 
 def absolute(form: NormalForm, expr: Expr) -> Poly:
-    return form.mul(form(expr.args[0]), signum(form, expr))
+    """|u| is |b|^e for each atom of u's content, and the rest times its sign."""
+    factor, shared, rest = form.content(poly) if (poly := form(expr.args[0])) else (0, ONE, {})
+    result = constant(factor if factor > 0 else -factor)
+    for base, power in sorted(shared, key=lambda item: order(item[0])):
+        if signs.nonnegative_atom(form, base):
+            result = form.mul(result, {frozenset(((base, power),)): 1})
+        else:
+            result = form.mul(result, form.absolute_power(base, power))
+    return form.mul(result, form.mul(rest, sign_of(form, rest)))
 
 
 def relu(form: NormalForm, expr: Expr) -> Poly:
     inside = form(expr.args[0])
-    return form.mul(inside, positive(inside))
+    return form.mul(inside, positive(form, inside))
 
 
 def largest(form: NormalForm, expr: Expr) -> Poly:
@@ -132,5 +175,5 @@ def _pick(form: NormalForm, expr: Expr, direction: int) -> Poly:
     gap = dict(left)
     add_to(gap, right, -1)
     result = dict(right)
-    add_to(result, form.mul(gap, positive(scale(gap, direction))))
+    add_to(result, form.mul(gap, positive(form, scale(gap, direction))))
     return result

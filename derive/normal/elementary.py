@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from sympy import E, Expr, exp, factorint, log
 
+from derive import functions as fn
 from derive.index import Product
-from derive.normal import signs, sums
+from derive.normal import conditions, signs, sums
 from derive.normal.poly import (
     ONE,
     Coefficient,
@@ -50,22 +51,92 @@ def power(form: NormalForm, poly: Poly, exponent: Exponent) -> Poly:
         for _ in range(int(exponent)):
             result = form.mul(result, poly)
         return result
+    branches = conditions.by_cases(form, poly, lambda part: power(form, part, exponent))
+    if branches is not None:
+        return branches
     factor, shared, rest = form.content(poly)
-    whole = exponent == floor(exponent)
-    keep: Mono = ONE
-    if not whole:
-        keep = frozenset(item for item in shared if not signs.nonnegative(form, item))
-        shared = shared - keep
-        if factor < 0:
-            factor, rest = -factor, scale(rest, -1)
-    inner = {join(mono, keep): value for mono, value in rest.items()}
-    result = _number_power(form, factor, exponent)
-    result = form.mul(result, {raise_mono(shared, exponent): 1})
-    if inner != constant(1):
-        base = to_expr(inner)
-        single = len(inner) == 1 and len(keep) == 1 and next(iter(keep))[1] == 1
-        result = form.mul(result, atom(next(iter(keep))[0] if single else base, exponent))
+    if exponent == floor(exponent):
+        result = form.mul(_number_power(form, factor, exponent), _raised(rest, exponent))
+        return form.mul(result, {raise_mono(shared, exponent): 1})
+    number, sure, even, unsure = _by_sign(form, factor, shared, rest)
+    result = form.mul(_number_power(form, number, exponent), _raised(unsure, exponent))
+    result = form.mul(result, {raise_mono(sure, exponent): 1})
+    for base, times in even:
+        result = form.mul(result, absolute_power(form, base, times * exponent))
     return result
+
+
+def _raised(poly: Poly, exponent: Exponent) -> Poly:
+    """An atom, or a primitive polynomial as one, to a power."""
+    if poly == constant(1):
+        return poly
+    if len(poly) == 1:
+        (mono, value), *_ = poly.items()
+        if value == 1 and len(mono) == 1 and next(iter(mono))[1] == 1:
+            return atom(next(iter(mono))[0], exponent)
+    return atom(to_expr(poly), exponent)
+
+
+def _by_sign(
+    form: NormalForm, factor: Coefficient, shared: Mono, rest: Poly
+) -> tuple[Coefficient, Mono, list[tuple[Expr, Exponent]], Poly]:
+    """Split factor * shared * rest into a positive number, atoms known to be >= 0, atoms of
+    unknown sign to an even power, and all else with its sign, which must not be taken apart."""
+    sure = frozenset(item for item in shared if signs.nonnegative_atom(form, item[0]))
+    even = sorted(
+        (item for item in shared - sure if item[1] % 2 == 0),
+        key=lambda item: mono_key(frozenset((item,))),
+    )
+    keep = shared - sure - frozenset(even)
+    sign = 1 if factor > 0 else -1
+    return sign * factor, sure, even, {join(mono, keep): sign * v for mono, v in rest.items()}
+
+
+def absolute_power(form: NormalForm, base: Expr, exponent: Exponent) -> Poly:
+    """|base| ** exponent: whole powers by the base and its sign, the rest as an atom."""
+    whole = floor(exponent)
+    result = form.power(form(base), whole)
+    if whole % 2:
+        result = form.mul(result, conditions.sign_of(form, form(base)))
+    if exponent != whole:
+        result = form.mul(result, atom(fn.absolute(base), exponent - whole))
+    return result
+
+
+def power_of_absolute(form: NormalForm, poly: Poly, exponent: Poly) -> Poly:
+    """|poly| ** exponent, factor by factor."""
+    rational = exponent.get(ONE, 0)
+    symbolic = {mono: value for mono, value in exponent.items() if mono != ONE}
+    number, sure, loose = _absolute_parts(form, poly)
+    result = real_power(form, {sure: number}, exponent)
+    for base, times in loose:
+        result = form.mul(result, absolute_power(form, base, times * rational))
+        for mono, value in symbolic.items():
+            part = fn.absolute(base) ** mono_expr(mono)
+            result = form.mul(result, atom(part, value * times))
+    return result
+
+
+def log_of_absolute(form: NormalForm, poly: Poly) -> Poly:
+    """log |poly|, factor by factor."""
+    number, sure, loose = _absolute_parts(form, poly)
+    result = logarithm(form, {sure: number})
+    for base, times in loose:
+        add_to(result, atom(log(fn.absolute(base))), times)
+    return result
+
+
+def _absolute_parts(
+    form: NormalForm, poly: Poly
+) -> tuple[Coefficient, Mono, list[tuple[Expr, Exponent]]]:
+    """|poly| as a positive number, atoms known to be >= 0, and others whose sign is dropped."""
+    factor, shared, rest = form.content(poly)
+    items = sorted(shared, key=lambda item: mono_key(frozenset((item,))))
+    if rest != constant(1):
+        items.append((to_expr(rest), 1))
+    sure = frozenset(item for item in items if signs.nonnegative_atom(form, item[0]))
+    loose = [item for item in items if item not in sure]
+    return factor if factor > 0 else -factor, sure, loose
 
 
 def _number_power(form: NormalForm, factor: Coefficient, exponent: Exponent) -> Poly:
@@ -86,6 +157,9 @@ def _number_power(form: NormalForm, factor: Coefficient, exponent: Exponent) -> 
 
 def exponential(form: NormalForm, poly: Poly) -> Poly:
     """exp of a polynomial: a product of one atom for each of its terms."""
+    branches = conditions.by_cases(form, poly, lambda part: exponential(form, part))
+    if branches is not None:
+        return branches
     result = constant(1)
     for mono, value in poly.items():
         logs = [base for base, power in mono if isinstance(base, log) and power == 1]
@@ -108,11 +182,10 @@ def real_power(form: NormalForm, base: Poly, exponent: Poly) -> Poly:
     if not exponent:
         return result
     factor, shared, rest = form.content(base)
-    parts: list[tuple[Expr, Exponent]] = sorted(shared, key=lambda i: mono_key(frozenset((i,))))
-    if rest != constant(1):
-        parts.append((to_expr(rest), 1))
-    if factor != 1:
-        parts.append((to_expr(constant(factor)), 1))
+    number, sure, even, unsure = _by_sign(form, factor, shared, rest)
+    parts = sorted(sure, key=lambda item: mono_key(frozenset((item,))))
+    parts += [(fn.absolute(part), times) for part, times in even]
+    parts += [(part, 1) for part in (to_expr(unsure), to_expr(constant(number))) if part != 1]
     for part, times in parts:
         for mono, value in exponent.items():
             if isinstance(part, exp):
@@ -127,6 +200,9 @@ def real_power(form: NormalForm, base: Poly, exponent: Poly) -> Poly:
 
 def logarithm(form: NormalForm, poly: Poly) -> Poly:
     """log of a polynomial: of its content and its primitive part, where signs allow."""
+    branches = conditions.by_cases(form, poly, lambda part: logarithm(form, part))
+    if branches is not None:
+        return branches
     factor, shared, rest = form.content(poly) if poly else (0, ONE, {})
     if factor < 0:
         factor, rest = -factor, scale(rest, -1)
@@ -137,16 +213,14 @@ def logarithm(form: NormalForm, poly: Poly) -> Poly:
         keep: Mono = frozenset(unsure)
         rest = {join(mono, keep): value for mono, value in rest.items()}
         items = [item for item in items if item not in unsure]
-    elif len(unsure) == 1 and unsure[0][1] % 2 == 0:
-        rest = {join(mono, frozenset(unsure)): value for mono, value in rest.items()}
-        items = [item for item in items if item not in unsure]
     result: Poly = {}
     for part, sign_ in ((factor.numerator, 1), (factor.denominator, -1)):
         for prime, times in factorint(part, limit=10**4).items():
             if prime != 1:
                 add_to(result, atom(log(to_expr(constant(prime)))), sign_ * times)
     for base, power in items:
-        add_to(result, _log_atom(form, base), power)
+        sure = power % 2 or signs.nonnegative_atom(form, base)
+        add_to(result, _log_atom(form, base if sure else fn.absolute(base)), power)
     if rest != constant(1):
         add_to(result, atom(log(to_expr(rest))))
     return result

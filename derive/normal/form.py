@@ -3,7 +3,8 @@
 Two expressions with one normal form are equal wherever both are defined.  Named definitions
 are unfolded unless they are in `stop`; hypotheses (the domains of the declarations) are used
 only where `assume` says so, and `used` tells which were.  A `shallow` form keeps sigmoid,
-softplus and the like as they are written.
+softplus and the like as they are written.  A form that holds `almost` everywhere does not
+look at the points where a condition changes: kinks and jumps.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from collections.abc import Callable
 from math import floor
 from typing import Any
 
-from sympy import Abs, Expr, Function, exp, log, sign
+from sympy import Abs, Expr, Function, cosh, exp, log, sign, sin, sinh, tan, tanh
 
 from derive import functions as fn
 from derive.index import (
     Axis,
-    Binder,
     Choice,
     Delta,
     Diff,
@@ -29,11 +29,9 @@ from derive.index import (
     Product,
     Share,
     Total,
-    bind,
-    scoped,
 )
 from derive.loss import Loss
-from derive.normal import calculus, conditions, elementary, sums
+from derive.normal import calculus, conditions, elementary, special, sums
 from derive.normal.poly import (
     ONE,
     Coefficient,
@@ -66,8 +64,11 @@ class NormalForm:
         stop: frozenset[str] = frozenset(),
         assume: bool = False,
         shallow: bool = False,
+        almost: bool = False,
     ) -> None:
         self.loss, self.stop, self.assume, self.shallow = loss, stop, assume, shallow
+        self.almost = almost
+        self._settled: tuple[type, ...] = (*SETTLED, Entry) if assume else SETTLED
         self.used: set[str] = set()
         self._memo: dict[Expr, Poly] = {}
         self._opaque: NormalForm | None = None
@@ -79,13 +80,13 @@ class NormalForm:
         if self.stop >= set(self.loss.defined) and not self.assume and not self.shallow:
             return self
         if self._opaque is None:
-            self._opaque = NormalForm(self.loss, frozenset(self.loss.defined))
+            self._opaque = NormalForm(self.loss, frozenset(self.loss.defined), almost=self.almost)
         return self._opaque
 
     def until(self, name: str) -> NormalForm:
         """The normaliser that unfolds every definition but `name`."""
         if name not in self._until:
-            self._until[name] = NormalForm(self.loss, frozenset((name,)))
+            self._until[name] = NormalForm(self.loss, frozenset((name,)), almost=self.almost)
         return self._until[name]
 
     def __call__(self, expr: Expr) -> Poly:
@@ -138,22 +139,44 @@ class NormalForm:
         return result
 
     def _add_mono(self, target: Poly, mono: Mono, value: Coefficient) -> None:
-        if any(base.is_Add or isinstance(base, Delta | Choice) for base, _ in mono):
+        if any(base.is_Add or isinstance(base, self._settled) for base, _ in mono):
             add_to(target, self._settle(mono), value)
         else:
             add_to(target, {mono: value})
 
     def _settle(self, mono: Mono) -> Poly:
         """Reduce a raw monomial: expand, contract 0-1 atoms, apply deltas, divide."""
-        bits = {b: 1 for b, e in mono if isinstance(b, Delta | Choice) and e > 1}
-        if bits:
-            mono = frozenset((b, bits.get(b, e)) for b, e in mono)
+        for base, exponent in mono:
+            if isinstance(base, Delta | Choice) and exponent > 1:
+                return self._resettle(mono, (base, exponent), atom(base))
+            if isinstance(base, fn.absolute) and not 0 < exponent < 1:
+                other = self.absolute_power(base.args[0], exponent)
+                return self._resettle(mono, (base, exponent), other)
+            if isinstance(base, sin) and exponent >= 2:
+                rest = self.mul(atom(base, exponent - 2), special.square_of_sin(base.args[0]))
+                return self._resettle(mono, (base, exponent), rest)
+            if self.assume and isinstance(base, Entry):
+                reduced = self._of_domain(base, exponent)
+                if reduced is not None:
+                    return self._resettle(mono, (base, exponent), reduced)
         if any(base.is_Add and exponent >= 1 for base, exponent in mono):
             return self._expand(mono)
         renamed = sums.apply_deltas(self, mono)
         if renamed is not None:
             return renamed
         return self._divide(mono)
+
+    def _resettle(self, mono: Mono, item: tuple[Expr, Exponent], other: Poly) -> Poly:
+        return self.mul({mono - {item}: 1}, other)
+
+    def _of_domain(self, entry: Entry, exponent: Exponent) -> Poly | None:
+        """y^2 = y for a binary y, and s^2 = 1 for a sign s."""
+        declaration = self.loss.declared.get(entry.tensor.name)
+        kind = declaration.domain.kind if declaration else ""
+        if kind not in ("binary", "sign") or exponent != floor(exponent) or exponent < 2:
+            return None
+        self.used.add(f"{entry.tensor.name} in {kind}")
+        return atom(entry) if kind == "binary" or exponent % 2 else constant(1)
 
     def _expand(self, mono: Mono) -> Poly:
         """Multiply out primitive polynomials that stand to a power of 1 or more."""
@@ -210,6 +233,10 @@ class NormalForm:
         """poly ** exponent for a rational exponent."""
         return elementary.power(self, poly, exponent)
 
+    def absolute_power(self, base: Expr, exponent: Exponent) -> Poly:
+        """|base| ** exponent."""
+        return elementary.absolute_power(self, base, exponent)
+
     def exp(self, poly: Poly) -> Poly:
         """exp of a polynomial."""
         return elementary.exponential(self, poly)
@@ -236,7 +263,10 @@ class NormalForm:
         if isinstance(expr, exp):
             return self.exp(self(expr.args[0]))
         if isinstance(expr, log):
-            return self.log(self(expr.args[0]))
+            inner = expr.args[0]
+            if isinstance(inner, ABSOLUTE):
+                return elementary.log_of_absolute(self, self(inner.args[0]))
+            return self.log(self(inner))
         if expr.is_Pow:
             return self._pow(expr)
         handler = HANDLERS.get(type(expr))
@@ -250,6 +280,8 @@ class NormalForm:
 
     def _pow(self, expr: Expr) -> Poly:
         exponent = self(expr.exp)
+        if isinstance(expr.base, ABSOLUTE):
+            return elementary.power_of_absolute(self, self(expr.base.args[0]), exponent)
         if not exponent or exponent.keys() == {ONE}:
             return self.power(self(expr.base), exponent.get(ONE, 0))
         return elementary.real_power(self, self(expr.base), exponent)
@@ -269,43 +301,28 @@ class NormalForm:
         return sums.at_argmax(self, expr)
 
 
-def _extremum(form: NormalForm, expr: Binder) -> Poly:
-    """max(u_k + c) = max(u_k) + c for c that does not depend on k."""
-    with scoped(expr) as (index, body, guard):
-        inside: Poly = {}
-        outside: Poly = {}
-        for mono, value in form(body).items():
-            add_to(inside if sums.depends(mono, index) else outside, {mono: value})
-        if inside:
-            guard = conditions.normal_guard(form, guard)
-            add_to(outside, atom(bind(type(expr), index, to_expr(inside), guard)))
-        return outside
-
-
-def _meaning(form: NormalForm, expr: Any) -> Poly:
-    return form(expr.meaning())
-
-
-def _atom(form: NormalForm, expr: Expr) -> Poly:
-    return atom(expr)
-
-
+ABSOLUTE = (fn.absolute, Abs)
+SETTLED = (Delta, Choice, fn.absolute, sin)
 HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
     Entry: NormalForm.entry,
-    Axis: _atom,
-    Index: _atom,
+    Axis: special.itself,
+    Index: special.itself,
     Total: sums.total,
     Product: sums.product,
-    Maximum: _extremum,
-    Minimum: _extremum,
+    Maximum: special.extremum,
+    Minimum: special.extremum,
     Delta: sums.delta,
-    Share: _atom,
+    Share: special.itself,
     Choice: conditions.choice,
     Diff: calculus.diff,
     Partial: calculus.partial,
-    fn.sigmoid: _meaning,
-    fn.softplus: _meaning,
-    fn.step: _meaning,
+    tanh: special.hyperbolic,
+    sinh: special.hyperbolic,
+    cosh: special.hyperbolic,
+    tan: special.hyperbolic,
+    fn.sigmoid: special.meaning,
+    fn.softplus: special.meaning,
+    fn.step: special.meaning,
     fn.signum: conditions.signum,
     fn.absolute: conditions.absolute,
     fn.relu: conditions.relu,

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 from sympy import E, Expr, exp
 
-from derive.index import Axis, Choice, Delta, Entry, Product, Share, Total, scoped
+from derive.functions import absolute, sigmoid, softplus
+from derive.index import TRUE, Axis, Choice, Delta, Entry, Product, Share, Total, scoped
 from derive.normal.poly import Exponent, Poly
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
+
+
+NONNEGATIVE = (exp, Axis, Delta, Share, absolute, sigmoid, softplus)
 
 
 def on_simplex(form: NormalForm, entry: Expr) -> bool:
@@ -27,9 +31,48 @@ def nonnegative(form: NormalForm, item: tuple[Expr, Exponent]) -> bool:
     return power % 2 == 0 or nonnegative_atom(form, base)
 
 
+def positive(form: NormalForm, item: tuple[Expr, Exponent]) -> bool:
+    """Whether an atom to a power is known to be > 0."""
+    base, _ = item
+    if isinstance(base, exp | Axis | sigmoid | softplus) or base == E:
+        return True
+    if base.is_Integer:
+        return bool(base > 0)
+    if base.is_Pow:
+        return positive(form, (base.base, 1))
+    if isinstance(base, Entry):
+        return _positive_entry(form, base)
+    if isinstance(base, Total | Product):
+        with scoped(base) as (_, body, guard):
+            return guard == TRUE and positive_poly(form, form(body))
+    return bool(base.is_Add) and positive_poly(form, form(base))
+
+
+def positive_poly(form: NormalForm, poly: Poly) -> bool:
+    """Whether all terms are known to be >= 0, and one of them > 0."""
+    return nonnegative_poly(form, poly) and any(
+        all(positive(form, item) for item in mono) for mono in poly
+    )
+
+
+def _positive_entry(form: NormalForm, entry: Entry) -> bool:
+    declaration = form.loss.declared.get(entry.tensor.name)
+    if declaration is not None:
+        domain = declaration.domain
+        if domain.lower is None:
+            return False
+        return bool(domain.lower > 0 or (domain.lower == 0 and domain.lower_open))
+    definition = form.loss.defined.get(entry.tensor.name)
+    return definition is not None and positive_poly(form.opaque, form.opaque(definition.body))
+
+
 def nonnegative_atom(form: NormalForm, base: Expr) -> bool:
-    if isinstance(base, exp | Axis | Delta | Share | Choice) or base == E or base.is_Integer:
-        return bool(base != -1) and not (isinstance(base, Choice) and not _indicator(base))
+    if isinstance(base, Choice):
+        return _indicator(base)
+    if isinstance(base, NONNEGATIVE) or base == E:
+        return True
+    if base.is_Integer:
+        return bool(base >= 0)
     if base.is_Pow:
         return nonnegative_atom(form, base.base)
     if isinstance(base, Entry):

@@ -191,7 +191,7 @@ def apply_deltas(form: NormalForm, mono: Mono) -> Poly | None:
     ):
         keep, drop = _keep_first(base)
         rest = mono - {(base, power)}
-        if any(_mentions(other, drop) for other, _ in rest):
+        if not _mentions(keep, drop) and any(_mentions(other, drop) for other, _ in rest):
             return form.mul({frozenset({(base, power)}): 1}, rename(form, rest, drop, keep))
     return None
 

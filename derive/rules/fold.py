@@ -30,7 +30,7 @@ from derive.index import (
     walk,
 )
 from derive.loss import Definition, Loss
-from derive.normal import NormalForm, Undecided
+from derive.normal import NormalForm, Undecided, signs
 from derive.normal.poly import (
     Exponent,
     Poly,
@@ -82,9 +82,12 @@ def solutions(form: NormalForm, definition: Definition) -> Iterator[Solved]:
                 continue
             if any(base in dict(other) for other in body if other != mono):
                 continue
+            others = mono - {(base, power)}
+            if not all(e < 0 or signs.positive(form, (b, e)) for b, e in others):
+                continue
             rest = {other: -value for other, value in body.items() if other != mono}
             add_to(rest, atom(definition.entry))
-            front = {raise_mono(mono - {(base, power)}, -1): ratio(1, body[mono])}
+            front = {raise_mono(others, -1): ratio(1, body[mono])}
             yield Solved(definition, base, power, to_expr(form.mul(rest, front)))
 
 

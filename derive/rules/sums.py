@@ -67,6 +67,14 @@ def picks(delta: Delta, index: Index) -> bool:
     return index in delta.args and index not in free_indices(delta.other(index))
 
 
+def never(guard: Condition) -> bool:
+    """Whether a guard excludes an index from itself, as k != k does."""
+    op, operands = guard.op, guard.operands
+    if op == "and":
+        return any(never(part) for part in operands)
+    return bool(op == "!=" and operands[0] == operands[1])
+
+
 @on_sums("multiply out", "the factor that holds the delta is multiplied out")
 def multiply_out(index: Index, body: Expr, guard: Condition) -> Expr | None:
     if not body.is_Mul or not has_delta(body, index):
@@ -93,9 +101,12 @@ def contract(index: Index, body: Expr, guard: Condition) -> Expr | None:
     if delta is None:
         return None
     here = {index: delta.other(index)}
+    where = substitute(guard, here)
+    if never(where):
+        return S.Zero
     rest = Mul(*(factor for factor in Mul.make_args(body) if factor is not delta))
     value = substitute(rest, here)
-    return value if guard == TRUE else Choice(substitute(guard, here), value, S.Zero)
+    return value if guard == TRUE else Choice(where, value, S.Zero)
 
 
 @on_sums("pull constants out", "a factor that does not depend on the index leaves the sum")
