@@ -31,6 +31,15 @@ class Rule:
     source: str = ""
 
 
+_KNOWN: set[Rule] = set()
+
+
+def known(rule: Rule) -> Rule:
+    """Make a rule one that `replay` accepts; every table of rules is made through this."""
+    _KNOWN.add(rule)
+    return rule
+
+
 @dataclass(frozen=True)
 class Step:
     """One rewriting: `rule.apply(before, **bindings) == after`.
@@ -54,7 +63,14 @@ class Step:
 
     def replay(self) -> None:
         """Apply the rule again; raise ReplayError where it does not give `after`."""
-        again = self.rule.apply(self.before, **dict(self.bindings))
+        if self.rule not in _KNOWN:
+            raise ReplayError(f"the step '{self.name}' applies a rule that is not one of ours")
+        if dict(self.bindings).get("hypotheses", ()) != self.hypotheses:
+            raise ReplayError(f"the step '{self.name}' does not name the hypotheses that it uses")
+        try:
+            again = self.rule.apply(self.before, **dict(self.bindings))
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise ReplayError(f"the step '{self.name}' cannot be applied: {error}") from error
         if again != self.after:
             raise ReplayError(f"the step '{self.name}' does not give what it recorded")
         if self.substeps:
@@ -148,16 +164,34 @@ class Derivation:
     def replay(self) -> None:
         """Re-apply every step; raise ReplayError at the first that does not follow.
 
-        A step may insert only the results of lemmas that come before it.
+        A step may use only rules of ours, this loss, the hypotheses it names, and the results
+        of lemmas that come before it.
         """
-        known: set[tuple[Expr, Expr]] = set()
+        inserted: set[tuple[Expr, Expr]] = set()
         for part in (*self.lemmas, self):
+            part._check_start()
             _replay_chain(part.steps, part.start, part.result, part.title)
             for step in part.steps:
                 step.replay()
-                if not known.issuperset(dict(step.bindings).get("lemmas", ())):
+                bindings = dict(step.bindings)
+                if bindings.get("loss", self.loss).declarations != self.loss.declarations:
+                    raise ReplayError(f"the step '{step.name}' speaks of another loss")
+                if not inserted.issuperset(bindings.get("lemmas", ())):
                     raise ReplayError(f"'{step.name}' inserts a lemma that was not derived before")
-            known.add((part.start, part.result))
+            inserted.add((part.start, part.result))
+
+    def _check_start(self) -> None:
+        """The first expression is what `of` and `wrt` name."""
+        if isinstance(self.start, Partial):
+            if self.wrt and self.start.args[1] == self.wrt[-1]:
+                return
+        elif not self.wrt:
+            definition = self.loss.defined[self.of.tensor.name]
+            if self.start in (self.of, definition.at(self.of)):
+                return
+        elif self.title.startswith("stable form"):
+            return
+        raise ReplayError(f"'{self.title}' does not start from what it is to derive")
 
 
 def _replay_chain(steps: tuple[Step, ...], start: Expr, result: Expr, title: str) -> None:

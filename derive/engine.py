@@ -215,15 +215,15 @@ class _Engine:
         shorten(recorder, self.into)
 
     def _assume(self, recorder: Recorder) -> None:
-        after = fold.assume.apply(recorder.here, loss=self.loss)
-        if after == recorder.here:
-            return
         form = fold.assuming(self.loss)
         form(recorder.here)
         used = tuple(sorted(form.used))
-        reason = "since " + " and ".join(used)
-        recorder.record(fold.assume, after, reason, (("loss", self.loss),), used)
-        shorten(recorder, self.into)
+        bindings = (("loss", self.loss), ("hypotheses", used))
+        after = fold.assume.apply(recorder.here, **dict(bindings))
+        if after != recorder.here:
+            reason = "since " + " and ".join(used)
+            recorder.record(fold.assume, after, reason, bindings, used)
+            shorten(recorder, self.into)
 
 
 def _names(recorder: Recorder) -> str:

@@ -7,7 +7,6 @@ the loss itself, with truncated power series of balls; no rule of the engine has
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product as cartesian
 from typing import Any
@@ -34,15 +33,7 @@ from derive.index import (
     Total,
 )
 from derive.loss import Loss
-
-
-@dataclass(frozen=True)
-class Point:
-    """Sizes of the axes, and an exact value for every entry of every declared tensor."""
-
-    sizes: Mapping[str, int]
-    values: Mapping[str, Mapping[tuple[int, ...], Fraction]]
-    overrides: Mapping[tuple[str, tuple[int, ...]], Number] = field(default_factory=dict)
+from derive.point import Point
 
 
 class Evaluator:

@@ -9,15 +9,17 @@ from itertools import product as cartesian
 from typing import Any
 
 from flint import arb, ctx
+from sympy import Expr
 
 from derive.errors import DerivationError, PminusyError
 from derive.evaluate import Evaluator, Point
 from derive.index import Partial
 from derive.loss import Declaration, Loss
-from derive.proof import nested
+from derive.point import nested
 from derive.sampling import allows
 
 LONGEST = 100_000
+MOST_BITS = 1 << 18
 
 
 def given_point(loss: Loss, texts: Iterable[str]) -> Point:
@@ -126,20 +128,35 @@ def table(loss: Loss, point: Point, name: str, wrt: str | None, digits: int) -> 
         expr = Partial(of, variable)
         axes, indices = (*of.tensor.axes, *variable.tensor.axes), (*of.indices, *variable.indices)
     found = {}
-    with ctx.workprec(64 + 4 * digits):
-        evaluator = Evaluator(loss, point)
-        for place in cartesian(*(range(point.sizes[axis.name]) for axis in axes)):
-            value = evaluator(expr, dict(zip(indices, place, strict=True)))
-            found[place] = rounded(value, digits)
+    for place in cartesian(*(range(point.sizes[axis.name]) for axis in axes)):
+        env = dict(zip(indices, place, strict=True))
+        found[place] = _decided(loss, point, expr, env, digits)
     return nested(found)
 
 
-def rounded(value: arb, digits: int) -> str:
-    """A ball to a number of decimals; more precision is not needed at these sizes."""
+def _decided(loss: Loss, point: Point, expr: Expr, env: Mapping[Expr, int], digits: int) -> str:
+    """A value to so many decimals, with more precision until its rounding is decided."""
+    precision = 64 + 4 * digits
+    while True:
+        with ctx.workprec(precision):
+            value = Evaluator(loss, point)(expr, env)
+            text = rounded(value, digits)
+        if text is not None:
+            return text
+        if precision > MOST_BITS:
+            raise PminusyError(f"{expr} is not decided to {digits} decimals at this point")
+        precision *= 4
+
+
+def rounded(value: arb, digits: int) -> str | None:
+    """A ball to a number of decimals, halves upwards; None where the ball does not decide."""
     if not value.is_finite():
-        return "nan" if value.is_nan() else str(value)
-    scaled = (value * arb(10) ** digits).mid()
-    whole = int((scaled + arb(0.5)).floor().unique_fmpz() or 0)
+        return "nan" if value.is_nan() or 0 in 1 / value else str(value)
+    doubled = 2 * value * arb(10) ** digits + 1
+    lower, upper = (doubled / 2).lower().floor(), (doubled / 2).upper().floor()
+    if not (lower - upper).is_zero():
+        return None
+    whole = int(lower.unique_fmpz() or 0)
     sign = "-" if whole < 0 else ""
     text = str(abs(whole)).rjust(digits + 1, "0")
     return f"{sign}{text[:-digits]}.{text[-digits:]}"

@@ -16,14 +16,16 @@ from flint import arb, ctx
 from sympy import Expr
 
 from derive.errors import PminusyError
-from derive.evaluate import Evaluator, Point, Undetermined
+from derive.evaluate import Evaluator, Undetermined
 from derive.index import Index, axis_of, free_indices
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
-from derive.sampling import allows, points
+from derive.point import Point, nested, show
+from derive.sampling import allows, points, shortened
 
 PRECISION = 128
 MOST_PLACES = 12
+SIMPLE = (Fraction(0), Fraction(1), Fraction(1, 2))
 
 
 @dataclass(frozen=True)
@@ -151,11 +153,22 @@ def _differs(
 
 
 def _shrink(loss: Loss, claim: Expr, truth: Expr, found: Counterexample) -> Counterexample:
-    """Replace numbers by 0, 1 or fewer digits while the counterexample stands."""
+    """Fewer entries along the axes, then simpler numbers, while the counterexample stands."""
+
+    def try_values(point: Point) -> Counterexample | None:
+        return _differs(loss, claim, truth, point)[0]
+
     best = found
+    for name in sorted(best.sizes):
+        while best.sizes[name] > 1:
+            smaller = shortened(loss, best.point, name)
+            again = try_values(smaller) if smaller else None
+            if again is None:
+                break
+            best = again
     for declaration in loss.declarations:
         for place in best.point.values[declaration.name]:
-            for simple in (Fraction(0), Fraction(1), Fraction(1, 2)):
+            for simple in SIMPLE:
                 old = best.point.values[declaration.name][place]
                 if simple == old:
                     break
@@ -163,7 +176,7 @@ def _shrink(loss: Loss, claim: Expr, truth: Expr, found: Counterexample) -> Coun
                     continue
                 changed = {**best.point.values[declaration.name], place: simple}
                 values = {**best.point.values, declaration.name: changed}
-                again, _ = _differs(loss, claim, truth, replace(best.point, values=values))
+                again = try_values(replace(best.point, values=values))
                 if again is not None:
                     best = again
                     break
@@ -190,21 +203,6 @@ def agree_numerically(loss: Loss, before: Expr, after: Expr, most: int = 12) -> 
         return "unknown"
     where = "; ".join(sorted(size for size in sizes if size))
     return f"ball arithmetic at {where or f'{agreed} points'}"
-
-
-def nested(given: Mapping[tuple[int, ...], Any]) -> Any:
-    """Values by place as nested lists; a scalar as itself."""
-    if set(given) == {()}:
-        return given[()]
-    heads = sorted({place[0] for place in given})
-    return [nested({p[1:]: v for p, v in given.items() if p[0] == head}) for head in heads]
-
-
-def show(value: Any) -> str:
-    """Exact numbers as they are written in the language."""
-    if isinstance(value, list):
-        return "[" + ", ".join(map(show, value)) + "]"
-    return str(value)
 
 
 def decimal(value: arb, digits: int = 6) -> str:

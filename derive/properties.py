@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from flint import arb, ctx
-from sympy import Expr, Symbol, limit, oo
+from sympy import Expr, Limit, Symbol, limit, oo
 
 from derive.derivation import Derivation
 from derive.engine import gradient, hessian
@@ -32,7 +33,7 @@ from derive.index import (
 )
 from derive.loss import Declaration, Loss
 from derive.normal import NormalForm, Undecided
-from derive.normal.poly import Poly, to_expr
+from derive.normal.poly import Mono, Poly, join, mono_expr, raise_mono, to_expr
 from derive.normal.signs import nonnegative_poly
 from derive.proof import PRECISION, Counterexample
 from derive.rules.fold import assuming, shallow, shorten_steps
@@ -155,11 +156,25 @@ def _variances(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Expr]:
             entry = next((e for e in entries(body) if e.tensor == direction), None)
             if entry is None or index not in entry.indices:
                 continue
-            weight = body / entry
-            if direction in tensors(weight) or not nonnegative_poly(form, NormalForm(loss)(weight)):
-                continue
-            rest: Poly = {mono - {(base, power)}: -value}
-            yield to_expr(rest) * total(index, weight * (entry - base) ** 2)
+            for inside in _square_roots(mono - {(base, power)}):
+                weight = mono_expr(inside) * body / entry
+                if direction in tensors(weight) or not _positive(loss, weight):
+                    continue
+                front: Poly = {join(mono - {(base, power)}, raise_mono(inside, -2)): -value}
+                mean = mono_expr(inside) * base
+                yield to_expr(front) * total(index, weight * (entry - mean) ** 2)
+
+
+def _positive(loss: Loss, weight: Expr) -> bool:
+    form = NormalForm(loss)
+    return nonnegative_poly(form, form(weight))
+
+
+def _square_roots(mono: Mono) -> tuple[Mono, ...]:
+    """What of a factor may belong inside a square: nothing, or all of it if it is one."""
+    if mono and all(power % 2 == 0 for _, power in mono):
+        return frozenset(), raise_mono(mono, Fraction(1, 2))
+    return (frozenset(),)
 
 
 def _point(loss: Loss, expr: Expr, wanted: Callable[[arb], bool]) -> Counterexample | None:
@@ -189,6 +204,7 @@ def saturation(slope: Derivation) -> list[Property]:
     for end, text in ((oo, "infinity"), (-oo, "-infinity")):
         value = limit(plain, names.get(variable, Symbol("unused")), end)
         statement = f"the gradient tends to this as {variable.tensor.name} -> {text}"
-        shown = value.xreplace(back) if value.is_finite is not False else value
-        found.append(Property("saturation", "proved", statement, slope.loss, (shown,)))
+        status = "unknown" if value.has(Limit) else "proved"
+        shown = () if status == "unknown" else (value.xreplace(back),)
+        found.append(Property("saturation", status, statement, slope.loss, shown))
     return found

@@ -134,12 +134,28 @@ def allows(declaration: Declaration, value: Fraction, sizes: Mapping[str, int]) 
     return domain.kind != "simplex"
 
 
-def named_point(loss: Loss, values: Mapping[str, Mapping[tuple[int, ...], Fraction]]) -> Point:
-    """A point from given values; sizes are read off them."""
-    sizes: dict[str, int] = {}
+def shortened(loss: Loss, point: Point, axis: str) -> Point | None:
+    """The point without the last entry along an axis, rows on the simplex made to sum to 1
+    again; None where that cannot be."""
+    last = point.sizes[axis] - 1
+    sizes = {**point.sizes, axis: last}
+    values: dict[str, Mapping[tuple[int, ...], Fraction]] = {}
     for declaration in loss.declarations:
-        given = values.get(declaration.name, {})
-        for k, axis in enumerate(declaration.tensor.axes):
-            if given:
-                sizes.setdefault(axis.name, 1 + max(place[k] for place in given))
+        tensor = declaration.tensor
+        cut = [k for k, own in enumerate(tensor.axes) if own.name == axis]
+        kept = {
+            place: value
+            for place, value in point.values[declaration.name].items()
+            if all(place[k] < last for k in cut)
+        }
+        if tensor.label is not None and tensor.label.name == axis:
+            kept = {place: min(value, Fraction(last - 1)) for place, value in kept.items()}
+        if declaration.domain.kind == "simplex" and len(tensor.axes) - 1 in cut:
+            sums: dict[tuple[int, ...], Fraction] = {}
+            for place, value in kept.items():
+                sums[place[:-1]] = sums.get(place[:-1], Fraction(0)) + value
+            if 0 in sums.values():
+                return None
+            kept = {place: value / sums[place[:-1]] for place, value in kept.items()}
+        values[declaration.name] = kept
     return Point(sizes, values)

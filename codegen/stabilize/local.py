@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from sympy import Basic, Expr, Mul, Pow, exp
 
-from derive.derivation import Rule
+from derive.derivation import Rule, known
 from derive.index import Entry, Index, Maximum, bind, rebuild
 from derive.loss import Loss
 
@@ -27,7 +27,7 @@ def rule(
 
             return visit(expr)
 
-        return Rule(name, reason, apply, holds, source)
+        return known(Rule(name, reason, apply, holds, source))
 
     return decorate
 

@@ -2,9 +2,9 @@
 
 Two expressions with one normal form are equal wherever both are defined.  Named definitions
 are unfolded unless they are in `stop`; hypotheses (the domains of the declarations) are used
-only where `assume` says so, and `used` tells which were.  A `shallow` form keeps sigmoid,
-softplus and the like as they are written.  A form that holds `almost` everywhere does not
-look at the points where a condition changes: kinks and jumps.
+only where `assume` says so (all, or those named), and `used` tells which were.  A `shallow`
+form keeps sigmoid, softplus and the like as they are written.  A form that holds `almost`
+everywhere does not look at the points where a condition changes: kinks and jumps.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class NormalForm:
         self,
         loss: Loss,
         stop: frozenset[str] = frozenset(),
-        assume: bool = False,
+        assume: bool | frozenset[str] = False,
         shallow: bool = False,
         almost: bool = False,
     ) -> None:
@@ -82,6 +82,13 @@ class NormalForm:
         if self._opaque is None:
             self._opaque = NormalForm(self.loss, frozenset(self.loss.defined), almost=self.almost)
         return self._opaque
+
+    def allows(self, hypothesis: str) -> bool:
+        """Whether a hypothesis may be used; if so, it counts as used."""
+        allowed = self.assume if isinstance(self.assume, bool) else hypothesis in self.assume
+        if allowed:
+            self.used.add(hypothesis)
+        return allowed
 
     def until(self, name: str) -> NormalForm:
         """The normaliser that unfolds every definition but `name`."""
@@ -146,37 +153,16 @@ class NormalForm:
 
     def _settle(self, mono: Mono) -> Poly:
         """Reduce a raw monomial: expand, contract 0-1 atoms, apply deltas, divide."""
-        for base, exponent in mono:
-            if isinstance(base, Delta | Choice) and exponent > 1:
-                return self._resettle(mono, (base, exponent), atom(base))
-            if isinstance(base, fn.absolute) and not 0 < exponent < 1:
-                other = self.absolute_power(base.args[0], exponent)
-                return self._resettle(mono, (base, exponent), other)
-            if isinstance(base, sin) and exponent >= 2:
-                rest = self.mul(atom(base, exponent - 2), special.square_of_sin(base.args[0]))
-                return self._resettle(mono, (base, exponent), rest)
-            if self.assume and isinstance(base, Entry):
-                reduced = self._of_domain(base, exponent)
-                if reduced is not None:
-                    return self._resettle(mono, (base, exponent), reduced)
+        for item in mono:
+            other = special.settled(self, *item)
+            if other is not None:
+                return self.mul({mono - {item}: 1}, other)
         if any(base.is_Add and exponent >= 1 for base, exponent in mono):
             return self._expand(mono)
         renamed = sums.apply_deltas(self, mono)
         if renamed is not None:
             return renamed
         return self._divide(mono)
-
-    def _resettle(self, mono: Mono, item: tuple[Expr, Exponent], other: Poly) -> Poly:
-        return self.mul({mono - {item}: 1}, other)
-
-    def _of_domain(self, entry: Entry, exponent: Exponent) -> Poly | None:
-        """y^2 = y for a binary y, and s^2 = 1 for a sign s."""
-        declaration = self.loss.declared.get(entry.tensor.name)
-        kind = declaration.domain.kind if declaration else ""
-        if kind not in ("binary", "sign") or exponent != floor(exponent) or exponent < 2:
-            return None
-        self.used.add(f"{entry.tensor.name} in {kind}")
-        return atom(entry) if kind == "binary" or exponent % 2 else constant(1)
 
     def _expand(self, mono: Mono) -> Poly:
         """Multiply out primitive polynomials that stand to a power of 1 or more."""

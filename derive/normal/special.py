@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 from sympy import Expr, cos, cosh, exp, sin, sinh, tan, tanh
 
-from derive.index import Binder, bind, scoped
+from derive import functions as fn
+from derive.index import Binder, Choice, Delta, Entry, bind, scoped
 from derive.normal import conditions, sums
-from derive.normal.poly import Poly, add_to, atom, constant, to_expr
+from derive.normal.poly import Exponent, Poly, add_to, atom, constant, to_expr
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
@@ -52,3 +54,27 @@ def square_of_sin(angle: Expr) -> Poly:
     result = constant(1)
     add_to(result, atom(cos(angle), 2), -1)
     return result
+
+
+def settled(form: NormalForm, base: Expr, exponent: Exponent) -> Poly | None:
+    """What an atom to a power is equal to by its nature; None where it is in normal form."""
+    if isinstance(base, Delta | Choice) and exponent > 1:
+        return atom(base)
+    if isinstance(base, fn.absolute) and not 0 < exponent < 1:
+        return form.absolute_power(base.args[0], exponent)
+    if isinstance(base, sin) and exponent >= 2:
+        return form.mul(atom(base, exponent - 2), square_of_sin(base.args[0]))
+    if form.assume and isinstance(base, Entry):
+        return _of_domain(form, base, exponent)
+    return None
+
+
+def _of_domain(form: NormalForm, entry: Entry, exponent: Exponent) -> Poly | None:
+    """y^2 = y for a binary y, and s^2 = 1 for a sign s."""
+    declaration = form.loss.declared.get(entry.tensor.name)
+    kind = declaration.domain.kind if declaration else ""
+    if kind not in ("binary", "sign") or exponent != floor(exponent) or exponent < 2:
+        return None
+    if not form.allows(f"{entry.tensor.name} in {kind}"):
+        return None
+    return atom(entry) if kind == "binary" or exponent % 2 else constant(1)

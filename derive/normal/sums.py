@@ -150,8 +150,9 @@ def _assumed(form: NormalForm, indices: set[Index], mono: Mono) -> Poly | None:
         base = touching[0][0]
         if isinstance(base, Share) and base.args[1] == index:
             return _total_poly_or_mono(form, indices - {index}, mono - {touching[0]})
-        if form.assume and signs.on_simplex(form, base) and _last(base, index):
-            form.used.add(f"{base.tensor.name} in simplex")
+        if not signs.on_simplex(form, base) or not _last(base, index):
+            continue
+        if form.allows(f"{base.tensor.name} in simplex"):
             return _total_poly_or_mono(form, indices - {index}, mono - {touching[0]})
     return None
 
@@ -190,6 +191,8 @@ def apply_deltas(form: NormalForm, mono: Mono) -> Poly | None:
         (item for item in mono if isinstance(item[0], Delta)), key=lambda item: order(item[0])
     ):
         keep, drop = _keep_first(base)
+        if _mentions(keep, drop):
+            continue
         rest = mono - {(base, power)}
         if not _mentions(keep, drop) and any(_mentions(other, drop) for other, _ in rest):
             return form.mul({frozenset({(base, power)}): 1}, rename(form, rest, drop, keep))

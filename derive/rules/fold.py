@@ -68,9 +68,9 @@ def unfolded(loss: Loss) -> NormalForm:
     return NormalForm(loss)
 
 
-def assuming(loss: Loss) -> NormalForm:
+def assuming(loss: Loss, hypotheses: bool | frozenset[str] = True) -> NormalForm:
     """The shallow form that uses hypotheses; a new one each time, so that `used` is its own."""
-    return NormalForm(loss, frozenset(loss.defined), assume=True, shallow=True)
+    return NormalForm(loss, frozenset(loss.defined), assume=hypotheses, shallow=True)
 
 
 def solutions(form: NormalForm, definition: Definition) -> Iterator[Solved]:
@@ -165,8 +165,8 @@ def _known_sums(expr: Expr, loss: Loss) -> Expr:
     return visit(expr)
 
 
-def _assume(expr: Expr, loss: Loss) -> Expr:
-    form = assuming(loss)
+def _assume(expr: Expr, loss: Loss, hypotheses: tuple[str, ...]) -> Expr:
+    form = assuming(loss, frozenset(hypotheses))
     poly = form(expr)
     return factored(poly) if form.used else expr
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from derive.derivation import Rule
+from derive.derivation import Rule, known
 
 REGISTRY: dict[str, Rule] = {}
 
@@ -12,4 +12,4 @@ def register(rule: Rule) -> Rule:
     if rule.name in REGISTRY:
         raise ValueError(f"two rules are named '{rule.name}'")
     REGISTRY[rule.name] = rule
-    return rule
+    return known(rule)
