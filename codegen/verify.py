@@ -13,9 +13,10 @@ from flint import arb, ctx
 
 from codegen.builder import KernelFunction, build, default_wrt
 from derive.engine import gradient
-from derive.evaluate import Evaluator, Point
+from derive.evaluate import Evaluator
 from derive.index import Partial
 from derive.loss import Declaration, Loss
+from derive.point import Point
 from derive.proof import decide
 
 SIZES = {"N": 4, "K": 5, "D": 3}

@@ -298,6 +298,3 @@ def evaluate(
     """A ball for the value of `expr` at a point, with working precision for `digits` digits."""
     with ctx.workprec(int(digits * 3.33) + 32):
         return Evaluator(loss, point)(expr, env or {})
-
-
-__all__ = ["Evaluator", "Point", "Undetermined", "ball", "evaluate"]

@@ -12,10 +12,10 @@ from flint import arb, ctx
 from sympy import Expr
 
 from derive.errors import DerivationError, PminusyError
-from derive.evaluate import Evaluator, Point
+from derive.evaluate import Evaluator
 from derive.index import Partial
 from derive.loss import Declaration, Loss
-from derive.point import nested
+from derive.point import Point, nested
 from derive.sampling import allows
 
 LONGEST = 100_000

@@ -15,8 +15,9 @@ from typing import Any
 from flint import arb, ctx
 from sympy import Expr
 
+from derive.balls import Undetermined
 from derive.errors import PminusyError
-from derive.evaluate import Evaluator, Undetermined
+from derive.evaluate import Evaluator
 from derive.index import Index, axis_of, free_indices
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided

@@ -12,9 +12,10 @@ from fractions import Fraction
 from flint import arb, ctx
 from sympy import Expr, Limit, Symbol, limit, oo
 
+from derive.balls import Undetermined
 from derive.derivation import Derivation
 from derive.engine import gradient, hessian
-from derive.evaluate import Evaluator, Undetermined
+from derive.evaluate import Evaluator
 from derive.functions import sigmoid, softplus
 from derive.index import (
     Binder,

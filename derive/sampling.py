@@ -7,9 +7,9 @@ from fractions import Fraction
 from itertools import product as cartesian
 from random import Random
 
-from derive.evaluate import Point
 from derive.index import Axis
 from derive.loss import Declaration, Domain, Loss
+from derive.point import Point
 
 SIZES = (2, 3, 1, 4, 7)
 

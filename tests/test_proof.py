@@ -388,7 +388,6 @@ def test_relu_is_the_larger_of_it_and_zero() -> None:
     assert check_value(parse("x: input\nL = relu(x)\n"), "L", "max(x, 0)")
 
 
-@pytest.mark.xfail(strict=True, reason="only values are shrunk, not sizes: N = D = 7")
 def test_a_counterexample_about_a_temperature_is_small() -> None:
     claim = "(sum(P[n,i]*V[i,d] for i in N) - V[n,d])/N"
     found = check(get("info_nce"), "U[n, d]", claim).counterexample

@@ -46,7 +46,6 @@ def test_convexity_is_proved(name: str, wrt: str) -> None:
         assert_same_value(found.loss, found.steps[0], step, seed=1)
 
 
-@pytest.mark.xfail(strict=True, reason="the weights of the variance are found only under a name")
 def test_convexity_of_log_sum_exp_without_a_name_for_softmax() -> None:
     assert convexity(get("log_sum_exp"), "a").status == "proved"
 

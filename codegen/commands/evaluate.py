@@ -17,7 +17,7 @@ from codegen.commands import as_json, say, split_names
 
 if TYPE_CHECKING:
     from derive import Loss
-    from derive.evaluate import Point
+    from derive.point import Point
 
 HELP = "numbers: a loss, its definitions and derivatives"
 

@@ -31,7 +31,7 @@ from derive.index import (
     Total,
 )
 from derive.loss import Loss
-from derive.normal import calculus, conditions, elementary, special, sums
+from derive.normal import calculus, conditions, division, elementary, special, sums
 from derive.normal.poly import (
     ONE,
     Coefficient,
@@ -44,7 +44,6 @@ from derive.normal.poly import (
     content,
     join,
     mono_key,
-    raise_mono,
     ratio,
     scale,
     to_expr,
@@ -142,10 +141,11 @@ class NormalForm:
         result: Poly = {}
         for mono, value in left.items():
             for other, factor in right.items():
-                self._add_mono(result, join(mono, other), value * factor)
+                self.add_mono(result, join(mono, other), value * factor)
         return result
 
-    def _add_mono(self, target: Poly, mono: Mono, value: Coefficient) -> None:
+    def add_mono(self, target: Poly, mono: Mono, value: Coefficient) -> None:
+        """target += value * mono, the monomial brought into normal form."""
         if any(base.is_Add or isinstance(base, self._settled) for base, _ in mono):
             add_to(target, self._settle(mono), value)
         else:
@@ -162,7 +162,7 @@ class NormalForm:
         renamed = sums.apply_deltas(self, mono)
         if renamed is not None:
             return renamed
-        return self._divide(mono)
+        return division.divide(self, mono)
 
     def _expand(self, mono: Mono) -> Poly:
         """Multiply out primitive polynomials that stand to a power of 1 or more."""
@@ -177,32 +177,6 @@ class NormalForm:
             for _ in range(whole):
                 result = self.mul(result, self(base))
         return self.mul({frozenset(rest.items()): 1}, result)
-
-    def _divide(self, mono: Mono) -> Poly:
-        """Partial fractions: divide by a denominator while its leading term divides the rest,
-        and use its constant term while an atom that all others share is inverted."""
-        powers = dict(mono)
-        for base, exponent in mono:
-            if not base.is_Add or exponent >= 0:
-                continue
-            poly = self(base)
-            lead = max(poly, key=mono_key)
-            if lead and all(powers.get(b, 0) >= e for b, e in lead):
-                return self._eliminate(mono, base, poly, lead)
-            shared = frozenset.intersection(*(frozenset(dict(m)) for m in poly if m))
-            if ONE in poly and any(powers.get(b, 0) < 0 for b in shared):
-                return self._eliminate(mono, base, poly, ONE)
-        return {mono: 1}
-
-    def _eliminate(self, mono: Mono, base: Expr, poly: Poly, term: Mono) -> Poly:
-        """mono, with `term` written as (base - the other terms of base)."""
-        quotient = join(mono, raise_mono(term, -1))
-        result: Poly = {}
-        self._add_mono(result, join(quotient, frozenset(((base, 1),))), ratio(1, poly[term]))
-        for other, value in poly.items():
-            if other != term:
-                self._add_mono(result, join(quotient, other), ratio(-value, poly[term]))
-        return result
 
     def content(self, poly: Poly) -> tuple[Coefficient, Mono, Poly]:
         """Number, monomial and primitive part, the last with denominators multiplied out."""

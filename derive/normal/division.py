@@ -1,0 +1,40 @@
+"""Partial fractions, so that quotients have one form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sympy import Expr
+
+from derive.normal.poly import ONE, Mono, Poly, join, mono_key, raise_mono, ratio
+
+if TYPE_CHECKING:
+    from derive.normal.form import NormalForm
+
+
+def divide(form: NormalForm, mono: Mono) -> Poly:
+    """Divide by a denominator while its leading term divides the rest, and use its constant
+    term while an atom that all its other terms share is inverted."""
+    powers = dict(mono)
+    for base, exponent in mono:
+        if not base.is_Add or exponent >= 0:
+            continue
+        poly = form(base)
+        lead = max(poly, key=mono_key)
+        if lead and all(powers.get(b, 0) >= e for b, e in lead):
+            return _eliminate(form, mono, base, poly, lead)
+        shared = frozenset.intersection(*(frozenset(dict(m)) for m in poly if m))
+        if ONE in poly and any(powers.get(b, 0) < 0 for b in shared):
+            return _eliminate(form, mono, base, poly, ONE)
+    return {mono: 1}
+
+
+def _eliminate(form: NormalForm, mono: Mono, base: Expr, poly: Poly, term: Mono) -> Poly:
+    """mono, with `term` written as (base - the other terms of base)."""
+    quotient = join(mono, raise_mono(term, -1))
+    result: Poly = {}
+    form.add_mono(result, join(quotient, frozenset(((base, 1),))), ratio(1, poly[term]))
+    for other, value in poly.items():
+        if other != term:
+            form.add_mono(result, join(quotient, other), ratio(-value, poly[term]))
+    return result
