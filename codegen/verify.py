@@ -52,7 +52,7 @@ def _derivation(loss: Loss, name: str) -> Iterator[Check]:
     unknown = checks.count("unknown")
     detail = f"{len(checks)} steps replayed, {unknown} unknown"
     yield Check(loss.name, f"d/d{name} steps", unknown == 0, detail)
-    verdict = decide(derivation.loss, derivation.result, derivation.start)
+    verdict = decide(derivation.loss, derivation.result, derivation.start, loss.below(name))
     yield Check(
         loss.name, f"d/d{name} result", bool(verdict), f"{verdict.status}: {verdict.reason}"
     )

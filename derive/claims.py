@@ -35,7 +35,8 @@ def check(loss: Loss, wrt: str, claim: str) -> Verdict:
     free = {i.name: i for entry in entries for i in entry.indices if isinstance(i, Index)}
     claimed = parse_expression(loss, claim, free, "<claim>")
     derivation = gradient(loss, entries[0]) if len(entries) == 1 else hessian(loss, *entries)
-    verdict = decide(derivation.loss, claimed, derivation.start)
+    varying = derivation.loss.below(derivation.wrt[-1].tensor.name)
+    verdict = decide(derivation.loss, claimed, derivation.start, varying)
     verdict = replace(verdict, truth=derivation.result)
     if verdict.status != "refuted":
         return verdict

@@ -107,6 +107,7 @@ class _Engine:
 
     def derive(self, variable: Entry) -> Derivation:
         name = variable.tensor.name
+        self.checker.varying = self.loss.below(name)
         needed = self._path_names(name)
         for step in reversed(self.loss.definitions):
             if step.name in needed and step.name not in (name, self.of.tensor.name):

@@ -10,7 +10,7 @@ from typing import Any
 from sympy import Basic, Expr
 
 from derive.errors import DerivationError
-from derive.index import Axis, Entry, Index, Tensor, rebuild, substitute
+from derive.index import Axis, Entry, Index, Tensor, rebuild, substitute, tensors
 
 ROLES = ("input", "param", "target", "const")
 
@@ -111,6 +111,15 @@ class Loss:
     def title(self) -> str:
         """The first line of the docstring, or the name."""
         return self.doc.strip().splitlines()[0] if self.doc.strip() else self.name
+
+    def below(self, name: str) -> frozenset[str]:
+        """The declared names that a name depends on; a declared name is its own."""
+        if name in self.declared:
+            return frozenset((name,))
+        found: set[str] = set()
+        for tensor in tensors(self.defined[name].body):
+            found |= self.below(tensor.name)
+        return frozenset(found)
 
     def tensor(self, name: str) -> Tensor:
         """The tensor of a declared or defined name."""

@@ -74,9 +74,14 @@ class Verdict:
         return self.status == "proved"
 
 
-def decide(loss: Loss, claim: Expr, truth: Expr) -> Verdict:
-    """Compare two expressions of one loss, whose free indices mean the same."""
-    for almost, assume in ((False, False), (False, True), (True, False), (True, True)):
+def decide(loss: Loss, claim: Expr, truth: Expr, varying: frozenset[str] = frozenset()) -> Verdict:
+    """Compare two expressions of one loss, whose free indices mean the same.
+
+    `varying` are the declared names that a derivative is taken along: at the kinks in them
+    the two may differ.
+    """
+    exactly: frozenset[str] = frozenset()
+    for almost, assume in ((exactly, False), (exactly, True), (varying, False), (varying, True)):
         form = NormalForm(loss, assume=assume, almost=almost)
         try:
             if not form.equal(claim, truth):

@@ -18,17 +18,20 @@ OFF_KINKS = "normal form off the kinks"
 
 
 class Checker:
-    """Decides whether a rewriting keeps the value: exactly, else by balls at several sizes."""
+    """Decides whether a rewriting keeps the value: exactly, else by balls at several sizes.
 
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
+    The value of what `varying` names is a variable: its kinks are left out.
+    """
+
+    def __init__(self, loss: Loss, varying: frozenset[str] = frozenset()) -> None:
+        self.loss, self.varying = loss, varying
         self.form = fold.unfolded(loss)
         self.assuming = NormalForm(loss, assume=True)
 
     def method(self, before: Expr, after: Expr, hypotheses: Sequence[str]) -> str:
         """The method that confirms before = after, or "unknown"."""
         exact = self.assuming if hypotheses else self.form
-        almost = NormalForm(self.loss, assume=bool(hypotheses), almost=True)
+        almost = NormalForm(self.loss, assume=bool(hypotheses), almost=self.varying)
         for form, name in ((exact, EXACT), (almost, OFF_KINKS)):
             try:
                 if form.equal(before, after):

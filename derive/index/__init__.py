@@ -28,6 +28,7 @@ from derive.index.nodes import (
     Total,
     axis_of,
     fresh,
+    trivial,
 )
 
 __all__ = [
@@ -65,5 +66,6 @@ __all__ = [
     "substitute",
     "tensors",
     "total",
+    "trivial",
     "walk",
 ]

@@ -175,6 +175,18 @@ class Condition(Basic):
 TRUE = Condition("true")
 
 
+def trivial(condition: Condition) -> bool | None:
+    """Whether a condition holds, or fails, whatever the values: k == k, k != k."""
+    op, operands = condition.op, condition.operands
+    if op == "true":
+        return True
+    if op in ("==", "!=", "<", "<=", ">", ">=") and operands[0] == operands[1]:
+        return op in ("==", "<=", ">=")
+    if op == "and" and any(trivial(part) is False for part in operands):
+        return False
+    return None
+
+
 class Choice(Expr):
     """`value if condition else otherwise`."""
 
@@ -182,8 +194,11 @@ class Choice(Expr):
     is_real = True
 
     def __new__(cls, condition: Condition, value: Expr, otherwise: Expr) -> Expr:
-        if value == otherwise or condition.op == "true":
+        settled = trivial(condition)
+        if value == otherwise or settled:
             return value
+        if settled is False:
+            return otherwise
         choice: Choice = Expr.__new__(cls, condition, value, otherwise)
         return choice
 

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from sympy import Expr, S
 
-from derive.index import TRUE, Argmax, Choice, Condition, Delta, Entry, Index, order
+from derive.index import (
+    TRUE,
+    Argmax,
+    Choice,
+    Condition,
+    Delta,
+    Entry,
+    Index,
+    free_indices,
+    order,
+    substitute,
+    tensors,
+)
 from derive.normal import signs
-from derive.normal.poly import ONE, Poly, add_to, atom, constant, content, mono_expr, scale, to_expr
+from derive.normal.poly import (
+    ONE,
+    Poly,
+    Undecided,
+    add_to,
+    atom,
+    constant,
+    content,
+    mono_expr,
+    scale,
+    to_expr,
+)
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
@@ -81,20 +105,35 @@ def by_cases(form: NormalForm, poly: Poly, function: Callable[[Poly], Poly]) -> 
 def positive(form: NormalForm, poly: Poly) -> Poly:
     """[poly > 0], scaled so that equal conditions are one atom.
 
-    A form that holds almost everywhere takes [-u > 0] for 1 - [u > 0].
+    A form that holds almost everywhere in a name takes [-u > 0] for 1 - [u > 0] where u
+    varies with it, less a delta where u is 0 because two of its indices agree.
     """
     if not poly:
         return {}
     if len(poly) == 1 and frozenset() in poly:
         return constant(1) if poly[frozenset()] > 0 else {}
     factor, shared, rest = content(poly)
-    if form.almost and factor < 0:
-        return _complement(positive(form, scale(poly, -1)))
+    if factor < 0 and any(tensor.name in form.almost for tensor in tensors(to_expr(poly))):
+        result = _complement(positive(form, scale(poly, -1)))
+        add_to(result, _coincidence(form, poly), -1)
+        return result
     sure = frozenset(item for item in shared if signs.positive(form, item))
     body = to_expr(scale(rest, 1 if factor > 0 else -1)) * mono_expr(shared - sure)
     if body == 1:
         return constant(1)
     return {} if body == -1 else atom(Choice(Condition(">", body, S.Zero), S.One, S.Zero))
+
+
+def _coincidence(form: NormalForm, poly: Poly) -> Poly:
+    """Where u vanishes because indices of one axis agree: there it is 0, not almost never."""
+    expr = to_expr(poly)
+    result: Poly = {}
+    for i, j in combinations(sorted(free_indices(expr), key=order), 2):
+        if i.axis == j.axis and not form(substitute(expr, {j: i})):
+            add_to(result, form(Delta(i, j)))
+    if len(result) > 1:
+        raise Undecided
+    return result
 
 
 def _zero(poly: Poly) -> Poly:

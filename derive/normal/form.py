@@ -4,7 +4,8 @@ Two expressions with one normal form are equal wherever both are defined.  Named
 are unfolded unless they are in `stop`; hypotheses (the domains of the declarations) are used
 only where `assume` says so (all, or those named), and `used` tells which were.  A `shallow`
 form keeps sigmoid, softplus and the like as they are written.  A form that holds `almost`
-everywhere does not look at the points where a condition changes: kinks and jumps.
+everywhere in some declared names leaves out the points where a condition on them changes:
+their kinks and jumps.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from derive.normal.poly import (
     Exponent,
     Mono,
     Poly,
+    Undecided,
     add_to,
     atom,
     constant,
@@ -50,10 +52,6 @@ from derive.normal.poly import (
 )
 
 
-class Undecided(Exception):
-    """The normal form would grow beyond its limits."""
-
-
 class NormalForm:
     """A normaliser for one loss; keeps what it has normalised."""
 
@@ -63,7 +61,7 @@ class NormalForm:
         stop: frozenset[str] = frozenset(),
         assume: bool | frozenset[str] = False,
         shallow: bool = False,
-        almost: bool = False,
+        almost: frozenset[str] = frozenset(),
     ) -> None:
         self.loss, self.stop, self.assume, self.shallow = loss, stop, assume, shallow
         self.almost = almost

@@ -22,6 +22,10 @@ Poly = dict[Mono, Coefficient]
 ONE: Mono = frozenset()
 
 
+class Undecided(Exception):
+    """The normal form would grow beyond its limits."""
+
+
 def ratio(above: Coefficient, below: Coefficient = 1) -> Coefficient:
     """An exact quotient, as a plain integer where it is one: integers are the fast case."""
     value = Fraction(above) / Fraction(below)

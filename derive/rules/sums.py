@@ -21,6 +21,7 @@ from derive.index import (
     size,
     substitute,
     total,
+    trivial,
     walk,
 )
 from derive.rules.registry import register
@@ -67,14 +68,6 @@ def picks(delta: Delta, index: Index) -> bool:
     return index in delta.args and index not in free_indices(delta.other(index))
 
 
-def never(guard: Condition) -> bool:
-    """Whether a guard excludes an index from itself, as k != k does."""
-    op, operands = guard.op, guard.operands
-    if op == "and":
-        return any(never(part) for part in operands)
-    return bool(op == "!=" and operands[0] == operands[1])
-
-
 @on_sums("multiply out", "the factor that holds the delta is multiplied out")
 def multiply_out(index: Index, body: Expr, guard: Condition) -> Expr | None:
     if not body.is_Mul or not has_delta(body, index):
@@ -102,7 +95,7 @@ def contract(index: Index, body: Expr, guard: Condition) -> Expr | None:
         return None
     here = {index: delta.other(index)}
     where = substitute(guard, here)
-    if never(where):
+    if trivial(where) is False:
         return S.Zero
     rest = Mul(*(factor for factor in Mul.make_args(body) if factor is not delta))
     value = substitute(rest, here)
