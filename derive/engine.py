@@ -23,6 +23,7 @@ from derive.index import (
     tensors,
 )
 from derive.loss import Definition, Loss, variable_letters
+from derive.normal import Undecided
 from derive.record import Checker, Recorder, shorten
 from derive.rules import calculus, chain, fold, sums
 from derive.rules.registry import register
@@ -217,7 +218,10 @@ class _Engine:
 
     def _assume(self, recorder: Recorder) -> None:
         form = fold.assuming(self.loss)
-        form(recorder.here)
+        try:
+            form(recorder.here)
+        except Undecided:
+            return
         used = tuple(sorted(form.used))
         bindings = (("loss", self.loss), ("hypotheses", used))
         after = fold.assume.apply(recorder.here, **dict(bindings))

@@ -28,7 +28,6 @@ from derive.index.nodes import (
     Total,
     axis_of,
     fresh,
-    trivial,
 )
 
 __all__ = [
@@ -66,6 +65,5 @@ __all__ = [
     "substitute",
     "tensors",
     "total",
-    "trivial",
     "walk",
 ]

@@ -145,10 +145,7 @@ class Delta(Expr):
 
 
 class Condition(Basic):
-    """A truth value that is never evaluated numerically.
-
-    `op` is one of == != < <= > >= (two numbers or indices), and, or, not (conditions), true.
-    """
+    """A truth value that is never evaluated numerically: == != < <= > >= and or not true."""
 
     def __new__(cls, op: str, *args: Basic) -> Condition:
         condition: Condition = Basic.__new__(cls, Symbol(op), *args)
@@ -171,20 +168,20 @@ class Condition(Basic):
     def operands(self) -> tuple[Basic, ...]:
         return self.args[1:]
 
+    @property
+    def trivial(self) -> bool | None:
+        """Whether it holds, or fails, whatever the values: k == k, k != k."""
+        op, operands = self.op, self.operands
+        if op == "true":
+            return True
+        if op in ("==", "!=", "<", "<=", ">", ">=") and operands[0] == operands[1]:
+            return op in ("==", "<=", ">=")
+        if op == "and" and any(part.trivial is False for part in operands):
+            return False
+        return None
+
 
 TRUE = Condition("true")
-
-
-def trivial(condition: Condition) -> bool | None:
-    """Whether a condition holds, or fails, whatever the values: k == k, k != k."""
-    op, operands = condition.op, condition.operands
-    if op == "true":
-        return True
-    if op in ("==", "!=", "<", "<=", ">", ">=") and operands[0] == operands[1]:
-        return op in ("==", "<=", ">=")
-    if op == "and" and any(trivial(part) is False for part in operands):
-        return False
-    return None
 
 
 class Choice(Expr):
@@ -194,7 +191,7 @@ class Choice(Expr):
     is_real = True
 
     def __new__(cls, condition: Condition, value: Expr, otherwise: Expr) -> Expr:
-        settled = trivial(condition)
+        settled = condition.trivial
         if value == otherwise or settled:
             return value
         if settled is False:
@@ -204,10 +201,7 @@ class Choice(Expr):
 
 
 class Binder(Expr):
-    """An operation over every index of an axis for which the guard holds.
-
-    `args` are the canonical bound index, the body and the guard.  Build one with `bind`.
-    """
+    """An operation over an axis: a canonical bound index, body and guard.  Built by `bind`."""
 
     is_commutative = True
     is_real = True
@@ -263,8 +257,8 @@ class Argmax(Binder):
 class Share(Expr):
     """The subgradient weight of one index in a maximum or minimum over an axis.
 
-    Zero where the body does not attain the extremum; all shares of one extremum are >= 0 and
-    sum to 1.  Kernels split them equally among ties, a member of the Clarke subdifferential.
+    Zero where the body does not attain the extremum; the shares of one extremum sum to 1.
+    Kernels split them equally among ties, a member of the Clarke subdifferential.
     """
 
     is_commutative = True

@@ -184,7 +184,7 @@ def sign_of(form: NormalForm, poly: Poly) -> Poly:
 
 
 def absolute(form: NormalForm, expr: Expr) -> Poly:
-    """|u| is |b|^e for each atom of u's content, and the rest times its sign."""
+    """|u| is |b|^e for each atom of u's content, and |rest| = 2 relu(rest) - rest."""
     factor, shared, rest = form.content(poly) if (poly := form(expr.args[0])) else (0, ONE, {})
     result = constant(factor if factor > 0 else -factor)
     for base, power in sorted(shared, key=lambda item: order(item[0])):
@@ -192,27 +192,46 @@ def absolute(form: NormalForm, expr: Expr) -> Poly:
             result = form.mul(result, {frozenset(((base, power),)): 1})
         else:
             result = form.mul(result, form.absolute_power(base, power))
-    return form.mul(result, form.mul(rest, sign_of(form, rest)))
+    if rest in ({}, constant(1)):
+        return form.mul(result, rest)
+    return form.mul(result, form.mul(rest, direction(form, rest)))
+
+
+def direction(form: NormalForm, poly: Poly) -> Poly:
+    """2 [u > 0] - 1: the sign of u, for what is 0 or undefined where u is 0."""
+    factor, _, _ = content(poly)
+    result = scale(positive(form, poly if factor > 0 else scale(poly, -1)), 2)
+    add_to(result, constant(1), -1)
+    return result if factor > 0 else scale(result, -1)
 
 
 def relu(form: NormalForm, expr: Expr) -> Poly:
-    inside = form(expr.args[0])
-    return form.mul(inside, positive(form, inside))
+    return ramp(form, form(expr.args[0]))
+
+
+def ramp(form: NormalForm, poly: Poly) -> Poly:
+    """u [u > 0]; by u + ramp(-u) where u leads with a minus sign, so that there is one form."""
+    if not poly or content(poly)[0] > 0:
+        return form.mul(poly, positive(form, poly))
+    result = dict(poly)
+    add_to(result, ramp(form, scale(poly, -1)))
+    return result
 
 
 def largest(form: NormalForm, expr: Expr) -> Poly:
+    """max(u, v) = v + ramp(u - v)."""
     return _pick(form, expr, 1)
 
 
 def smallest(form: NormalForm, expr: Expr) -> Poly:
+    """min(u, v) = v - ramp(v - u)."""
     return _pick(form, expr, -1)
 
 
-def _pick(form: NormalForm, expr: Expr, direction: int) -> Poly:
-    """max(u, v) = v + relu(u - v), and min(u, v) = v - relu(v - u)."""
+def _pick(form: NormalForm, expr: Expr, way: int) -> Poly:
     left, right = form(expr.args[0]), form(expr.args[1])
     gap = dict(left)
     add_to(gap, right, -1)
     result = dict(right)
-    add_to(result, form.mul(gap, positive(form, scale(gap, direction))))
+    add_to(result, ramp(form, scale(gap, way)), way)
     return result

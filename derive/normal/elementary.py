@@ -17,6 +17,7 @@ from derive.normal.poly import (
     Exponent,
     Mono,
     Poly,
+    Undecided,
     add_to,
     atom,
     constant,
@@ -45,7 +46,9 @@ def _expands(poly: Poly, exponent: Exponent) -> bool:
 def power(form: NormalForm, poly: Poly, exponent: Exponent) -> Poly:
     """poly ** exponent for a rational exponent."""
     if not poly:
-        return {} if exponent > 0 else atom(to_expr(poly) ** exponent)
+        if exponent <= 0:
+            raise Undecided
+        return {}
     if _expands(poly, exponent):
         result = constant(1)
         for _ in range(int(exponent)):
@@ -97,7 +100,7 @@ def absolute_power(form: NormalForm, base: Expr, exponent: Exponent) -> Poly:
     whole = floor(exponent)
     result = form.power(form(base), whole)
     if whole % 2:
-        result = form.mul(result, conditions.sign_of(form, form(base)))
+        result = form.mul(result, conditions.direction(form, form(base)))
     if exponent != whole:
         result = form.mul(result, atom(fn.absolute(base), exponent - whole))
     return result

@@ -45,6 +45,8 @@ from derive.normal.poly import (
 from derive.rules.registry import register
 from derive.rules.shorten import factored, shortness
 
+LONGEST_FOLD = 60
+
 
 @dataclass(frozen=True)
 class Solved:
@@ -156,11 +158,13 @@ def _known_sums(expr: Expr, loss: Loss) -> Expr:
         if Total not in kinds(node):
             return node
         node = rebuild(node, visit)
-        if isinstance(node, Total):
+        if not isinstance(node, Total):
+            return node
+        try:
             poly = form(node)
-            if not poly or set(poly) == {frozenset()}:
-                return to_expr(poly)
-        return node
+        except Undecided:
+            return node
+        return to_expr(poly) if not poly or set(poly) == {frozenset()} else node
 
     return visit(expr)
 
@@ -204,13 +208,22 @@ def shorten_steps(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter
 
 
 def _best(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter] | None:
-    form = shallow(loss)
     try:
-        poly = form(expr)
+        options = list(_options(expr, loss, into))
     except Undecided:
         return None
-    options = [_with_factor(expr, [], poly, loss)]
+    best = min(options, key=lambda option: shortness(option[-1].after if option else expr))
+    return best if best and shortness(best[-1].after) < shortness(expr) else None
+
+
+def _options(expr: Expr, loss: Loss, into: tuple[str, ...]) -> Iterator[list[Shorter]]:
+    """The expression factored, and folded into each name in each way, then factored."""
+    form = shallow(loss)
+    poly = form(expr)
+    yield _with_factor(expr, [], poly, loss)
     names = tensors(expr)
+    if len(poly) > LONGEST_FOLD:
+        return
     for name in into:
         for solved in solutions(form, loss.defined[name]):
             if tensors(solved.atom) <= names:
@@ -218,9 +231,7 @@ def _best(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter] | None
                 if folded != poly:
                     bindings = (("loss", loss), ("solved", solved))
                     start = [Shorter(fold, bindings, to_expr(folded))]
-                    options.append(_with_factor(expr, start, folded, loss))
-    best = min(options, key=lambda option: shortness(option[-1].after if option else expr))
-    return best if best and shortness(best[-1].after) < shortness(expr) else None
+                    yield _with_factor(expr, start, folded, loss)
 
 
 def _with_factor(expr: Expr, before: list[Shorter], poly: Poly, loss: Loss) -> list[Shorter]:

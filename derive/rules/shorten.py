@@ -114,7 +114,7 @@ def _horner(poly: Poly) -> Expr:
         key=lambda item: (-counts[item], order(item[0]), item[1]),
     )
     best = plain
-    for base, direction in frequent[: 6 if len(poly) <= 8 else 1]:
+    for base, direction in frequent[: 4 if len(poly) <= 6 else 1]:
         taken: Poly = {}
         left: Poly = {}
         for mono, value in poly.items():

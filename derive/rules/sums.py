@@ -21,7 +21,6 @@ from derive.index import (
     size,
     substitute,
     total,
-    trivial,
     walk,
 )
 from derive.rules.registry import register
@@ -95,7 +94,7 @@ def contract(index: Index, body: Expr, guard: Condition) -> Expr | None:
         return None
     here = {index: delta.other(index)}
     where = substitute(guard, here)
-    if trivial(where) is False:
+    if where.trivial is False:
         return S.Zero
     rest = Mul(*(factor for factor in Mul.make_args(body) if factor is not delta))
     value = substitute(rest, here)
