@@ -20,13 +20,21 @@ def divide(form: NormalForm, mono: Mono) -> Poly:
         if not base.is_Add or exponent >= 0:
             continue
         poly = form(base)
-        lead = max(poly, key=mono_key)
+        lead, shared = _shape(form, base, poly)
         if lead and all(powers.get(b, 0) >= e for b, e in lead):
             return _eliminate(form, mono, base, poly, lead)
-        shared = frozenset.intersection(*(frozenset(dict(m)) for m in poly if m))
         if ONE in poly and any(powers.get(b, 0) < 0 for b in shared):
             return _eliminate(form, mono, base, poly, ONE)
     return {mono: 1}
+
+
+def _shape(form: NormalForm, base: Expr, poly: Poly) -> tuple[Mono, frozenset[Expr]]:
+    """The leading term, and the atoms that all terms but the constant one share."""
+    found = form.shapes.get(base)
+    if found is None:
+        shared = frozenset.intersection(*(frozenset(dict(m)) for m in poly if m))
+        found = form.shapes[base] = max(poly, key=mono_key), shared
+    return found
 
 
 def _eliminate(form: NormalForm, mono: Mono, base: Expr, poly: Poly, term: Mono) -> Poly:

@@ -67,6 +67,8 @@ class NormalForm:
         self.almost = almost
         self._settled: tuple[type, ...] = (*SETTLED, Entry) if assume else SETTLED
         self.used: set[str] = set()
+        self.shapes: dict[Expr, tuple[Mono, frozenset[Expr]]] = {}
+        self._spent = self._inside = 0
         self._memo: dict[Expr, Poly] = {}
         self._opaque: NormalForm | None = None
         self._until: dict[str, NormalForm] = {}
@@ -94,10 +96,16 @@ class NormalForm:
         return self._until[name]
 
     def __call__(self, expr: Expr) -> Poly:
-        """The normal form of an expression."""
+        """The normal form of an expression; Undecided where that would be too much work."""
         found = self._memo.get(expr)
-        if found is None:
+        if found is not None:
+            return found
+        self._spent = self._spent if self._inside else 0
+        self._inside += 1
+        try:
             found = self._memo[expr] = self._normal(expr)
+        finally:
+            self._inside -= 1
         return found
 
     def expr(self, expr: Expr) -> Expr:
@@ -131,8 +139,6 @@ class NormalForm:
             poly = cleared
         return not poly
 
-    # -- arithmetic that keeps the normal form ------------------------------------------
-
     def mul(self, left: Poly, right: Poly) -> Poly:
         if len(left) * len(right) > elementary.LARGEST_EXPANSION:
             raise Undecided
@@ -151,6 +157,9 @@ class NormalForm:
 
     def _settle(self, mono: Mono) -> Poly:
         """Reduce a raw monomial: expand, contract 0-1 atoms, apply deltas, divide."""
+        self._spent += 1
+        if self._spent > MOST_WORK:
+            raise Undecided
         for item in mono:
             other = special.settled(self, *item)
             if other is not None:
@@ -202,8 +211,6 @@ class NormalForm:
     def log(self, poly: Poly) -> Poly:
         """log of a polynomial."""
         return elementary.logarithm(self, poly)
-
-    # -- one node ------------------------------------------------------------------------
 
     def _normal(self, expr: Expr) -> Poly:
         if expr.is_Rational:
@@ -259,6 +266,7 @@ class NormalForm:
         return sums.at_argmax(self, expr)
 
 
+MOST_WORK = 4_000
 ABSOLUTE = (fn.absolute, Abs)
 SETTLED = (Delta, Choice, fn.absolute, sin)
 HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
