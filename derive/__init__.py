@@ -2,7 +2,7 @@
 
 from derive.claims import check, check_value
 from derive.derivation import Derivation, Rule, Step
-from derive.engine import gradient, hessian
+from derive.engine import gradient, hessian, higher
 from derive.errors import InputError, KernelError, PminusyError, ReplayError
 from derive.loss import Loss
 from derive.notation import library, load, parse, parse_entries, parse_entry, parse_expression
@@ -24,6 +24,7 @@ __all__ = [
     "check_value",
     "gradient",
     "hessian",
+    "higher",
     "in_cases",
     "library",
     "load",

@@ -10,8 +10,7 @@ from itertools import pairwise
 from sympy import Expr, Mul, Rational, S
 
 from derive.derivation import Derivation
-from derive.engine import gradient, hessian
-from derive.errors import DerivationError
+from derive.engine import higher
 from derive.index import Delta, Entry, Index, Partial, axis_of, substitute, walk
 from derive.loss import Declaration, Domain, Loss
 from derive.normal import NormalForm, Undecided
@@ -28,13 +27,9 @@ def check(loss: Loss, wrt: str, claim: str) -> Verdict:
     Raises InputError for a text that the language does not allow.
     """
     entries = parse_entries(loss, wrt, "<wrt>")
-    if len(entries) > 2:
-        raise DerivationError(
-            f"derivatives of order {len(entries)} are not supported: give one or two entries"
-        )
     free = {i.name: i for entry in entries for i in entry.indices if isinstance(i, Index)}
     claimed = parse_expression(loss, claim, free, "<claim>")
-    derivation = gradient(loss, entries[0]) if len(entries) == 1 else hessian(loss, *entries)
+    derivation = higher(loss, *entries)
     varying = derivation.loss.below(derivation.wrt[-1].tensor.name)
     verdict = decide(derivation.loss, claimed, derivation.start, varying)
     verdict = replace(verdict, truth=derivation.result)

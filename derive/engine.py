@@ -19,6 +19,7 @@ from derive.index import (
     Index,
     Partial,
     Tensor,
+    axis_of,
     kinds,
     tensors,
 )
@@ -43,21 +44,43 @@ def gradient(loss: Loss, wrt: str | Entry, of: str | Entry | None = None) -> Der
 
 
 def hessian(loss: Loss, first: str | Entry, second: str | Entry | None = None) -> Derivation:
-    """The second derivative of the loss with respect to two entries.
+    """The second derivative of the loss with respect to two entries, or one name twice."""
+    return higher(loss, first, first if second is None else second)
 
-    The gradient becomes a definition of its own, before any hypothesis is used, and is
-    differentiated as any other.
+
+def higher(loss: Loss, *wrt: str | Entry) -> Derivation:
+    """The derivative of the loss with respect to one entry after the other, mixed or repeated.
+
+    Each derivative but the last becomes a definition of its own, before any hypothesis is
+    used, and is differentiated as any other.  Names are given fresh index letters.
     """
-    inner = first if isinstance(first, Entry) else loss.free_entry(first)
-    outer = _second_entry(loss, inner, second)
-    slope = _Engine(loss, loss.value.entry).derive(inner)
-    name = _unused_name(loss)
-    entry = Tensor(name, inner.tensor.axes)[inner.indices]
-    definition = Definition(entry, _without_hypotheses(slope))
-    extended = replace(loss, definitions=(*loss.definitions, definition))
-    result = _Engine(extended, entry, hidden=name).derive(outer)
-    title = f"second derivative of {loss.value.name}"
-    return replace(result, title=title, of=loss.value.entry, wrt=(inner, outer))
+    whole, of = loss, loss.value.entry
+    hidden: list[str] = []
+    variables: list[Entry] = []
+    for name in wrt:
+        variables.append(_fresh_entry(loss, name, tuple(variables)))
+        slope = _Engine(whole, of, frozenset(hidden)).derive(variables[-1])
+        if len(variables) < len(wrt):
+            hidden.append(_unused_name(whole))
+            indices = tuple(dict.fromkeys(i for v in variables for i in v.indices))
+            of = Tensor(hidden[-1], tuple(axis_of(i) for i in indices))[indices]
+            definition = Definition(of, _without_hypotheses(slope))
+            whole = replace(whole, definitions=(*whole.definitions, definition))
+    if len(wrt) == 1:
+        return slope
+    words = {2: "second", 3: "third"}
+    title = f"{words.get(len(wrt), f'{len(wrt)}th')} derivative of {loss.value.name}"
+    return replace(slope, title=title, of=loss.value.entry, wrt=tuple(variables))
+
+
+def _fresh_entry(loss: Loss, name: str | Entry, before: tuple[Entry, ...]) -> Entry:
+    """The entry itself, or one of a name with letters that the entries before do not use."""
+    if isinstance(name, Entry):
+        return name
+    taken = frozenset(i.name for e in before for i in e.indices if isinstance(i, Index))
+    if not before:
+        return loss.free_entry(name)
+    return loss.free_entry(name, variable_letters(loss, loss.tensor(name).axes, taken))
 
 
 def _entries(loss: Loss, wrt: str | Entry, of: str | Entry | None) -> tuple[Entry, Entry]:
@@ -76,17 +99,9 @@ def _entries(loss: Loss, wrt: str | Entry, of: str | Entry | None) -> tuple[Entr
     return loss.free_entry(wrt, variable_letters(loss, tensor.axes, taken)), target
 
 
-def _second_entry(loss: Loss, inner: Entry, second: str | Entry | None) -> Entry:
-    if isinstance(second, Entry):
-        return second
-    tensor = loss.tensor(second) if second else inner.tensor
-    taken = frozenset(i.name for i in inner.indices if isinstance(i, Index))
-    return loss.free_entry(tensor.name, variable_letters(loss, tensor.axes, taken))
-
-
 def _unused_name(loss: Loss) -> str:
     names = {*loss.declared, *loss.defined, *(axis.name for axis in loss.axes)}
-    return next(name for name in ("g", "G", "grad", "slope", "dL") if name not in names)
+    return next(n for n in ("g", "h", "G", "H", "slope", "slope2", "slope3") if n not in names)
 
 
 def _without_hypotheses(derivation: Derivation) -> Expr:
@@ -99,9 +114,9 @@ def _without_hypotheses(derivation: Derivation) -> Expr:
 class _Engine:
     """Derives the derivatives of one definition; remembers the lemmas it has derived."""
 
-    def __init__(self, loss: Loss, of: Entry, hidden: str = "") -> None:
+    def __init__(self, loss: Loss, of: Entry, hidden: frozenset[str] = frozenset()) -> None:
         self.loss, self.of = loss, of
-        self.into = tuple(d.name for d in loss.definitions if d.name != hidden)
+        self.into = tuple(d.name for d in loss.definitions if d.name not in hidden)
         self.checker = Checker(loss)
         self.lemmas: dict[Expr, Derivation] = {}
         self.totals: dict[str, Derivation] = {}

@@ -33,8 +33,8 @@ from derive.index import (
     Maximum,
     Minimum,
     Product,
+    Share,
     Total,
-    axis_of,
     bind,
     free_indices,
     fresh,
@@ -48,6 +48,7 @@ from derive.scope import (
     Scope,
     check_new_name,
     describe,
+    index_pair,
     is_index,
     nearest,
     read_entry,
@@ -97,22 +98,13 @@ def read_condition(node: ast.expr, scope: Scope) -> Condition:
             found = f"the comparison '{sign}'"
             raise scope.text.error(right, found, "one of ==, !=, <, <=, >, >=")
         if sign in ("==", "!=") and (is_index(left, scope) or is_index(right, scope)):
-            parts.append(Condition(sign, *_index_pair(left, right, scope)))
+            parts.append(Condition(sign, *index_pair(left, right, scope)))
             continue
         for here in (place, place + 1):
             if here not in read_once:
                 read_once[here] = read(sides[here], scope).expr
         parts.append(Condition(sign, read_once[place], read_once[place + 1]))
     return parts[0] if len(parts) == 1 else Condition("and", *parts)
-
-
-def _index_pair(left: ast.expr, right: ast.expr, scope: Scope) -> tuple[Expr, Expr]:
-    """Two indices of one axis."""
-    if not is_index(left, scope):
-        second = read_index(right, None, scope)
-        return read_index(left, axis_of(second), scope), second
-    first = read_index(left, None, scope)
-    return first, read_index(right, axis_of(first), scope)
 
 
 def _read_number(node: ast.Constant, scope: Scope) -> Value:
@@ -211,29 +203,37 @@ def _read_call(node: ast.Call, scope: Scope) -> Value:
     name = node.func.id
     if name not in FUNCTIONS and name not in REDUCTIONS:
         near = nearest(name, [*FUNCTIONS, *REDUCTIONS])
-        known = "a function of the language"
-        raise scope.text.error(node.func, f"a call of '{name}'", known, near)
+        found, known = f"a call of '{name}'", "a function of the language"
+        raise scope.text.error(node.func, found, known, near)
     if node.keywords:
         raise scope.text.error(node.keywords[0].value, "a keyword argument", "a plain one")
     if name in REDUCTIONS and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):
         return _read_reduction(node, name, node.args[0], scope)
     _check_count(node, name, scope)
     if name == "delta":
-        pair = _index_pair(node.args[0], node.args[1], scope)
+        pair = index_pair(node.args[0], node.args[1], scope)
         return Value(Delta(*pair), SYMBOL)
+    if name == "share":
+        return _share(node, scope)
     values = [read(argument, scope) for argument in node.args]
     if name == "sqrt":
         return raise_to(node, values[0], HALF, scope)
     if name == "log1p":
         return apply(node, "log", [plus(node, [ONE, *values], scope)], scope)
     if name == "expm1":
-        grown = apply(node, "exp", values, scope)
-        return plus(node, [grown, MINUS], scope)
+        return plus(node, [apply(node, "exp", values, scope), MINUS], scope)
     name = _OURS.get(name, name)
     if len(values) == 1:
         return apply(node, name, values, scope)
     values.sort(key=lambda value: order(value.expr))
     return reduce(lambda left, right: apply(node, name, [left, right], scope), values)
+
+
+def _share(node: ast.Call, scope: Scope) -> Value:
+    extremum = read(node.args[0], scope).expr
+    if not isinstance(extremum, Maximum | Minimum):
+        raise scope.text.error(node.args[0], "a number", "a max or min over an axis")
+    return Value(Share(extremum, read_index(node.args[1], extremum.axis, scope)), SYMBOL)
 
 
 def _check_count(node: ast.Call, name: str, scope: Scope) -> None:
@@ -246,7 +246,7 @@ def _check_count(node: ast.Call, name: str, scope: Scope) -> None:
     if name in ("sum", "prod", "mean"):
         expected = f"a generator such as '{name}(a[k] for k in K)'"
         raise scope.text.error(node, found, expected)
-    wanted = 2 if name == "delta" else 1
+    wanted = 2 if name in ("delta", "share") else 1
     if name in FUNCTIONS and count != wanted:
         raise scope.text.error(node, found, str(wanted))
 

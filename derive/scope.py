@@ -20,7 +20,7 @@ REDUCTIONS = ("sum", "prod", "mean", "max", "min")
 FUNCTIONS = (
     *("exp", "log", "log1p", "expm1", "sqrt", "abs", "sign", "sin", "cos", "tan"),
     *("asin", "acos", "atan", "sinh", "cosh", "tanh", "sigmoid", "softplus", "relu"),
-    *("lgamma", "digamma", "trigamma", "erf", "delta"),
+    *("lgamma", "digamma", "trigamma", "erf", "delta", "share"),
 )
 WORDS = frozenset((*ROLES, *DOMAINS, *REDUCTIONS, *FUNCTIONS, "pi")) - {"delta"}
 
@@ -236,3 +236,12 @@ def _axis_of_node(node: ast.expr, letters: Mapping[str, Axis], scope: Scope) -> 
 
 def _count(number: int) -> str:
     return "no index" if number == 0 else "1 index" if number == 1 else f"{number} indices"
+
+
+def index_pair(left: ast.expr, right: ast.expr, scope: Scope) -> tuple[Expr, Expr]:
+    """Two indices of one axis."""
+    if not is_index(left, scope):
+        second = read_index(right, None, scope)
+        return read_index(left, axis_of(second), scope), second
+    first = read_index(left, None, scope)
+    return first, read_index(right, axis_of(first), scope)

@@ -31,7 +31,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("loss", metavar="LOSS", help="a library name, a .loss file, or -")
     add("--wrt", metavar="NAMES", help="with respect to these: a or a,W or 'W[r,s]'")
     add("--of", metavar="NAME", help="the derivative of this definition instead of the loss")
-    add("--order", type=int, choices=(1, 2), default=1, help="first or second derivative")
+    add("--order", type=int, choices=(1, 2, 3), default=1, help="of the derivative")
     add("--value", metavar="NAME", help="rewrite the value of a definition in earlier names")
     add("--style", choices=("delta", "cases"), default="delta", help="how the result is written")
     add("--reduction", choices=("none", "mean", "sum"), default="none", help="over a batch of N")
@@ -59,7 +59,7 @@ def run(options: Namespace) -> int:
 
 def derivations(loss: Loss, options: Namespace) -> list[Derivation]:
     """What the options ask for, one derivation for each name."""
-    from derive import gradient, hessian, parse_entry
+    from derive import gradient, higher, parse_entry
     from derive.rewrite import value
 
     if options.stable:
@@ -71,24 +71,24 @@ def derivations(loss: Loss, options: Namespace) -> list[Derivation]:
     names = split_names(options.wrt) if options.wrt else _variables(loss)
     of = parse_entry(loss, options.of, "--of") if options.of else None
     found = []
-    if options.order == 2:
+    if options.order > 1:
         if of is not None:
-            raise PminusyError("--order 2 is of the loss itself: leave --of out")
-        return [hessian(loss, *entries) for entries in _pairs(loss, names)]
+            raise PminusyError("a higher derivative is of the loss itself: leave --of out")
+        return [higher(loss, *entries) for entries in _tuples(loss, names, options.order)]
     for name in names:
         wrt = parse_entry(loss, name, "--wrt") if "[" in name else name
         found.append(gradient(loss, wrt, of))
     return found
 
 
-def _pairs(loss: Loss, names: list[str]) -> list[tuple[str | Entry, ...]]:
-    """What to differentiate twice: 'a[i],a[j]' is one pair, 'a,W' is two names."""
+def _tuples(loss: Loss, names: list[str], order: int) -> list[tuple[str | Entry, ...]]:
+    """What to differentiate by: 'a[i],a[j]' is one pair, 'a,W' is two names, each repeated."""
     from derive import parse_entry
 
     entries = [parse_entry(loss, name, "--wrt") if "[" in name else name for name in names]
-    if len(entries) == 2 and all("[" in name for name in names):
+    if len(entries) == order and all("[" in name for name in names):
         return [tuple(entries)]
-    return [(entry,) for entry in entries]
+    return [(name.partition("[")[0],) * order for name in names]
 
 
 def _variables(loss: Loss) -> list[str]:
