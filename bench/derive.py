@@ -1,64 +1,311 @@
-"""Time of a derivation, recorded and checked, in a warm process.
+"""Time of derivations, recorded and checked, beside those of others, in a warm process.
 
-    python bench/derive.py [--runs 20]
+    python bench/derive.py [--runs 20] [--json]
 
-Prints the median and the least time in milliseconds of softmax cross-entropy's full chain
-(dL/dp, dp/da, dL/da, dL/dW and the Hessian) and of each of its parts.  K is symbolic
-throughout, so the time is the same for every K.  The derivation of dL/dW derives dL/dp,
-dp/da, dL/da and da/dW on the way: the full chain is its time and the Hessian's.
+In one run, in turn: softmax cross-entropy's full chain (dL/dp, dp/da, dL/da, dL/dW, Hessian),
+the same by tensorgrad and by plain SymPy, SymPy with K written out and ours at the same K, the
+gradient of every loss of the library, and chains of layers.  Before each measurement all
+that ours, SymPy and tensorgrad remember of earlier ones is forgotten.  Times are
+those of the processor, which other processes disturb little.
+Only ours records steps and checks them; tensorgrad simplifies its result, SymPy's stands as it
+comes.  The derivation of dL/dW derives dL/dp, dp/da and dL/da on the way: the full chain is
+its time and the Hessian's.  "operations" are those of the result, all entries of it where
+K is written out.
+
+tensorgrad (AGPL, brings torch) is measured where it is installed, best in a place of its own:
+
+    python -m venv /tmp/peers && /tmp/peers/bin/pip install tensorgrad .
+    /tmp/peers/bin/python bench/derive.py
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from statistics import median
-from time import perf_counter
+from time import process_time
+from typing import Any
 
 sys.path.pop(0)  # this folder, in which this file would hide the package of the same name
 
+import sympy
+from sympy.core.cache import clear_cache
+
 import derive
-from derive.rules import fold
+from derive.index import Entry, Index
+
+HOW_TO_GET = "tensorgrad is not installed here; `pip install tensorgrad` adds it to this table"
+FEW = 3  # how often what is not one of the small parts is measured, at most
 
 
-def chain() -> dict[str, Callable[[], derive.Derivation]]:
-    """The parts of the chain; those over W stand on a linear layer."""
-    plain, linear = (
-        derive.load("softmax_cross_entropy"),
-        derive.load("linear_softmax_cross_entropy"),
-    )
-    return {
-        "dL/dp": lambda: derive.gradient(plain, "p"),
-        "dp/da": lambda: derive.gradient(plain, "a", of="p"),
-        "dL/da": lambda: derive.gradient(plain, "a"),
-        "dL/dW": lambda: derive.gradient(linear, "W"),
-        "Hessian": lambda: derive.hessian(plain, "a"),
+@dataclass
+class Job:
+    """Something to measure.  Its work gives the result, an expression or a list of them."""
+
+    group: str
+    name: str
+    who: str
+    work: Callable[[], Any]
+    most: int = FEW
+    times: list[float] = field(default_factory=list)
+    result: Any = None
+    late: bool = False
+
+    def row(self, limit: float) -> dict[str, Any]:
+        """What is reported; the first two of five times or more only warm up."""
+        times = self.times[2:] if len(self.times) >= 5 else self.times
+        known = isinstance(self.result, sympy.Basic | list)
+        return {
+            "group": self.group,
+            "name": self.name,
+            "by": self.who,
+            "median_ms": round(median(times), 3) if times else None,
+            "least_ms": round(min(times), 3) if times else None,
+            "runs": len(times),
+            "limit_ms": limit * 1e3 if self.late else None,
+            "operations": operations(self.result) if known else None,
+        }
+
+
+def operations(expr: Any) -> int:
+    """Additions, multiplications, powers, functions and sums in what is written."""
+    if isinstance(expr, list):
+        return sum(map(operations, expr))
+    if isinstance(expr, Entry | Index | sympy.Indexed | sympy.Tuple) or not expr.args:
+        return 0
+    inside = sum(operations(arg) for arg in expr.args)
+    return inside + (len(expr.args) - 1 if expr.is_Add or expr.is_Mul else 1)
+
+
+def chain_text(layers: int) -> str:
+    """A loss of that many layers h = tanh(W h), then the squared error."""
+    lines = ["x: input[D]", *(f"W{n}: param[D, D]" for n in range(1, layers + 1)), "y: target[D]"]
+    for n in range(1, layers + 1):
+        below = f"h{n - 1}" if n > 1 else "x"
+        lines.append(f"h{n}[i] = tanh(sum(W{n}[i, j] * {below}[j] for j in D))")
+    lines.append(f"L = sum((h{layers}[i] - y[i])**2 for i in D)")
+    return "\n".join(lines) + "\n"
+
+
+def layer_name(count: int, wrt: str) -> str:
+    return f"{count} layer{'s' * (count != 1)}, dL/d{wrt}"
+
+
+def ours(loss: derive.Loss, wrt: str, of: str | None = None) -> Callable[[], Any]:
+    return lambda: derive.gradient(loss, wrt, of=of).result
+
+
+def parts(runs: int) -> Iterator[Job]:
+    """The parts of the chain by ours; those over W stand on a linear layer."""
+    plain = derive.load("softmax_cross_entropy")
+    linear = derive.load("linear_softmax_cross_entropy")
+    yield Job("parts", "dL/dp", "pminusy", ours(plain, "p"), runs)
+    yield Job("parts", "dp/da", "pminusy", ours(plain, "a", "p"), runs)
+    yield Job("parts", "dL/da", "pminusy", ours(plain, "a"), runs)
+    yield Job("parts", "dL/dW", "pminusy", ours(linear, "W"), runs)
+    yield Job("parts", "Hessian", "pminusy", lambda: derive.hessian(plain, "a").result, runs)
+
+
+def tensorgrad(runs: int, layers: list[int]) -> Iterator[Job]:
+    """The same by tensorgrad: differentiated, then simplified."""
+    import tensorgrad.functions as F
+    from tensorgrad import Variable
+
+    k, d = sympy.symbols("k d")
+    logits, target, offset = (Variable(name, k) for name in "ayb")
+    weights, x = Variable("W", k, d), Variable("x", d)
+
+    def loss(a: Any) -> tuple[Any, Any]:
+        exponentials = F.exp(a)
+        p = exponentials / F.sum(exponentials)
+        return p, -target @ F.log(p)
+
+    def chain(count: int, wrt: str) -> Any:
+        matrices = [Variable(f"W{n}", i=d, j=d) for n in range(1, count + 1)]
+        first = last = Variable("x", i=d)
+        for matrix in matrices:
+            last = F.tanh((matrix.rename(i="o", j="i") @ last).rename(o="i"))
+        error = F.sum((last - Variable("y", i=d)) ** 2)
+        return error.grad(first if wrt == "x" else matrices[0]).full_simplify()
+
+    works: dict[str, Callable[[], Any]] = {
+        "dp/da": lambda: loss(logits)[0].grad(logits).full_simplify(),
+        "dL/da": lambda: loss(logits)[1].grad(logits).full_simplify(),
+        "dL/dW": lambda: loss(weights @ x + offset)[1].grad(weights).full_simplify(),
+        "Hessian": lambda: loss(logits)[1].grad(logits).grad(logits).full_simplify(),
     }
+    for name, work in works.items():
+        yield Job("parts", name, "tensorgrad", work, runs)
+    for count in layers:
+        for wrt in ("W1", "x"):
+            name = layer_name(count, wrt)
+            yield Job("layers", name, "tensorgrad", lambda c=count, w=wrt: chain(c, w))
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    fold.shallow.cache_clear()  # what an earlier run has normalised does not count
-    fold.unfolded.cache_clear()
-    start = perf_counter()
-    work()
-    return (perf_counter() - start) * 1e3
+def symbolic_sympy(runs: int) -> Job:
+    """dL/da by plain SymPy, K symbolic."""
+    size = sympy.Symbol("K", integer=True, positive=True)
+    i, j, k = sympy.symbols("i j k", integer=True)
+    a, y = sympy.IndexedBase("a"), sympy.IndexedBase("y")
+
+    def work() -> Any:
+        p = sympy.exp(a[i]) / sympy.Sum(sympy.exp(a[k]), (k, 0, size - 1))
+        return sympy.diff(-sympy.Sum(y[i] * sympy.log(p), (i, 0, size - 1)), a[j])
+
+    return Job("parts", "dL/da", "sympy", work, runs)
+
+
+def written_out(size: int) -> Job:
+    """All of dL/da by plain SymPy, K a number."""
+    a, y = sympy.symbols(f"a:{size}"), sympy.symbols(f"y:{size}")
+
+    def work() -> list[Any]:
+        whole = sympy.Add(*map(sympy.exp, a))
+        terms = (yi * sympy.log(sympy.exp(ai) / whole) for ai, yi in zip(a, y, strict=True))
+        loss = -sympy.Add(*terms)
+        return [sympy.diff(loss, ai) for ai in a]
+
+    return Job("sizes", f"dL/da, K = {size}", "sympy", work)
+
+
+def jobs(options: argparse.Namespace) -> Iterator[Job]:
+    """Everything that is measured, in the order of the table."""
+    yield from parts(options.runs)
+    yield symbolic_sympy(options.runs)
+    cross_entropy = derive.load("softmax_cross_entropy")
+    for size in options.sizes:
+        yield Job("sizes", f"dL/da, K = {size}", "pminusy", ours(cross_entropy, "a"))
+        yield written_out(size)
+    for name in options.losses:
+        loss = derive.load(name)
+        names = [d.name for d in loss.declarations if d.role in ("input", "param")]
+        works = [ours(loss, name) for name in names if loss.tensor(name).label is None]
+        title = f"{name}, {len(works)} gradient{'s' * (len(works) != 1)}"
+        yield Job("library", title, "pminusy", lambda works=works: [work() for work in works])
+    for count in options.layers:
+        loss = derive.parse(chain_text(count))
+        for wrt in ("W1", "x"):
+            yield Job("layers", layer_name(count, wrt), "pminusy", ours(loss, wrt))
+    if find_spec("tensorgrad"):
+        yield from tensorgrad(options.runs, options.layers)
+
+
+def forget() -> None:
+    """Clear what ours, SymPy and tensorgrad remember of earlier runs."""
+    clear_cache()
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("derive", "tensorgrad"):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """TimeoutError inside the block after so many seconds of work, where there are timers."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def measure(job: Job, limit: float) -> None:
+    forget()
+    start = process_time()
+    try:
+        with deadline(limit):
+            job.result = job.work()
+    except TimeoutError:
+        job.late = True
+    else:
+        job.times.append((process_time() - start) * 1e3)
+
+
+def run(todo: list[Job], runs: int, limit: float) -> None:
+    """All jobs in turn, again and again; those that were late or have enough are left out.
+
+    A chain of layers is not measured where a shorter one was late already.
+    """
+    for turn in range(runs + 2):
+        late: set[tuple[str, str]] = set()
+        for job in todo:
+            kind = (job.who, job.name.rpartition(" ")[2])
+            enough = len(job.times) >= job.most + (2 if job.most > FEW else 0)
+            if job.group == "layers" and kind in late:
+                job.late = True
+            if not job.late and not enough and (not turn or sum(job.times) < limit * 1e3):
+                measure(job, limit)
+            if job.group == "layers" and job.late:
+                late.add(kind)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as text, a block a group."""
+    lines = [f"{'':<44}{'by':<12}{'median ms':>11}{'least ms':>11}{'runs':>6}{'operations':>12}"]
+    group = ""
+    for row in rows:
+        if row["group"] != group:
+            group = row["group"]
+            lines.append(group)
+        start = f"  {row['name']:<42}{row['by']:<12}"
+        if row["median_ms"] is None:
+            lines.append(f"{start}{'> ' + format(row['limit_ms'], '.0f'):>11}")
+            continue
+        count = "" if row["operations"] is None else row["operations"]
+        times = f"{row['median_ms']:>11.1f}{row['least_ms']:>11.1f}{row['runs']:>6}"
+        lines.append(f"{start}{times}{count:>12}")
+    return "\n".join(lines)
+
+
+def full_chain(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row of ours that adds up dL/dW and the Hessian."""
+    found = {row["name"]: row for row in rows if row["by"] == "pminusy"}
+    both = found["dL/dW"], found["Hessian"]
+    total = {**both[0], "name": "full chain", "operations": None}
+    for key in ("median_ms", "least_ms"):
+        values = [row[key] for row in both]
+        total[key] = None if None in values else sum(values)
+    return total
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=20, help="how often each part is derived")
+    parser.add_argument("--limit", type=float, default=20, help="seconds, for one measurement")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[3, 10, 30], help="numbers for K")
+    parser.add_argument("--layers", type=int, nargs="*", default=[2, 4, 8, 16])
+    parser.add_argument("--losses", nargs="*", default=derive.library(), help="of the library")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--runs", type=int, default=20, help="how often each part is derived")
-    runs = parser.parse_args().runs
-    parts = chain()
-    times: dict[str, list[float]] = {name: [] for name in [*parts, "full chain"]}
-    for _ in range(runs + 2):
-        spent = {name: milliseconds(work) for name, work in parts.items()}
-        for name, value in spent.items():
-            times[name].append(value)
-        times["full chain"].append(spent["dL/dW"] + spent["Hessian"])
-    print(f"{'part':<12}{'median ms':>12}{'least ms':>12}   ({runs} runs, 2 to warm up)")
-    for name, values in times.items():
-        print(f"{name:<12}{median(values[2:]):>12.1f}{min(values[2:]):>12.1f}")
+    options = arguments().parse_args()
+    todo = list(jobs(options))
+    run(todo, options.runs, options.limit)
+    order = list(dict.fromkeys(job.group for job in todo))
+    rows = [job.row(options.limit) for job in sorted(todo, key=lambda job: order.index(job.group))]
+    rows.insert(0, full_chain(rows))
+    notes = [] if find_spec("tensorgrad") else [HOW_TO_GET]
+    if options.json:
+        print(json.dumps({"rows": rows, "notes": notes}, indent=1))
+    else:
+        print("\n".join([table(rows), *notes]))
 
 
 if __name__ == "__main__":

@@ -232,12 +232,10 @@ class _Engine:
         shorten(recorder, self.into)
 
     def _assume(self, recorder: Recorder) -> None:
-        form = fold.assuming(self.loss)
         try:
-            form(recorder.here)
+            used = fold.hypotheses_used(recorder.here, self.loss)
         except Undecided:
             return
-        used = tuple(sorted(form.used))
         bindings = (("loss", self.loss), ("hypotheses", used))
         after = fold.assume.apply(recorder.here, **dict(bindings))
         if after != recorder.here:

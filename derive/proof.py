@@ -6,7 +6,7 @@ compares balls: the claim's value against automatic differentiation of the loss 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product as cartesian
@@ -15,17 +15,20 @@ from typing import Any
 from flint import arb, ctx
 from sympy import Expr
 
+from derive import kinks
 from derive.balls import Undetermined
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
 from derive.index import Index, axis_of, free_indices
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
+from derive.normal.cases import ByCases
 from derive.point import Point, nested, show
-from derive.sampling import allows, points, shortened
+from derive.sampling import allows, numbers, points, shortened
 
 PRECISION = 128
 MOST_PLACES = 12
+MOST_KINKS = 8
 SIMPLE = (Fraction(0), Fraction(1), Fraction(1, 2))
 
 
@@ -81,26 +84,55 @@ def decide(loss: Loss, claim: Expr, truth: Expr, varying: frozenset[str] = froze
     the two may differ.
     """
     exactly: frozenset[str] = frozenset()
-    for almost, assume in ((exactly, False), (exactly, True), (varying, False), (varying, True)):
+    proof = _proof(loss, claim, truth, exactly, NormalForm.equal)
+    if proof is not None:
+        return proof
+    searched = _search(loss, claim, truth)
+    if searched.status == "refuted":
+        return searched
+    ways = ((varying, NormalForm.equal), (exactly, _by_cases), (varying, _by_cases))
+    for almost, equal in ways:
+        proof = _proof(loss, claim, truth, almost, equal)
+        if proof is not None:
+            return proof
+    return searched
+
+
+def _by_cases(form: NormalForm, claim: Expr, truth: Expr) -> bool:
+    return form.assume is True and ByCases(form).equal(claim, truth)
+
+
+def _proof(
+    loss: Loss,
+    claim: Expr,
+    truth: Expr,
+    almost: frozenset[str],
+    equal: Callable[[NormalForm, Expr, Expr], bool],
+) -> Verdict | None:
+    """A proof by one method, without the hypotheses first; None where there is none."""
+    for assume in (False, True):
         form = NormalForm(loss, assume=assume, almost=almost)
         try:
-            if not form.equal(claim, truth):
+            if not equal(form, claim, truth):
                 continue
         except Undecided:
             continue
         used = tuple(sorted(form.used))
         reason = "both sides have the same normal form"
+        if equal is _by_cases:
+            reason += " in each case"
         if almost:
             reason += " off the kinks, at which any value between the one-sided ones is accepted"
         if used:
             reason += ", given " + " and ".join(used)
         return Verdict("proved", claim, truth, reason, used)
-    return _refute(loss, claim, truth)
+    return None
 
 
-def _refute(loss: Loss, claim: Expr, truth: Expr) -> Verdict:
-    tried = skipped = 0
-    for point in points(loss):
+def _search(loss: Loss, claim: Expr, truth: Expr) -> Verdict:
+    """Look for a counterexample: "refuted" with one, else "unknown"."""
+    tried = skipped = met = 0
+    for point in points(loss, hints=numbers(loss, claim)):
         found, seen = _differs(loss, claim, truth, point)
         tried += seen
         skipped += not seen
@@ -108,12 +140,44 @@ def _refute(loss: Loss, claim: Expr, truth: Expr) -> Verdict:
             small = _shrink(loss, claim, truth, found)
             reason = "a counterexample in ball arithmetic: the two balls do not meet"
             return Verdict("refuted", claim, truth, reason, (), small, tried=tried)
+        if met < MOST_KINKS:
+            found, more = _at_kinks(loss, claim, truth, point, MOST_KINKS - met)
+            met += more
+            if found is not None:
+                reason = "a counterexample at a kink: the claim is none of the values between "
+                reason += "the derivatives all around it"
+                return Verdict("refuted", claim, truth, reason, (), found, tried=tried)
     reason = (
         f"the normal forms differ, but at {tried} points in ball arithmetic both sides agree"
         if tried
         else f"neither side could be evaluated at any of {skipped} points"
     )
     return Verdict("unknown", claim, truth, reason, tried=tried)
+
+
+def _at_kinks(
+    loss: Loss, claim: Expr, truth: Expr, point: Point, most: int
+) -> tuple[Counterexample | None, int]:
+    """A kink at this point at which the claim is no subgradient, and how many were met."""
+    met = 0
+    if kinks.variable_of(loss, truth) is None:
+        return None, met
+    evaluator = Evaluator(loss, point)
+    for env in places(letters(claim, truth), point.sizes):
+        try:
+            with ctx.workprec(PRECISION):
+                evaluator(truth, env)
+        except Undetermined:
+            met += 1
+            found = kinks.outside(loss, claim, truth, point, env)
+            if found is not None:
+                named = {index.name: number for index, number in env.items()}
+                return Counterexample(point, named, *found), met
+        except (ZeroDivisionError, ValueError):
+            continue
+        if met >= most:
+            break
+    return None, met
 
 
 def letters(*exprs: Expr) -> tuple[Index, ...]:

@@ -7,7 +7,9 @@ from fractions import Fraction
 from itertools import product as cartesian
 from random import Random
 
-from derive.index import Axis
+from sympy import Expr, Rational
+
+from derive.index import Axis, walk
 from derive.loss import Declaration, Domain, Loss
 from derive.point import Point
 
@@ -21,6 +23,9 @@ PALETTES: tuple[tuple[str, ...], ...] = (
     ("0", "5", "-8", "20", "-20", "1/100", "12"),
     ("40", "-35", "7/3", "1/1000", "-60", "3"),
 )
+COMMON = (0, 1, 2, Fraction(1, 2))
+MOST_HINTS = 6
+LARGEST_SIZE = 12
 UNIT = ("1/2", "0", "1", "1/4", "2/3", "1/10", "9/10", "7/8")
 
 
@@ -35,17 +40,51 @@ def size_choices(axes: tuple[Axis, ...]) -> list[dict[str, int]]:
     return choices
 
 
-def points(loss: Loss, attempts: int = 12) -> Iterator[Point]:
-    """Points in order of growing complexity; the same ones on every run."""
+def numbers(loss: Loss, claim: Expr) -> tuple[Fraction, ...]:
+    """The numbers that a claim and its loss are written with, but the commonest, by size."""
+    found: dict[Fraction, None] = {}
+    for expr in (claim, *(definition.body for definition in loss.definitions)):
+        here = {node for node in walk(expr) if isinstance(node, Rational)}
+        for node in sorted(here, key=lambda node: (abs(node), node)):
+            found.setdefault(abs(Fraction(int(node.p), int(node.q))))
+    return tuple(number for number in found if number not in COMMON)[:MOST_HINTS]
+
+
+def points(loss: Loss, attempts: int = 12, hints: tuple[Fraction, ...] = ()) -> Iterator[Point]:
+    """Points in order of growing complexity; the same ones on every run.
+
+    `hints` are numbers at and around which to look, as values and as sizes of axes.
+    """
     random = Random(20)
     for round_ in range(attempts):
         palette = PALETTES[min(round_ * len(PALETTES) // attempts, len(PALETTES) - 1)]
         for sizes in size_choices(loss.axes):
             if sizes and max(sizes.values()) > 3 and round_ < 2:
                 continue
-            yield Point(
-                sizes, {d.name: _values(d, sizes, palette, random) for d in loss.declarations}
-            )
+            yield _point(loss, sizes, palette, random)
+    yield from _around(loss, hints, random)
+
+
+def _around(loss: Loss, hints: tuple[Fraction, ...], random: Random) -> Iterator[Point]:
+    """Points with values at, next to and beyond some numbers, and sizes equal to them."""
+    names = [axis.name for axis in loss.axes]
+    for hint in hints:
+        beside = (hint, hint + 1, hint - 1, 2 * hint, hint * Fraction(101, 100), hint / 2)
+        near = tuple(str(sign * value) for value in beside for sign in (1, -1))
+        for size in (1, 2, 2, 3):
+            yield _point(loss, dict.fromkeys(names, size), near, random)
+            yield _point(loss, dict.fromkeys(names, size), (*near[:4], "0", "1"), random)
+    wanted = {int(hint) + more for hint in hints for more in (0, 1) if hint.denominator == 1}
+    for size in sorted(wanted | {5, 6} if hints else wanted):
+        if not 4 < size <= LARGEST_SIZE:
+            continue
+        for name in names:
+            for palette in PALETTES[:2]:
+                yield _point(loss, {**dict.fromkeys(names, 2), name: size}, palette, random)
+
+
+def _point(loss: Loss, sizes: Mapping[str, int], palette: tuple[str, ...], random: Random) -> Point:
+    return Point(sizes, {d.name: _values(d, sizes, palette, random) for d in loss.declarations})
 
 
 def _values(

@@ -45,7 +45,7 @@ P[i, j] = exp(S[i, j] / tau) / sum(exp(S[i, k] / tau) for k in N)
 L = -sum(log(P[i, i]) for i in N) / N
 """,
     ),
-    "focal": (
+    "dense_focal": (
         "a y gamma",
         f"""a: input[K]
 y: target[K] in simplex
@@ -87,7 +87,7 @@ P[n, i] = exp(A[n, i]) / sum(exp(A[n, k]) for k in K)
 L = -sum(w[c[n]] * log(P[n, c[n]]) for n in N) / sum(w[c[n]] for n in N)
 """,
     ),
-    "hinge": (
+    "label_hinge": (
         "a",
         """a: input[K]
 c: target in K
@@ -129,7 +129,7 @@ eps: const in unit = 0.1
 {SOFTMAX}L = -sum(((1 - eps) * y[i] + eps / K) * log(p[i]) for i in K)
 """,
     ),
-    "distillation": (
+    "distilled": (
         "a b T",
         """a: input[K]
 b: input[K]

@@ -73,7 +73,9 @@ def test_each_format_says_the_result_and_every_rule(name: str, wrt: str, to: str
     text = write(d, to)
     assert text == write(d, to)
     assert text.endswith("\n")
-    assert {"text": str(d), "json": json.dumps(d.formula)[1:-1]}.get(to, "") in text
+    shown = text.replace("│", " ") if to == "text" else text
+    expected = {"text": str(d), "json": json.dumps(d.formula)[1:-1]}.get(to, "")
+    assert " ".join(expected.split()) in " ".join(shown.split())
     for step in d.steps:
         assert step.name in text
     for hypothesis in d.hypotheses:
@@ -83,7 +85,9 @@ def test_each_format_says_the_result_and_every_rule(name: str, wrt: str, to: str
 @pytest.mark.parametrize(("name", "wrt"), cases())
 def test_text_fits_a_terminal(name: str, wrt: str) -> None:
     for detail in DETAILS:
-        lines = write(derivation(name, wrt), "text", detail=detail).splitlines()
+        d = derivation(name, wrt)
+        lines = write(d, "text", detail=detail).splitlines()
+        lines = [line for line in lines if not line.endswith(f" = {d.formula}")]  # to copy
         assert max(map(len, lines)) <= 100
         assert all(line == line.rstrip() for line in lines)
 

@@ -73,7 +73,7 @@ FIRST = [
     ("shifted", "a[j]", "p[j] - y[j]", ("y in simplex",)),
     ("likelihood", "a[j]", "p[j] - y[j]", ("y in simplex",)),
     ("log_sum_exp", "a[k]", "exp(a[k])/sum(exp(a[i]) for i in K)", ()),
-    ("distillation", "a[j]", "T*(p[j] - q[j])", ()),
+    ("distilled", "a[j]", "T*(p[j] - q[j])", ()),
 ]
 
 
@@ -185,7 +185,7 @@ def test_letters_of_bound_indices_are_not_captured(letter: str) -> None:
 CLAIMS = [
     # 5: focal with a symbolic gamma
     (
-        "focal",
+        "dense_focal",
         "a[m]",
         "g - p[m]*s",
         {
@@ -197,7 +197,7 @@ CLAIMS = [
     # 8: labels as indices
     ("weighted_labels", "A[n, m]", "w[c[n]]*(P[n,m] - delta(m, c[n]))/sum(w[c[i]] for i in N)", {}),
     (
-        "hinge",
+        "label_hinge",
         "a[m]",
         "(0 if m == c else H) - delta(m, c)*sum(J for i in K if i != c)",
         {"H": "(1 if 1+a[m]-a[c] > 0 else 0)", "J": "(1 if 1+a[i]-a[c] > 0 else 0)"},
@@ -565,7 +565,7 @@ FORGED = [nothing_left, invented_rule, other_loss, hypothesis_hidden]
 
 
 @pytest.mark.parametrize("tamper", TAMPERED, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("name", ["softmax_cross_entropy", "free_cross_entropy", "focal"])
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "free_cross_entropy", "dense_focal"])
 def test_replay_refuses_a_tampered_derivation(
     name: str, tamper: Callable[[Derivation], Derivation]
 ) -> None:
@@ -615,7 +615,7 @@ def test_replay_refuses_a_false_solution_of_a_definition() -> None:
         ("softmax_cross_entropy", "q", None, "has no name 'q'"),
         ("softmax_cross_entropy", "a", "y", "'y' is declared, not defined"),
         ("softmax_cross_entropy", "L", None, "with respect to itself"),
-        ("hinge", "c", None, "class label"),
+        ("label_hinge", "c", None, "class label"),
     ],
 )
 def test_what_has_no_derivative_is_said(name: str, wrt: str, of: str | None, said: str) -> None:

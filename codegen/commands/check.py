@@ -7,11 +7,20 @@ in --wrt claim a second derivative; --value claims what a definition is equal to
   pminusy check softmax_cross_entropy --wrt 'a[i],a[j]' --claim 'p[i]*(delta(i, j) - p[j])'
   pminusy check examples/kl_as_difference.loss --value KL --claim 'CE - H'
 
-Indices and class labels count from 0.  Exit code: 0 proved, 1 refuted, 2 bad input, 3 unknown.
+--code judges a function instead: NumPy arrays in, by the declared names and with a leading N
+for the batch, and the gradient out, in the shape of --wrt.  It is compared with ball arithmetic
+over margins, offsets, scales, sizes, ties, infinities and subnormals, in float64 and float32.
+The function is your code, and it is run: in a process of its own, with a time limit.
+
+  pminusy check softmax_cross_entropy --wrt a --code examples/hand_written.py:softmax_textbook
+
+Indices and class labels count from 0.  Exit code: 0 proved, 1 refuted, 2 bad input, 3 unknown;
+with --code: 0 right and accurate, 1 wrong or inaccurate, 2 bad input, 3 undecided.
 """
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +40,14 @@ def arguments(parser: ArgumentParser) -> None:
     add("loss", metavar="LOSS", help="a library name, a .loss file, or -")
     add("--wrt", metavar="ENTRY", help="the entry derived for, with letters: 'a[j]'")
     add("--value", metavar="ENTRY", help="claim the value of a definition: KL or 'p[i]'")
-    add("--claim", metavar="EXPRESSION", required=True, help="what is claimed")
+    claimed = parser.add_mutually_exclusive_group(required=True)
+    claimed.add_argument("--claim", metavar="EXPRESSION", help="what is claimed")
+    claimed.add_argument("--code", metavar="MODULE:FUNCTION", help="run this code and judge it")
     add("--reduction", choices=("none", "mean", "sum"), default="none", help="over a batch of N")
+    add(
+        "--timeout", type=float, default=20.0, metavar="SECONDS", help="for --code; 20 if not given"
+    )
+    add("--max-ulp", type=float, default=512.0, metavar="ULP", help="for --code; 512 if not given")
 
 
 def run(options: Namespace) -> int:
@@ -42,6 +57,8 @@ def run(options: Namespace) -> int:
     if (options.wrt is None) == (options.value is None):
         raise PminusyError("say what the claim is about: --wrt 'a[j]', or --value NAME")
     loss = load(options.loss)
+    if options.code is not None:
+        return _run_code(loss, options)
     if options.reduction != "none":
         loss = batched(loss, options.reduction)
     if options.value is not None:
@@ -53,6 +70,24 @@ def run(options: Namespace) -> int:
     else:
         _print(loss, verdict)
     return CODES[verdict.status]
+
+
+def _run_code(loss: Loss, options: Namespace) -> int:
+    from codegen.code_check import check_code
+    from codegen.commands import check_report
+
+    if options.wrt is None:
+        raise PminusyError("--code takes --wrt NAME: what the code is the gradient by")
+    name = options.wrt.partition("[")[0].strip()
+    print(check_report.notice(options.code, options.timeout), file=sys.stderr, flush=True)
+    report = check_code(
+        loss, name, options.code, options.timeout, options.max_ulp, options.reduction
+    )
+    if options.json:
+        as_json(check_report.data(loss, name, options.code, report))
+    else:
+        check_report.show(report)
+    return check_report.CODES[report.status]
 
 
 def _data(loss: Loss, verdict: Verdict) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from derive.printing import unicode
 from derive.styles import unicode_name
 
 WIDTH = 100
+LONGEST_NOTE = 40
 _INDENT = 2
 _MIN_RULES = 40
 
@@ -85,7 +86,7 @@ def _rows(section: Section, reasons: bool) -> Iterator[str]:
 
 def _rule_column(width: int, lines: Sequence[Line]) -> int:
     """Where rule names start: right of every formula that leaves them room."""
-    longest = max(len(_note(line)) for line in lines)
+    longest = max(len(note) for line in lines if len(note := _note(line)) <= LONGEST_NOTE)
     room = WIDTH - _INDENT - longest - 3
     fitting = [width + 3 + len(line.right) for line in lines]
     return min(max((w for w in fitting if w <= room), default=room), room)
@@ -97,13 +98,16 @@ def _note(line: Line) -> str:
 
 def _with_rule(row: str, line: Line, column: int) -> Iterator[str]:
     note = _note(line)
+    room = WIDTH - _INDENT - column - 3
     if not note:
         yield row
-    elif len(row) <= column:
+    elif len(row) <= column and len(note) <= room:
         yield f"{row.ljust(column)}   {note}"
     else:
         yield row
-        yield f"{' ' * column}   {note}"
+        indent = column + 3 if len(note) <= room else 8
+        for part in textwrap.wrap(note, WIDTH - _INDENT - indent):
+            yield " " * indent + part
 
 
 def _boxed(laid_out: Document) -> list[str]:

@@ -7,7 +7,17 @@ open it: its bound index becomes a fresh free one.
 """
 
 from derive.index.binders import SCOPED, bind, occurs, rebuild, scoped, size, substitute, total
-from derive.index.look import entries, free_indices, height, kinds, nodes, order, tensors, walk
+from derive.index.look import (
+    dangling,
+    entries,
+    free_indices,
+    height,
+    kinds,
+    nodes,
+    order,
+    tensors,
+    walk,
+)
 from derive.index.nodes import (
     TRUE,
     Argmax,
@@ -51,6 +61,7 @@ __all__ = [
     "Total",
     "axis_of",
     "bind",
+    "dangling",
     "entries",
     "free_indices",
     "fresh",

@@ -21,6 +21,17 @@ def height(expr: Basic) -> int:
 
 
 @lru_cache(maxsize=1 << 16)
+def dangling(expr: Basic) -> frozenset[Index]:
+    """The canonical indices in `expr` whose binder is not in it: none in a whole expression."""
+    if isinstance(expr, Index):
+        return frozenset((expr,)) if expr.is_bound else frozenset()
+    found: frozenset[Index] = frozenset()
+    for arg in expr.args:
+        found |= dangling(arg)
+    return found - {expr.args[0]} if isinstance(expr, Binder) else found
+
+
+@lru_cache(maxsize=1 << 16)
 def nodes(expr: Basic) -> frozenset[Basic]:
     """Every node of `expr`, bound indices in canonical form."""
     found = frozenset((expr,))

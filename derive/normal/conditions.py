@@ -21,7 +21,7 @@ from derive.index import (
     substitute,
     tensors,
 )
-from derive.normal import signs
+from derive.normal import angles, extrema, signs
 from derive.normal.poly import (
     ONE,
     Poly,
@@ -77,11 +77,12 @@ def _comparison(form: NormalForm, op: str, left: Expr, right: Expr) -> Poly:
         return _complement(positive(form, difference))
     if op in ("<", ">"):
         return positive(form, difference)
-    zero = _zero(difference)
+    zero = _zero(form, difference)
     return zero if op == "==" else _complement(zero)
 
 
 MOST_CASES = 2
+MOST_BITS = 4
 
 
 def by_cases(form: NormalForm, poly: Poly, function: Callable[[Poly], Poly]) -> Poly | None:
@@ -112,6 +113,25 @@ def positive(form: NormalForm, poly: Poly) -> Poly:
         return {}
     if len(poly) == 1 and frozenset() in poly:
         return constant(1) if poly[frozenset()] > 0 else {}
+    known = _by_bits(form, poly, positive)
+    if known is not None:
+        return known
+    inner = angles.within(poly)
+    if inner is not None:
+        return positive(form, form(inner))
+    found = extrema.above(form, poly)
+    if found is not None:
+        return _where(form, *found, _positive(form, poly))
+    return _positive(form, poly)
+
+
+def _where(form: NormalForm, inside: Poly, value: Poly, otherwise: Poly) -> Poly:
+    result = form.mul(inside, value)
+    add_to(result, form.mul(_complement(inside), otherwise))
+    return result
+
+
+def _positive(form: NormalForm, poly: Poly) -> Poly:
     factor, shared, rest = content(poly)
     if factor < 0 and any(tensor.name in form.almost for tensor in tensors(to_expr(poly))):
         result = _complement(positive(form, scale(poly, -1)))
@@ -136,11 +156,39 @@ def _coincidence(form: NormalForm, poly: Poly) -> Poly:
     return result
 
 
-def _zero(poly: Poly) -> Poly:
+def _by_bits(
+    form: NormalForm, poly: Poly, condition: Callable[[NormalForm, Poly], Poly]
+) -> Poly | None:
+    """A condition on a polynomial in 0-1 atoms, atom by atom; None where there is none."""
+    bits = {base for mono in poly for base, _ in mono if isinstance(base, Choice | Delta)}
+    if not bits or len(bits) > MOST_BITS:
+        return None
+    bit = min(bits, key=order)
+    off = {mono: value for mono, value in poly.items() if bit not in dict(mono)}
+    on = dict(off)
+    for mono, value in poly.items():
+        if bit in dict(mono):
+            add_to(on, {frozenset(item for item in mono if item[0] != bit): value})
+    result = form.mul(_complement(atom(bit)), condition(form, off))
+    add_to(result, form.mul(atom(bit), condition(form, on)))
+    return result
+
+
+def _zero(form: NormalForm, poly: Poly) -> Poly:
     if not poly:
         return constant(1)
     if len(poly) == 1 and frozenset() in poly:
         return {}
+    known = _by_bits(form, poly, _zero)
+    if known is not None:
+        return known
+    found = extrema.level(form, poly)
+    if found is not None:
+        return _where(form, *found, _zero_atom(poly))
+    return _zero_atom(poly)
+
+
+def _zero_atom(poly: Poly) -> Poly:
     _, shared, rest = content(poly)
     body = to_expr(rest) * mono_expr(shared)
     return atom(Choice(Condition("==", body, S.Zero), S.One, S.Zero))

@@ -29,6 +29,7 @@ from derive.normal.poly import (
     scale,
     to_expr,
 )
+from derive.normal.squares import square_root
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
@@ -62,7 +63,11 @@ def power(form: NormalForm, poly: Poly, exponent: Exponent) -> Poly:
         result = form.mul(_number_power(form, factor, exponent), _raised(rest, exponent))
         return form.mul(result, {raise_mono(shared, exponent): 1})
     number, sure, even, unsure = _by_sign(form, factor, shared, rest)
-    result = form.mul(_number_power(form, number, exponent), _raised(unsure, exponent))
+    root = square_root(unsure)
+    raised = (
+        power_of_absolute(form, root, constant(2 * exponent)) if root else _raised(unsure, exponent)
+    )
+    result = form.mul(_number_power(form, number, exponent), raised)
     result = form.mul(result, {raise_mono(sure, exponent): 1})
     for base, times in even:
         result = form.mul(result, absolute_power(form, base, times * exponent))
@@ -196,6 +201,9 @@ def real_power(form: NormalForm, base: Poly, exponent: Poly) -> Poly:
                 result = form.mul(result, exponential(form, inner))
             elif part == E:
                 result = form.mul(result, atom(exp(mono_expr(mono)), value * times))
+            elif part.is_Pow:
+                inner = form.mul(form(part.exp), {mono: value * times})
+                result = form.mul(result, real_power(form, form(part.base), inner))
             else:
                 result = form.mul(result, atom(part ** mono_expr(mono), value * times))
     return result
@@ -224,7 +232,10 @@ def logarithm(form: NormalForm, poly: Poly) -> Poly:
     for base, power in items:
         sure = power % 2 or signs.nonnegative_atom(form, base)
         add_to(result, _log_atom(form, base if sure else fn.absolute(base)), power)
-    if rest != constant(1):
+    root = square_root(rest)
+    if root:
+        add_to(result, log_of_absolute(form, root), 2)
+    elif rest != constant(1):
         add_to(result, atom(log(to_expr(rest))))
     return result
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from math import floor
 from typing import Any
 
-from sympy import Abs, Expr, Function, cosh, exp, log, sign, sin, sinh, tan, tanh
+from sympy import Abs, Expr, Function, cos, cosh, exp, log, sign, sin, sinh, tan, tanh
 
 from derive import functions as fn
 from derive.index import (
@@ -32,7 +32,16 @@ from derive.index import (
     Total,
 )
 from derive.loss import Loss
-from derive.normal import calculus, conditions, division, elementary, special, sums
+from derive.normal import (
+    angles,
+    calculus,
+    conditions,
+    division,
+    elementary,
+    products,
+    special,
+    sums,
+)
 from derive.normal.poly import (
     ONE,
     Coefficient,
@@ -238,7 +247,7 @@ class NormalForm:
         if handler is not None and not (self.shallow and isinstance(expr, Function)):
             return handler(self, expr)
         if isinstance(expr, fn.sigmoid):
-            return self._sigmoid(self(expr.args[0]))
+            return special.logistic(self(expr.args[0]))
         if isinstance(expr, Function):
             return atom(expr.func(*(self.expr(arg) for arg in expr.args)))
         return atom(expr)
@@ -250,14 +259,6 @@ class NormalForm:
         if not exponent or exponent.keys() == {ONE}:
             return self.power(self(expr.base), exponent.get(ONE, 0))
         return elementary.real_power(self, self(expr.base), exponent)
-
-    def _sigmoid(self, inner: Poly) -> Poly:
-        """sigmoid(-x) = 1 - sigmoid(x), so that one of the two is an atom."""
-        if inner and content(inner)[0] < 0:
-            result = constant(1)
-            add_to(result, atom(fn.sigmoid(to_expr(scale(inner, -1)))), -1)
-            return result
-        return atom(fn.sigmoid(to_expr(inner)))
 
     def entry(self, expr: Entry) -> Poly:
         name = expr.tensor.name
@@ -274,7 +275,7 @@ HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
     Axis: special.itself,
     Index: special.itself,
     Total: sums.total,
-    Product: sums.product,
+    Product: products.product,
     Maximum: special.extremum,
     Minimum: special.extremum,
     Delta: sums.delta,
@@ -286,6 +287,8 @@ HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
     sinh: special.hyperbolic,
     cosh: special.hyperbolic,
     tan: special.hyperbolic,
+    sin: angles.circular,
+    cos: angles.circular,
     fn.sigmoid: special.meaning,
     fn.softplus: special.meaning,
     fn.step: special.meaning,

@@ -10,7 +10,7 @@ from sympy import Expr, cos, cosh, exp, sin, sinh, tan, tanh
 from derive import functions as fn
 from derive.index import Binder, Choice, Delta, Entry, bind, scoped
 from derive.normal import conditions, sums
-from derive.normal.poly import Exponent, Poly, add_to, atom, constant, to_expr
+from derive.normal.poly import Exponent, Poly, add_to, atom, constant, content, scale, to_expr
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
@@ -39,6 +39,15 @@ def hyperbolic(form: NormalForm, expr: Expr) -> Poly:
     if isinstance(expr, tanh):
         return form(other / half)
     return form(half * other)
+
+
+def logistic(inner: Poly) -> Poly:
+    """sigmoid(-x) = 1 - sigmoid(x), so that one of the two is an atom."""
+    if inner and content(inner)[0] < 0:
+        result = constant(1)
+        add_to(result, atom(fn.sigmoid(to_expr(scale(inner, -1)))), -1)
+        return result
+    return atom(fn.sigmoid(to_expr(inner)))
 
 
 def meaning(form: NormalForm, expr: Any) -> Poly:

@@ -1,4 +1,4 @@
-"""Sums and products over an axis, and deltas, in normal form.
+"""Sums over an axis, and deltas, in normal form.
 
 A sum is split into terms; from each the factors that do not depend on the index are pulled
 out, deltas are contracted, nested sums are merged, and what is left is cut into connected
@@ -20,7 +20,6 @@ from derive.index import (
     Entry,
     Index,
     Maximum,
-    Product,
     Share,
     Total,
     bind,
@@ -30,7 +29,7 @@ from derive.index import (
     substitute,
 )
 from derive.normal import conditions, signs
-from derive.normal.poly import ONE, Exponent, Mono, Poly, add_to, atom, constant, mono_expr, to_expr
+from derive.normal.poly import Exponent, Mono, Poly, add_to, atom, constant, mono_expr, to_expr
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
@@ -179,6 +178,14 @@ def rename(form: NormalForm, mono: Mono, index: Expr, other: Expr) -> Poly:
     return result
 
 
+def rename_poly(form: NormalForm, poly: Poly, index: Expr, other: Expr) -> Poly:
+    """`rename` in every monomial of a polynomial."""
+    result: Poly = {}
+    for mono, value in poly.items():
+        add_to(result, rename(form, mono, index, other), value)
+    return result
+
+
 def _mentions(expr: Expr, index: Any) -> bool:
     if isinstance(index, Index):
         return index in free_indices(expr)
@@ -229,15 +236,3 @@ def at_argmax(form: NormalForm, entry: Entry) -> Poly:
             if body == there:
                 return atom(Maximum(bound, body, guard))
     return atom(Entry(entry.tensor, *indices))
-
-
-def product(form: NormalForm, expr: Product) -> Poly:
-    """A product over an axis: exp of a sum where the factors are positive."""
-    with scoped(expr) as (index, body, guard):
-        poly = form(body)
-        if len(poly) == 1:
-            (mono, value), *_ = poly.items()
-            if value > 0 and all(signs.nonnegative(form, item) for item in mono):
-                return form.exp(total_poly(form, index, form.log(poly), guard))
-        guard = conditions.normal_guard(form, guard)
-        return atom(bind(Product, index, to_expr(poly), guard)) if poly != {ONE: 1} else constant(1)

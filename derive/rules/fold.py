@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Any
 
-from sympy import Expr
+from sympy import Expr, Function
 
 from derive.derivation import Rule
 from derive.index import (
@@ -22,8 +22,11 @@ from derive.index import (
     Index,
     Share,
     Total,
+    dangling,
     free_indices,
     kinds,
+    nodes,
+    order,
     rebuild,
     substitute,
     tensors,
@@ -43,7 +46,7 @@ from derive.normal.poly import (
     to_expr,
 )
 from derive.rules.registry import register
-from derive.rules.shorten import factored, shortness
+from derive.rules.shorten import factored, length, shortness
 
 LONGEST_FOLD = 60
 
@@ -147,12 +150,37 @@ def _fold(expr: Expr, loss: Loss, solved: Solved) -> Expr:
 
 
 def _factor(expr: Expr, loss: Loss) -> Expr:
-    return factored(shallow(loss)(expr))
+    form = shallow(loss)
+    return _spelled(factored(form(expr)), form, expr)
+
+
+def _spelled(short: Expr, form: NormalForm, before: Expr) -> Expr:
+    """Functions with their arguments as they were written, where that is shorter."""
+    spelling: dict[Expr, Expr] = {}
+    for node in sorted(nodes(before), key=order):
+        if isinstance(node, Function) and not dangling(node):
+            normal = form.expr(node)
+            if isinstance(normal, Function) and length(node) < length(normal):
+                spelling.setdefault(normal, node)
+    return substitute(short, spelling)
 
 
 def _known_sums(expr: Expr, loss: Loss) -> Expr:
     """Replace each sum whose value the definitions fix, such as sum_i p_i = 1."""
-    form = unfolded(loss)
+    return _sums_given(expr, unfolded(loss))
+
+
+def hypotheses_used(expr: Expr, loss: Loss) -> tuple[str, ...]:
+    """The hypotheses that say something of an expression, after those on its sums."""
+    sums = NormalForm(loss, assume=True)
+    given = _sums_given(expr, sums)
+    form = assuming(loss)
+    form(given)
+    return tuple(sorted(form.used | (sums.used if given != expr else set())))
+
+
+def _sums_given(expr: Expr, form: NormalForm) -> Expr:
+    """Replace each sum that is a number in the normal form."""
 
     def visit(node: Any) -> Any:
         if Total not in kinds(node):
@@ -170,9 +198,10 @@ def _known_sums(expr: Expr, loss: Loss) -> Expr:
 
 
 def _assume(expr: Expr, loss: Loss, hypotheses: tuple[str, ...]) -> Expr:
+    expr = _sums_given(expr, NormalForm(loss, assume=frozenset(hypotheses)))
     form = assuming(loss, frozenset(hypotheses))
     poly = form(expr)
-    return factored(poly) if form.used else expr
+    return _spelled(factored(poly), form, expr) if hypotheses else expr
 
 
 fold = register(Rule("fold", "written in terms of a name that the loss defines", _fold))
@@ -236,7 +265,7 @@ def _options(expr: Expr, loss: Loss, into: tuple[str, ...]) -> Iterator[list[Sho
 
 def _with_factor(expr: Expr, before: list[Shorter], poly: Poly, loss: Loss) -> list[Shorter]:
     here = before[-1].after if before else expr
-    short = factored(poly)
+    short = _spelled(factored(poly), shallow(loss), here)
     if shortness(short) < shortness(here):
         return [*before, Shorter(factor, (("loss", loss),), short)]
     return before

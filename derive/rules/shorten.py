@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import lru_cache
-from typing import Any
 
 from sympy import Add, Expr, Mul, Pow
 
@@ -25,8 +24,6 @@ from derive.index import (
     Tensor,
     Total,
     order,
-    rebuild,
-    scoped,
     total,
 )
 from derive.normal.poly import (
@@ -42,6 +39,7 @@ from derive.normal.poly import (
     number,
     to_expr,
 )
+from derive.rules.polish import polished, polynomial_factors
 
 
 @lru_cache(maxsize=1 << 16)
@@ -55,7 +53,9 @@ def length(expr: Expr) -> int:
         return length(Mul(*expr.args[1:]))
     if expr.is_Pow and expr.exp == -1:
         return length(expr.base)
-    if isinstance(expr, Total | Choice | Condition):
+    if isinstance(expr, Choice):
+        return 4 + sum(map(length, expr.args))
+    if isinstance(expr, Total | Condition):
         return 1 + sum(
             length(arg) for arg in expr.args if arg != TRUE and not isinstance(arg, Index)
         )
@@ -74,8 +74,8 @@ def factored(poly: Poly) -> Expr:
     if not poly:
         return to_expr(poly)
     merged = _merge_totals(poly)
-    one = _polished(_factor(merged))
-    two = _polished(_factor(poly)) if merged is not poly else one
+    one = polished(_factor(merged))
+    two = polished(_factor(poly)) if merged is not poly else one
     return min((one, two), key=lambda expr: (shortness(expr), order(expr)))
 
 
@@ -105,6 +105,9 @@ def _reads_better_negated(factor: Coefficient, rest: Poly) -> bool:
 def _horner(poly: Poly) -> Expr:
     if len(poly) == 1:
         return to_expr(poly)
+    parts = polynomial_factors(poly)
+    if parts is not None:
+        return Mul(*(Pow(_factor(part), power) for part, power in parts))
     plain = to_expr(poly)
     counts = Counter(
         (base, 1 if power > 0 else -1)
@@ -161,50 +164,3 @@ def _merged(poly: Poly, members: list[tuple[Mono, Expr]]) -> tuple[Coefficient, 
     factor, shared, rest = content(body)
     primitive = {join(mono, shared): value for mono, value in rest.items()}
     return factor, total(index, _factor(primitive))
-
-
-def _polished(expr: Expr) -> Expr:
-    """The same with fewer minus signs: -sum u (y - p) is sum u (p - y), and a power of (1 - p)
-    takes up the powers of (p - 1) beside it."""
-
-    def visit(node: Any) -> Any:
-        node = rebuild(node, visit)
-        if not node.is_Mul:
-            return node
-        node = _same_base(node)
-        if node.is_Mul and node.args[0].is_negative:
-            for factor in node.args:
-                turned = _turned(factor) if isinstance(factor, Total) else None
-                if turned is not None:
-                    return Mul(*(turned if arg is factor else arg for arg in node.args), -1)
-        return node
-
-    return visit(expr)
-
-
-def _turned(sum_: Total) -> Expr | None:
-    """The sum of the negated body, where that does not take more minus signs."""
-    with scoped(sum_) as (index, body, guard):
-        factor = next((arg for arg in Mul.make_args(body) if arg.is_Add), None)
-        if factor is None or 2 * _minuses(factor) < len(factor.args):
-            return None
-        rest = (arg for arg in Mul.make_args(body) if arg is not factor)
-        return total(index, Mul(*rest, Add(*(-term for term in factor.args))), guard)
-
-
-def _minuses(expr: Expr) -> int:
-    return sum(bool(term.as_coeff_Mul()[0].is_negative) for term in expr.args)
-
-
-def _same_base(product: Expr) -> Expr:
-    """u^c u^n = u^(c + n) and u^c (-u)^n = (-1)^n u^(c + n), for an exponent c with a name in it."""
-    for power in product.args:
-        if not power.is_Pow or power.exp.is_number or not power.base.is_Add:
-            continue
-        for other in product.args:
-            base, whole = other.as_base_exp()
-            if other is not power and whole.is_Integer and base in (power.base, -power.base):
-                rest = (arg for arg in product.args if arg is not other and arg is not power)
-                sign = 1 if base == power.base else (-1) ** whole
-                return _same_base(Mul(*rest, sign, Pow(power.base, power.exp + whole)))
-    return product

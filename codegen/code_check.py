@@ -1,0 +1,243 @@
+"""Judging a gradient that is given as code: right and accurate, inaccurate, or wrong.
+
+The function is called at arrays of every regime in float64 and float32.  An error is counted in
+units in the last place of the larger of the entry and the terms that its stable form sums, so
+that a root of the gradient (p near y) asks for no more digits than the terms have; where the
+loss computes a sum of products first, its rounding is allowed for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from codegen.code_inputs import PLAIN, Case, axes_of, cases, simpler, smaller
+from codegen.code_process import Answer, TimeLimit, UserFunction
+from codegen.lower import cut
+from codegen.oracle import Known, Oracle
+from codegen.terms import Place
+from derive.errors import PminusyError
+from derive.loss import Loss
+
+KINDS = ("accurate", "inaccurate", "wrong")
+MOST_TRIES = 400
+MAX_ULP = 512.0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a call gave: its kind, the errors of the entries in ULP, and the worst of them."""
+
+    case: Case
+    kind: str
+    errors: tuple[float, ...] = ()
+    failed: str = ""
+    place: Place = ()
+    got: float = 0.0
+    known: Known | None = None
+    left_out: int = 0
+    changed: tuple[str, ...] = ()
+
+    @property
+    def worst(self) -> float:
+        return float("inf") if self.failed else max(self.errors, default=0.0)
+
+
+@dataclass(frozen=True)
+class Regime:
+    """One line of the table: a regime in one dtype; `failed` says what came instead of numbers."""
+
+    name: str
+    dtype: str
+    kind: str
+    median: float
+    worst: float
+    failed: str
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a function: "accurate", "inaccurate", "wrong" or "undecided", and why."""
+
+    status: str
+    reason: str
+    regimes: tuple[Regime, ...] = ()
+    example: Judged | None = None
+    notes: tuple[str, ...] = ()
+
+
+def check_code(
+    loss: Loss,
+    wrt: str,
+    target: str,
+    timeout: float = 20.0,
+    max_ulp: float = MAX_ULP,
+    reduction: str = "none",
+) -> Report:
+    """Run a user's function at every regime, and judge what it returns.
+
+    `target` is "module:function" or "file.py:function".  The function is called by keyword with
+    the declared names (arrays; inputs and targets with a leading N, labels as integers) and
+    returns the gradient by `wrt`, in its shape; a definition in `wrt` becomes an argument.
+    Raises PminusyError where there is no such function, or it does not take these names.
+    """
+    if not timeout > 0:
+        raise PminusyError(f"--timeout: expected a time above 0 s, found {timeout:g}")
+    if not max_ulp >= 1:
+        raise PminusyError(f"--max-ulp: expected a limit of at least 1, found {max_ulp:g}")
+    loss = cut(loss, [wrt])
+    if loss.tensor(wrt).label is not None:
+        raise PminusyError(f"{wrt} is a class label: nothing is derived by it")
+    oracle = Oracle(loss, wrt, reduction)
+    if oracle.whole and reduction != "none":
+        raise PminusyError(f"{loss.name} is written over the whole batch: no reduction")
+    required = [d.name for d in loss.declarations if d.default is None]
+    optional = [d.name for d in loss.declarations if d.default is not None]
+    found: list[Judged] = []
+    try:
+        with UserFunction(target, timeout, required, optional) as function:
+            judge = _judge(oracle, function, max_ulp)
+            for case in cases(oracle, function.names):
+                found.append(judge(case))
+                if function.gone:
+                    break
+            return _report(found, oracle, judge, max_ulp)
+    except TimeLimit as error:
+        if any(judged.kind != "accurate" for judged in found):
+            return _report(found, oracle, None, max_ulp)
+        return Report("undecided", str(error), _table(found))
+
+
+def _judge(oracle: Oracle, function: UserFunction, max_ulp: float) -> Callable[[Case], Judged]:
+    """A function that calls the user's at a case, and compares with the truth there."""
+
+    def judge(case: Case) -> Judged:
+        shape = [case.sizes[axis] for axis in axes_of(oracle, oracle.wrt)]
+        given = {name: case.values[name] for name in function.names}
+        answer = function(given, shape)
+        if answer.failed:
+            return Judged(case, "wrong", failed=answer.failed)
+        return _compared(case, answer, oracle.entries(case.values, case.sizes, case.dtype), max_ulp)
+
+    return judge
+
+
+def _compared(case: Case, answer: Answer, truth: dict[Place, Known], max_ulp: float) -> Judged:
+    errors: list[float] = []
+    worst: tuple[int, float, Place] = (-1, 0.0, ())
+    for place, known in truth.items():
+        got = float(answer.array[place])
+        error = known.ulps(got, case.dtype)
+        kind = int(error > max_ulp) + int(error > max_ulp and known.is_wrong(got, case.dtype))
+        errors.append(error)
+        if (kind, error) > worst[:2]:
+            worst = (kind, error, place)
+    left_out = answer.array.size - len(truth)
+    if not errors:
+        return Judged(case, "accurate", left_out=left_out, changed=answer.changed)
+    kind, _, place = worst
+    return Judged(
+        case,
+        KINDS[kind],
+        tuple(errors),
+        place=place,
+        got=float(answer.array[place]),
+        known=truth[place],
+        left_out=left_out,
+        changed=answer.changed,
+    )
+
+
+def _report(
+    found: list[Judged], oracle: Oracle, judge: Callable[[Case], Judged] | None, max_ulp: float
+) -> Report:
+    table, notes = _table(found), tuple(_notes(found, oracle))
+    if not any(judged.errors or judged.failed for judged in found):
+        reason = "the truth could not be evaluated at any of the points"
+        return Report("undecided", reason, table, notes=notes)
+    kind = max((judged.kind for judged in found), key=KINDS.index)
+    if kind == "accurate":
+        worst = max(regime.worst for regime in table)
+        return Report(kind, f"right, and at most {worst:.3g} ULP off", table, notes=notes)
+    first = next(judged for judged in found if judged.kind == kind)
+    names = list(dict.fromkeys(line.name for line in table if line.kind == kind))
+    plain = [line for line in table if line.name == PLAIN and line.kind == "wrong"]
+    where = ", ".join(names)
+    if kind == "inaccurate":
+        reason = f"right, but more than {max_ulp:g} ULP off where: {where}"
+    elif plain:
+        reason = "not the gradient of this loss: it differs on plain inputs already"
+    else:
+        reason = f"right on plain inputs, but wrong where: {where}"
+    return Report(kind, reason, table, _shrunk(first, oracle, judge) if judge else first, notes)
+
+
+def _table(found: list[Judged]) -> tuple[Regime, ...]:
+    lines = []
+    for name, dtype in dict.fromkeys((j.case.regime, j.case.dtype) for j in found):
+        here = [j for j in found if (j.case.regime, j.case.dtype) == (name, dtype)]
+        errors = [error for judged in here for error in judged.errors]
+        failed = next((judged.failed for judged in here if judged.failed), "")
+        kind = max((judged.kind for judged in here), key=KINDS.index)
+        worst = max(judged.worst for judged in here)
+        left_out = sum(judged.left_out for judged in here)
+        if errors or failed:
+            middle = median(errors) if errors else float("inf")
+            lines.append(Regime(name, dtype, kind, middle, worst, failed, left_out))
+    return tuple(lines)
+
+
+def _notes(found: list[Judged], oracle: Oracle) -> Iterator[str]:
+    changed = sorted({name for judged in found for name in judged.changed})
+    if changed:
+        yield f"it changes its arguments: {', '.join(changed)}"
+    left_out = sum(judged.left_out for judged in found)
+    if left_out:
+        whole = left_out + sum(len(judged.errors) for judged in found)
+        yield f"{left_out} of {whole} entries left out: on a kink, or without a finite value"
+    if any(j.case.regime == "infinities" and j.errors for j in found):
+        yield "at infinities the truth is what two far points agree on; elsewhere it is rigorous"
+
+
+def _shrunk(worst: Judged, oracle: Oracle, judge: Callable[[Case], Judged]) -> Judged:
+    """The same kind of failure with fewer entries, then with shorter numbers."""
+    tries = 0
+    for moves in (smaller, simpler):
+        again = True
+        while again and tries < MOST_TRIES:
+            again = False
+            for case in moves(oracle, worst.case):
+                tries += 1
+                try:
+                    judged = judge(case)
+                except TimeLimit:
+                    return worst
+                if _alike(judged, worst):
+                    worst, again = judged, True
+                    break
+                if tries >= MOST_TRIES:
+                    break
+    return worst
+
+
+def _alike(judged: Judged, worst: Judged) -> bool:
+    """Whether two failures are of one kind: words for words, numbers for numbers."""
+    same = judged.kind == worst.kind and bool(judged.failed) == bool(worst.failed)
+    return same and np.isfinite(judged.got) == np.isfinite(worst.got)
+
+
+def digits(known: Known) -> str:
+    """The true value, to seven digits."""
+    return "0" if 0 in known.exact else str(known.exact.mid().str(7, radius=False))
+
+
+def written(value: Any) -> Any:
+    """An array as nested lists of the shortest numbers that are read back as the same floats."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return [written(part) for part in value]
+    return str(value[()] if isinstance(value, np.ndarray) else value).removesuffix(".0")

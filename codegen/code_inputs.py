@@ -1,0 +1,298 @@
+"""Arrays to try a gradient at, by regime, and how a set of them is made smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from codegen.oracle import Oracle
+from derive.batch import BATCH
+from derive.loss import Declaration
+from derive.sampling import allows
+
+SIZES = {1: 3, 2: 6, 3: 4, 10: 3}  # how many rows for each size K
+FAR = {"float64": (5, 80), "float32": (5, 30)}
+FARTHEST = {"float64": 720.0, "float32": 95.0}  # exp of minus this is subnormal
+PLAIN = "plain"
+REGIMES = (
+    PLAIN,
+    "target far above",
+    "target equal",
+    "target far below",
+    "offset 1e2",
+    "offset 1e4",
+    "offset 1e8",
+    "scale",
+    "ties",
+    "subnormals",
+    "infinities",
+)
+REAL_ONLY = ("offset 1e2", "offset 1e4", "offset 1e8", "infinities")
+HARD_TARGETS = ("target far above", "target equal", "target far below", "subnormals", "infinities")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call: its regime and dtype, the sizes of the axes (N counts samples), the arrays."""
+
+    regime: str
+    dtype: str
+    sizes: Mapping[str, int]
+    values: Mapping[str, Any]
+
+
+def axes_of(oracle: Oracle, name: str) -> tuple[str, ...]:
+    """The names of the axes that arrays of a name have, N in front where it is batched."""
+    own = tuple(axis.name for axis in oracle.loss.declared[name].tensor.axes)
+    return (BATCH, *own) if oracle.leads(name) else own
+
+
+def cases(oracle: Oracle, accepted: tuple[str, ...]) -> Iterator[Case]:
+    """Every case of every regime that the domain allows; the same ones on every run.
+
+    Consts with a default that the function does not take (`accepted`) keep it.
+    """
+    real = (
+        oracle.loss.declared[oracle.wrt].domain == type(oracle.loss.declared[oracle.wrt].domain)()
+    )
+    axes = [axis.name for axis in oracle.loss.axes if axis.name != BATCH]
+    for number, regime in enumerate(REGIMES):
+        if regime in REAL_ONLY and not real:
+            continue
+        for dtype in FAR:
+            for size, rows in SIZES.items() if axes else ((1, 12),):
+                if (
+                    regime == "infinities"
+                    and size == 1
+                    and axes_of(oracle, oracle.wrt)[-1:] != (BATCH,)
+                ):
+                    continue
+                random = np.random.default_rng([number, size])
+                sizes = {BATCH: rows, **_sizes(oracle, axes, size)}
+                draw = _Draw(oracle, regime, dtype, sizes, random)
+                yield Case(regime, dtype, sizes, draw.values(accepted))
+
+
+def _sizes(oracle: Oracle, axes: list[str], size: int) -> dict[str, int]:
+    """The axis of the classes, else the last of the variable, has this size; others are short."""
+    main = set(axes_of(oracle, oracle.wrt)[-1:]) & set(axes) or set(axes)
+    for declaration in oracle.loss.declarations:
+        if declaration.role == "target":
+            tensor = declaration.tensor
+            named = [axis.name for axis in tensor.axes[-1:]]
+            main = {tensor.label.name} if tensor.label else set(named) & set(axes) or main
+    return {axis: size if axis in main else min(size, 2) for axis in axes}
+
+
+@dataclass(frozen=True)
+class _Draw:
+    oracle: Oracle
+    regime: str
+    dtype: str
+    sizes: Mapping[str, int]
+    random: np.random.Generator
+
+    def values(self, accepted: tuple[str, ...]) -> dict[str, Any]:
+        """An array for every declared name: targets first, as the variable goes by them."""
+        found: dict[str, Any] = {}
+        order = sorted(self.oracle.loss.declarations, key=lambda d: d.role != "target")
+        for declaration in order:
+            name = declaration.name
+            if declaration.default is not None and not self._varied(name, accepted):
+                kept = self.dtype if name in accepted else "float64"
+                found[name] = np.array(float(declaration.default), dtype=kept)
+            elif name == self.oracle.wrt:
+                found[name] = self._into(declaration, self._variable(found))
+            else:
+                found[name] = self._other(declaration)
+        return {d.name: found[d.name] for d in self.oracle.loss.declarations}
+
+    def _varied(self, name: str, accepted: tuple[str, ...]) -> bool:
+        return name in accepted and self.regime == PLAIN and max(self.sizes.values()) % 2 == 0
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self.sizes[axis] for axis in axes_of(self.oracle, name))
+
+    def _other(self, declaration: Declaration) -> Any:
+        shape, domain = self._shape(declaration.name), declaration.domain
+        label = declaration.tensor.label
+        if label is not None:
+            return self.random.integers(0, self.sizes[label.name], shape)
+        if domain.kind == "simplex" and declaration.role == "target":
+            return self._weights(shape).astype(self.dtype)
+        if domain.kind == "unit" and declaration.role == "target":
+            soft = self.random.integers(0, 9, shape) / 8
+            hard = self.random.integers(0, 2, shape)
+            soften = (self.regime not in HARD_TARGETS) & (self.random.random(shape) < 0.5)
+            return np.where(soften, soft, hard).astype(self.dtype)
+        return self._into(declaration, self.random.normal(0, 1, shape))
+
+    def _weights(self, shape: tuple[int, ...]) -> Any:
+        """Rows of eighths that sum to 1: one-hot ones, and soft ones where the regime is mild."""
+        rows, last = shape[:-1], shape[-1]
+        found = np.zeros(shape)
+        for count, row in enumerate(np.ndindex(rows)):
+            soft = count % 2 and self.regime not in HARD_TARGETS
+            for k in self.random.integers(0, last, 8 if soft else 1):
+                found[(*row, k)] += 1 / 8 if soft else 1
+        return found
+
+    def _variable(self, targets: Mapping[str, Any]) -> Any:
+        """The variable in its regime, before its domain is looked at."""
+        z = self.random.normal(0, 2, self._shape(self.oracle.wrt))
+        if self.regime.startswith("offset"):
+            return z + float(self.regime.split()[1])
+        if self.regime == "scale":
+            return z * self.random.choice([1e-6, 1e-2, 10.0, 100.0], z.shape)
+        if self.regime == "ties":
+            return np.round(z / 2)
+        if self.regime == "subnormals":
+            tiny = z * float(np.finfo(self.dtype).tiny) / 1000
+            far = self._margin(z, targets, 1, FARTHEST[self.dtype])
+            odd = np.arange(z.size).reshape(z.shape) // max(z.shape[-1:], default=1) % 2
+            return np.where(odd == 1, tiny, far) if z.ndim > 1 else far
+        if self.regime == "infinities":
+            return self._margin(z, targets, -1, np.inf)
+        if self.regime == PLAIN:
+            return z
+        sign = {"target far above": 1, "target equal": 0, "target far below": -1}[self.regime]
+        return self._margin(z, targets, sign, None)
+
+    def _margin(self, z: Any, targets: Mapping[str, Any], sign: int, far: float | None) -> Any:
+        """The entry of the target, so far above the largest of its row or below the smallest;
+        one alone goes towards its target; minus infinity goes to an entry that is no target."""
+        z, axes = z.copy(), axes_of(self.oracle, self.oracle.wrt)
+        alone = axes[-1:] in ((), (BATCH,))
+        for row in np.ndindex(z.shape if alone else z.shape[:-1]):
+            distance = self.random.uniform(*FAR[self.dtype]) if far is None else far
+            if alone:
+                toward = 1 if far == np.inf else sign
+                z[row] = self._direction(row, targets) * (toward * distance if toward else 0)
+                continue
+            hot = self._hot(row, targets, axes[-1], z.shape[-1])
+            if distance == np.inf:
+                z[(*row, (hot + 1) % z.shape[-1])] = -distance
+                continue
+            others = np.delete(z[row], hot) if z.shape[-1] > 1 else z[row]
+            end = others.max() if sign >= 0 else others.min()
+            z[(*row, hot)] = end + sign * distance
+        return z
+
+    def _hot(self, row: tuple[int, ...], targets: Mapping[str, Any], axis: str, size: int) -> int:
+        for name, given in targets.items():
+            declaration = self.oracle.loss.declared[name]
+            label = declaration.tensor.label
+            if label is not None and label.name == axis and given.shape == given.shape[: len(row)]:
+                return int(given[row[: given.ndim]])
+            if axes_of(self.oracle, name)[-1:] == (axis,) and given.ndim <= len(row) + 1:
+                return int(np.argmax(given[row[: given.ndim - 1]]))
+        return int(self.random.integers(size))
+
+    def _direction(self, place: tuple[int, ...], targets: Mapping[str, Any]) -> float:
+        for given in targets.values():
+            if given.ndim == len(place) and given.shape[:1] == tuple(
+                self.sizes[BATCH] for _ in place[:1]
+            ):
+                return 1.0 if given[place] > 0.5 else -1.0
+        return float(self.random.choice([-1.0, 1.0]))
+
+    def _into(self, declaration: Declaration, z: Any) -> Any:
+        """Real numbers moved into a domain, as floats of the dtype."""
+        domain = declaration.domain
+        if domain.kind in ("binary", "sign"):
+            z = np.where(z > 0, 1.0, 0.0 if domain.kind == "binary" else -1.0)
+        elif domain.kind == "simplex":
+            e = np.exp(z - z.max(axis=-1, keepdims=True))
+            z = e / e.sum(axis=-1, keepdims=True)
+        elif domain.kind == "unit" or (domain.lower is not None and domain.upper is not None):
+            lower, upper = (
+                (0.0, 1.0)
+                if domain.kind == "unit"
+                else (float(domain.lower or 0), float(domain.upper or 0))
+            )
+            z = lower + (upper - lower) / (1 + np.exp(-np.clip(z, -700, 700)))
+        elif domain.lower is not None:
+            z = float(domain.lower) + np.exp(np.clip(z, -60, 60))
+        elif domain.upper is not None:
+            z = float(domain.upper) - np.exp(np.clip(z, -60, 60))
+        return np.asarray(z).astype(self.dtype)
+
+
+def smaller(oracle: Oracle, case: Case) -> Iterator[Case]:
+    """The cases with one entry less along an axis."""
+    for axis in sorted(case.sizes, key=lambda axis: axis != BATCH):
+        for k in reversed(range(case.sizes[axis] if case.sizes[axis] > 1 else 0)):
+            found = _without(oracle, case, axis, k)
+            if found is not None:
+                yield found
+
+
+def _without(oracle: Oracle, case: Case, axis: str, k: int) -> Case | None:
+    """The case without entry k along an axis; what a simplex loses goes to its first entry."""
+    values = {}
+    for name, array in case.values.items():
+        declaration = oracle.loss.declared[name]
+        label = declaration.tensor.label
+        cut = array
+        axes = axes_of(oracle, name)
+        for place in reversed([i for i, own in enumerate(axes) if own == axis]):
+            lost = np.take(cut, k, axis=place)
+            cut = np.delete(cut, k, axis=place)
+            if declaration.domain.kind == "simplex" and place == len(axes) - 1:
+                cut[..., 0] += lost
+        if label is not None and label.name == axis:
+            if np.any(cut == k):
+                return None
+            cut = cut - (cut > k)
+        values[name] = cut
+    return replace(case, sizes={**case.sizes, axis: case.sizes[axis] - 1}, values=values)
+
+
+def simpler(oracle: Oracle, case: Case) -> Iterator[Case]:
+    """The cases with one number that is shorter to write, in its domain."""
+    for name, array in case.values.items():
+        declaration = oracle.loss.declared[name]
+        if declaration.default is not None:
+            continue
+        if declaration.domain.kind == "simplex":
+            yield from _hotter(case, name)
+            continue
+        for place in np.ndindex(array.shape):
+            old = array[place]
+            for new in _shorter(old):
+                if np.isfinite(new) and allows(declaration, Fraction(float(new)), case.sizes):
+                    changed = array.copy()
+                    changed[place] = new
+                    yield replace(case, values={**case.values, name: changed})
+
+
+def _hotter(case: Case, name: str) -> Iterator[Case]:
+    array = case.values[name]
+    for row in np.ndindex(array.shape[:-1]):
+        old = array[row]
+        hot = np.zeros_like(old)
+        hot[np.argmax(old)] = 1
+        if not np.array_equal(hot, old):
+            changed = array.copy()
+            changed[row] = hot
+            yield replace(case, values={**case.values, name: changed})
+
+
+def _shorter(old: Any) -> list[Any]:
+    """Numbers that are shorter to write than this one, the shortest first."""
+    kind = type(old)
+    if not np.isfinite(old):
+        return []
+    nearby = [kind(float(f"{float(old):.{digits}g}")) for digits in (1, 2, 3)]
+    found = [kind(0), kind(1), kind(-1), *nearby]
+    return [new for new in found if _length(new) < _length(old)]
+
+
+def _length(number: Any) -> tuple[int, int]:
+    text = str(number)
+    digits = sum(c.isdigit() for c in text.removesuffix(".0"))
+    return (0, 0) if number == 0 else (digits + ("e" in text) + ("." in text), text.startswith("-"))

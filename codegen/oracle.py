@@ -1,0 +1,193 @@
+"""What a gradient is, in ball arithmetic, and what one unit in the last place of it is.
+
+The truth is the automatic derivative of the loss itself, with precision raised until its ball is
+small against the rounding to the dtype.  No rule of the engine has a part in it; the derived
+gradient only says how large the terms are that an entry is the sum of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import product as cartesian
+from typing import Any
+
+import numpy as np
+from flint import arb, ctx
+from sympy import Expr
+
+from codegen.builder import gradients
+from codegen.stabilize import stabilize
+from codegen.terms import Form, Place, last_place
+from derive.balls import Undetermined
+from derive.batch import PER_SAMPLE, names_batch
+from derive.errors import PminusyError
+from derive.evaluate import Evaluator
+from derive.index import Entry, Partial
+from derive.loss import Loss
+from derive.point import Point
+
+PRECISIONS = (160, 640, 2560, 10240)
+FORMATS = {"float32": (24, -149, 128), "float64": (53, -1074, 1024)}
+FAR = (Fraction(2**14), Fraction(2**15))
+Arrays = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """One entry of the true gradient: its ball, the unit that errors are counted in, and the
+    size of the terms of the gradient as derived, which tells rounding from a wrong formula."""
+
+    exact: arb
+    unit: arb
+    terms: arb
+
+    def ulps(self, got: float, dtype: str) -> float:
+        """The error in units; infinite where `got` is not finite and the truth is."""
+        if abs(self.exact) >= arb(2) ** FORMATS[dtype][2]:
+            return 0.0 if np.isinf(got) else float("inf")
+        if not np.isfinite(got):
+            return float("inf")
+        with ctx.workprec(PRECISIONS[-1]):
+            return float((abs(arb(got) - self.exact) / self.unit).mid())
+
+    def is_wrong(self, got: float, dtype: str) -> bool:
+        """Whether neither the rounding of the derived formula nor underflow explains the error."""
+        if self.ulps(got, dtype) == float("inf"):
+            return True
+        bits, lowest, _ = FORMATS[dtype]
+        allowed = self.terms.mid() / 1024 + self.unit.mid() + arb(2) ** (lowest + bits)
+        with ctx.workprec(PRECISIONS[-1]):
+            return bool(abs(arb(got) - self.exact).mid() > allowed)
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """True gradients of a loss by one of its inputs or params, at arrays of floats.
+
+    The gradient by an input has a row for each sample; by a param it is the sum over the batch,
+    or with reduction="mean" both are divided by N.
+    """
+
+    loss: Loss
+    wrt: str
+    reduction: str = "none"
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether the loss is written over the whole batch: no leading axis is added."""
+        return names_batch(self.loss)
+
+    def leads(self, name: str) -> bool:
+        """Whether arrays of this name have a leading axis for the batch."""
+        return not self.whole and self.loss.declared[name].role in PER_SAMPLE
+
+    def entries(self, values: Arrays, sizes: Mapping[str, int], dtype: str) -> dict[Place, Known]:
+        """Every entry that is decided; on a kink, or where the value is not finite, there is none.
+
+        `values` has an array for every declared name; `sizes` counts N for the batch.
+        """
+        if self.whole:
+            return self._limit(values, sizes, dtype)
+        count, rows = sizes["N"], []
+        for n in range(count):
+            row = {k: v[n] if self.leads(k) else v for k, v in values.items()}
+            rows.append(self._limit(row, sizes, dtype))
+        share = count if self.reduction == "mean" else 1
+        if self.leads(self.wrt):
+            return {
+                (n, *place): _scaled([known], share)
+                for n, row in enumerate(rows)
+                for place, known in row.items()
+            }
+        common = set.intersection(*map(set, rows)) if rows else set()
+        return {place: _scaled([row[place] for row in rows], share) for place in sorted(common)}
+
+    def _limit(self, values: Arrays, sizes: Mapping[str, int], dtype: str) -> dict[Place, Known]:
+        """At infinities, what the values at two far points agree on."""
+        if all(np.all(np.isfinite(v)) for v in values.values()):
+            return self._decided(_point(values, sizes, FAR[0]), dtype)
+        near, far = (self._decided(_point(values, sizes, end), dtype) for end in FAR)
+        return {
+            place: known
+            for place, known in far.items()
+            if place in near and abs(near[place].exact - known.exact) <= known.unit
+        }
+
+    def _decided(self, point: Point, dtype: str) -> dict[Place, Known]:
+        entry = self.loss.free_entry(self.wrt)
+        ranges = [range(point.sizes[axis.name]) for axis in entry.tensor.axes]
+        waiting, found = list(cartesian(*ranges)), {}
+        with ctx.workprec(PRECISIONS[0]):
+            units = self._units(point, waiting, dtype)
+        for precision in PRECISIONS:
+            with ctx.workprec(precision):
+                for place, exact in self._at(point, waiting, entry):
+                    stable, moved, derived = units[place]
+                    scale = _larger(abs(exact), stable)
+                    unit = last_place(scale, *FORMATS[dtype][:2]) + moved
+                    if exact.rad() * 1024 <= unit.mid():
+                        found[place] = Known(exact, unit, _larger(abs(exact), derived))
+            waiting = [place for place in waiting if place not in found]
+        return dict(sorted(found.items()))
+
+    def _at(self, point: Point, places: list[Place], entry: Entry) -> Iterator[tuple[Place, arb]]:
+        truth = Evaluator(self.loss, point)
+        for place in places:
+            env: dict[Expr, int] = dict(zip(entry.indices, place, strict=True))
+            try:
+                exact = truth(Partial(self.loss.value.entry, entry), env)
+            except (Undetermined, ZeroDivisionError, ValueError):
+                continue
+            if exact.is_finite():
+                yield place, exact
+
+    def _units(self, point: Point, places: list[Place], dtype: str) -> dict[Place, tuple[arb, ...]]:
+        """For each entry the terms of its stable form, what rounded stages move, its terms."""
+        stable, derived = self._forms
+        bits, lowest, _ = FORMATS[dtype]
+        columns = (
+            stable.sizes(point, places),
+            derived.moved(point, places, bits, lowest),
+            derived.sizes(point, places),
+        )
+        return dict(zip(places, zip(*columns, strict=True), strict=True))
+
+    @cached_property
+    def _forms(self) -> tuple[Form, Form]:
+        """The gradient in stable form and as derived."""
+        found = gradients(self.loss, (self.wrt,))
+        derived = Form(self.loss, found[0].wrt, found[0].result)
+        try:
+            stable = stabilize(self.loss, found)
+        except PminusyError:  # no stable form is known: its terms are those of the derived one
+            return derived, derived
+        return Form(stable.loss, found[0].wrt, stable.gradients[0].result), derived
+
+
+def _larger(one: arb, two: arb) -> arb:
+    return one if one.mid() >= two.mid() else two
+
+
+def _scaled(parts: list[Known], share: int) -> Known:
+    """The sum of entries over a batch, divided by `share`."""
+    exact, unit, terms = (
+        sum((getattr(part, name) for part in parts), arb(0)) / share
+        for name in ("exact", "unit", "terms")
+    )
+    return Known(exact, unit, terms)
+
+
+def _point(values: Arrays, sizes: Mapping[str, int], far: Fraction) -> Point:
+    def number(value: float) -> Fraction:
+        if np.isinf(value):
+            return far if value > 0 else -far
+        return Fraction(value)
+
+    tables = {
+        name: {place: number(float(array[place])) for place in np.ndindex(array.shape)}
+        for name, array in ((name, np.asarray(value)) for name, value in values.items())
+    }
+    return Point(dict(sizes), tables)

@@ -1,0 +1,189 @@
+"""How large the terms are that a gradient sums, and how far the rounding of a stage moves it.
+
+Errors are counted against these, so that a root of the gradient asks for no more digits than
+its terms have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product as cartesian
+from typing import Any
+
+from flint import arb
+from sympy import Expr
+
+from derive.errors import PminusyError
+from derive.evaluate import Evaluator
+from derive.index import (
+    Argmax,
+    Binder,
+    Choice,
+    Entry,
+    Maximum,
+    Minimum,
+    Total,
+    free_indices,
+    tensors,
+    walk,
+)
+from derive.loss import Loss
+from derive.point import Point
+
+Place = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A gradient as a formula, to see how large the terms are that it sums."""
+
+    loss: Loss
+    wrt: Entry
+    result: Expr
+
+    def sizes(self, point: Point, places: list[Place]) -> list[arb]:
+        """Entries with every term taken without its sign: what their rounding is relative to."""
+        at = Once(self.loss, point)
+        return [_finite(lambda env: _size(at, self.result, env), self._env(p)) for p in places]
+
+    def moved(self, point: Point, places: list[Place], bits: int, lowest: int) -> list[arb]:
+        """How far entries move when the sums of products that they read are rounded."""
+        base, whole = Once(self.loss, point), [arb(0) for _ in places]
+        for name, numbers in self._stages(point):
+            definition = self.loss.defined[name]
+            here = dict(zip(definition.entry.indices, numbers, strict=True))
+            step = last_place(_terms(base, definition.body, here), bits, lowest)
+            overrides = {(name, numbers): base.at(name, numbers) + step}
+            there = Once(self.loss, replace(point, overrides=overrides))
+            for k, place in enumerate(places):
+                whole[k] += _finite(
+                    lambda env, there=there: abs(there(self.result, env) - base(self.result, env)),
+                    self._env(place),
+                )
+        return whole
+
+    def _env(self, place: Place) -> dict[Expr, int]:
+        return dict(zip(self.wrt.indices, place, strict=True))
+
+    def _stages(self, point: Point) -> Iterator[tuple[str, Place]]:
+        """Every entry of the definitions that are sums of products of other names."""
+        for name in self._affine:
+            axes = self.loss.tensor(name).axes
+            for place in cartesian(*(range(point.sizes[axis.name]) for axis in axes)):
+                yield name, place
+
+    @cached_property
+    def _affine(self) -> tuple[str, ...]:
+        found: list[str] = []
+        for definition in self.loss.definitions[:-1]:
+            names = {tensor.name for tensor in tensors(definition.body)}
+            known = all(name in self.loss.declared or name in found for name in names)
+            sums = any(node.is_Add or isinstance(node, Total) for node in walk(definition.body))
+            if known and sums and _is_affine(definition.body):
+                found.append(definition.name)
+        return tuple(found)
+
+
+class Once(Evaluator):
+    """An evaluator that keeps sums and extrema without a free index as well."""
+
+    def __init__(self, loss: Loss, point: Point) -> None:
+        super().__init__(loss, point)
+        self._kept: dict[Expr, Any] = {}
+
+    def __call__(self, expr: Expr, env: Mapping[Expr, int]) -> Any:
+        if not isinstance(expr, Binder) or free_indices(expr):
+            return super().__call__(expr, env)
+        if expr not in self._kept:
+            self._kept[expr] = super().__call__(expr, env)
+        return self._kept[expr]
+
+    def index(self, index: Expr, env: Mapping[Expr, int]) -> int:
+        if not isinstance(index, Argmax) or free_indices(index):
+            return super().index(index, env)
+        if index not in self._kept:
+            self._kept[index] = super().index(index, env)
+        return int(self._kept[index])
+
+
+def _finite(evaluate: Callable[..., arb], env: Mapping[Expr, int]) -> arb:
+    """A value, or 0 where there is none."""
+    try:
+        value = evaluate(env)
+    except (PminusyError, ZeroDivisionError, ValueError):
+        return arb(0)
+    return value if value.is_finite() else arb(0)
+
+
+def _is_affine(expr: Expr) -> bool:
+    """Whether an expression has no function in it but sums, products and whole powers."""
+    if isinstance(expr, Entry) or expr.is_Rational or type(expr).__name__ == "Axis":
+        return True
+    if isinstance(expr, Total):
+        return _is_affine(expr.args[1])
+    if expr.is_Pow:
+        whole = type(expr.base).__name__ == "Axis" or (expr.exp.is_Integer and expr.exp > 0)
+        return whole and _is_affine(expr.base)
+    return bool(expr.is_Add or expr.is_Mul) and all(map(_is_affine, expr.args))
+
+
+def last_place(value: arb, bits: int, lowest: int) -> arb:
+    """The distance from one float of the format to the next, at this value."""
+    mantissa, exponent = value.mid().man_exp()
+    top = int(exponent) + int(mantissa).bit_length()
+    return arb(2) ** (max(top - bits, lowest) if mantissa != 0 else lowest)
+
+
+def _size(at: Evaluator, expr: Expr, env: Mapping[Expr, int]) -> arb:
+    """The value with every term of every sum taken without its sign.
+
+    A sum of given numbers counts with its value: floats are exact, and one rounding is its own.
+    So does one that is exactly 0, and whatever a function is taken of.
+    """
+    if expr.is_Add:
+        given = [arg for arg in expr.args if _is_given(at.loss, arg)]
+        rest = [_size(at, arg, env) for arg in expr.args if arg not in given]
+        if at(expr, env) == 0:
+            return arb(0)
+        return sum(rest, abs(sum((at(arg, env) for arg in given), arb(0))))
+    if _is_given(at.loss, expr):
+        return abs(at(expr, env))
+    return _terms(at, expr, env)
+
+
+def _terms(at: Evaluator, expr: Expr, env: Mapping[Expr, int]) -> arb:
+    if expr.is_Mul:
+        result = arb(1)
+        for arg in expr.args:
+            result *= _size(at, arg, env)
+        return result
+    if isinstance(expr, Total):
+        bound, body, guard = expr.args
+        inside = [{**env, bound: k} for k in range(at.point.sizes[expr.axis.name])]
+        return sum((_size(at, body, here) for here in inside if at.holds(guard, here)), arb(0))
+    if isinstance(expr, Choice):
+        condition, value, otherwise = expr.args
+        return _size(at, value if at.holds(condition, env) else otherwise, env)
+    if isinstance(expr, Entry) and expr.tensor.name in at.loss.defined:
+        definition = at.loss.defined[expr.tensor.name]
+        place = (at.index(i, env) for i in expr.indices)
+        return _size(at, definition.body, dict(zip(definition.entry.indices, place, strict=True)))
+    if expr.is_Add:
+        return sum((_size(at, arg, env) for arg in expr.args), arb(0))
+    return abs(at(expr, env))
+
+
+def _is_given(loss: Loss, expr: Any) -> bool:
+    """Whether an expression is linear in declared numbers, or an extremum of such."""
+    if isinstance(expr, Entry):
+        return expr.tensor.name in loss.declared
+    if isinstance(expr, Total | Maximum | Minimum):
+        return _is_given(loss, expr.args[1])
+    if expr.is_Mul:
+        loose = [arg for arg in expr.args if not arg.is_Rational]
+        return len(loose) <= 1 and all(_is_given(loss, arg) for arg in loose)
+    if expr.is_Add:
+        return all(_is_given(loss, arg) for arg in expr.args)
+    return bool(expr.is_Rational)

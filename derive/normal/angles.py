@@ -1,0 +1,59 @@
+"""Sines and cosines of sums of angles, taken apart to those of single angles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sympy import Expr, Integer, acos, asin, cos, pi, sin, sqrt
+
+from derive.normal.poly import ONE, Poly, add_to, atom, constant, mono_expr, number, scale, to_expr
+
+if TYPE_CHECKING:
+    from derive.normal.form import NormalForm
+
+LARGEST_MULTIPLE = 6
+MOST_ANGLES = 3
+
+
+def circular(form: NormalForm, expr: Any) -> Poly:
+    """sin or cos of an angle; of sums and small multiples by the addition theorems."""
+    angle = form(expr.args[0])
+    parts = [
+        (mono_expr(mono) * number(value) / value.numerator, value.numerator)
+        for mono, value in angle.items()
+        if mono != ONE
+    ]
+    if ONE in angle:
+        parts.append((number(angle[ONE]), 1))
+    if len(parts) > MOST_ANGLES or any(abs(times) > LARGEST_MULTIPLE for _, times in parts):
+        return _single(form, expr.func(to_expr(angle)))
+    sine, cosine = constant(0), constant(1)
+    for part, times in sorted(parts, key=lambda item: str(item[0])):
+        one = _single(form, sin(part)), _single(form, cos(part))
+        if times < 0:
+            one = scale(one[0], -1), one[1]
+        for _ in range(abs(times)):
+            sine, cosine = _sum(form, (sine, cosine), one)
+    return sine if isinstance(expr, sin) else cosine
+
+
+def _sum(form: NormalForm, left: tuple[Poly, Poly], right: tuple[Poly, Poly]) -> tuple[Poly, Poly]:
+    """sin and cos of u + v, from those of u and of v."""
+    sine = form.mul(left[0], right[1])
+    add_to(sine, form.mul(left[1], right[0]))
+    cosine = form.mul(left[1], right[1])
+    add_to(cosine, form.mul(left[0], right[0]), -1)
+    return sine, cosine
+
+
+def _single(form: NormalForm, expr: Expr) -> Poly:
+    """sin or cos of one angle, which may be an inverse function or a multiple of pi."""
+    if not isinstance(expr, sin | cos):
+        return form(expr)
+    angle = expr.args[0]
+    if isinstance(angle, asin | acos):
+        inner = angle.args[0]
+        return form(
+            inner if isinstance(angle, asin) == isinstance(expr, sin) else sqrt(1 - inner**2)
+        )
+    return atom(expr)

@@ -1,0 +1,150 @@
+"""Equality case by case: each condition, delta and two-valued entry is split on.
+
+Branches that no point reaches are left out; in the others every sign that the branch settles
+is put in, and both sides must have one normal form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sympy import Basic, Expr, S, nan, oo, zoo
+
+from derive.functions import absolute
+from derive.index import Choice, Delta, Entry, Index, free_indices, order, rebuild, substitute
+from derive.index.binders import SCOPED
+from derive.normal import almost, linear
+from derive.normal.form import NormalForm
+from derive.normal.gather import gathered
+from derive.normal.poly import Mono, Poly, Undecided, add_to, scale, to_expr
+
+MOST_BRANCHES = 96
+TWO_VALUES = {"binary": (S.Zero, S.One), "sign": (S.NegativeOne, S.One)}
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What a case puts in, and the comparisons (> 0 where strict, else >= 0) that it assumes."""
+
+    put: Mapping[Expr, Expr]
+    rows: tuple[tuple[Expr, bool], ...] = ()
+
+
+class ByCases:
+    """Decides whether expressions vanish, within a number of branches."""
+
+    def __init__(self, form: NormalForm) -> None:
+        self.form = form
+        self.left = MOST_BRANCHES
+
+    def equal(self, one: Expr, two: Expr) -> bool:
+        """Whether two expressions are equal in every branch.
+
+        Raises Undecided where there are too many, or a branch makes a side undefined.
+        """
+        difference = dict(self.form(one))
+        add_to(difference, self.form(two), -1)
+        return self._vanishes(difference, ())
+
+    def _vanishes(self, poly: Poly, rows: tuple[tuple[Expr, bool], ...]) -> bool:
+        self.left -= 1
+        if self.left < 0:
+            raise Undecided
+        if self.form.vanishes(poly) or self.form.vanishes(gathered(self.form, poly)):
+            return True
+        expr = to_expr(poly)
+        atom = _atom(self.form, expr)
+        if atom is None:
+            return False
+        return all(self._holds(expr, rows, branch) for branch in self._branches(atom))
+
+    def _holds(self, expr: Expr, rows: tuple[tuple[Expr, bool], ...], branch: Branch) -> bool:
+        """Whether the expression vanishes in one branch; it does where no point reaches it."""
+        known = (*((_put(row, branch.put), strict) for row, strict in rows), *branch.rows)
+        polys = [(self.form(row), strict) for row, strict in known]
+        if linear.impossible(self.form, polys):
+            return True
+        here = _put(expr, branch.put)
+        for poly, strict in polys[len(rows) :]:
+            zero = None if strict else self._zero(poly, polys)
+            if zero is not None:
+                here = _put(here, zero)
+                known = tuple((_put(row, zero), strict) for row, strict in known)
+        return self._vanishes(self.form(here), known)
+
+    def _zero(self, poly: Poly, rows: list[linear.Row]) -> Mapping[Expr, Expr] | None:
+        """Where poly >= 0 can only be poly = 0: the entry that this determines."""
+        if not poly or not linear.impossible(self.form, [*rows, (poly, True)]):
+            return None
+        for mono in sorted(
+            (m for m in poly if len(m) == 1), key=lambda m: str(sorted(map(str, m)))
+        ):
+            solved = _solved(poly, mono)
+            if solved is not None:
+                return solved
+        return None
+
+    def _branches(self, atom: Expr) -> Iterator[Branch]:
+        if isinstance(atom, Entry):
+            kind = self.form.loss.declared[atom.tensor.name].domain.kind
+            self.form.allows(f"{atom.tensor.name} in {kind}")
+            for value in TWO_VALUES[kind]:
+                yield Branch({atom: value})
+        elif isinstance(atom, Delta):
+            keep, drop = sorted(atom.args, key=lambda side: (isinstance(side, Index), order(side)))
+            yield Branch({drop: keep})
+            yield Branch({atom: S.Zero})
+        elif isinstance(atom, Choice):
+            condition = atom.args[0]
+            inner = condition.operands[0]
+            equal = condition.op == "=="
+            yield Branch({atom: S.One}, ((inner, not equal), *(((-inner, False),) * equal)))
+            never = almost.never_zero(self.form, inner)
+            yield Branch({atom: S.Zero}, () if equal else ((-inner, never),))
+        else:
+            inner = atom.args[0]
+            yield Branch({atom: inner}, ((inner, False),))
+            yield Branch({atom: -inner}, ((-inner, False),))
+
+
+def _solved(poly: Poly, mono: Mono) -> Mapping[Expr, Expr] | None:
+    ((base, power),) = mono
+    rest = {other: value for other, value in poly.items() if other != mono}
+    if power != 1 or not isinstance(base, Entry) or to_expr(rest).has(base):
+        return None
+    return {base: to_expr(scale(rest, -1)) / to_expr({frozenset(): poly[mono]})}
+
+
+def _put(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
+    found: Expr = substitute(expr, values)
+    if found.has(zoo, nan, oo, -oo):
+        raise Undecided
+    return found
+
+
+def _atom(form: NormalForm, expr: Expr) -> Expr | None:
+    """The next thing to split on: of two values first, then what stands inside nothing else."""
+    found: set[Expr] = set()
+
+    def visit(node: Basic) -> Basic:
+        if _splits(form, node) and all(i.uid < SCOPED for i in free_indices(node)):
+            found.add(node)
+        return rebuild(node, visit)
+
+    visit(expr)
+    ranks = {Entry: 0, Delta: 1, Choice: 2}
+    key = lambda node: (ranks.get(type(node), 3), _depth(node, found), order(node))  # noqa: E731
+    return min(found, key=key, default=None)
+
+
+def _depth(node: Expr, among: set[Expr]) -> int:
+    """How many of the others stand inside this one."""
+    return sum(other != node and bool(node.has(other)) for other in among)
+
+
+def _splits(form: NormalForm, node: Basic) -> bool:
+    if isinstance(node, Entry):
+        declaration = form.loss.declared.get(node.tensor.name)
+        return declaration is not None and declaration.domain.kind in TWO_VALUES
+    return isinstance(node, Delta | Choice | absolute)

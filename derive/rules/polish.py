@@ -1,0 +1,115 @@
+"""Last touches: fewer minus signs, powers of one base together, polynomial factors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flint import fmpz_mpoly_ctx
+from sympy import Add, Expr, Mul, Pow, asin, atan, cosh, erf, sin, sinh, tan, tanh
+
+from derive.functions import signum
+from derive.index import Total, order, rebuild, scoped, total
+from derive.normal.poly import Poly, constant
+
+ODD = (sinh, tanh, sin, tan, asin, atan, erf, signum)
+LARGEST = 40
+LARGEST_POWER = 8
+
+
+def polished(expr: Expr) -> Expr:
+    """The same with fewer minus signs: -sum u (y - p) is sum u (p - y), and a power of (1 - p)
+    takes up the powers of (p - 1) beside it."""
+
+    def visit(node: Any) -> Any:
+        node = rebuild(node, visit)
+        if not node.is_Mul:
+            return node
+        node = _as_tanh(_same_base(node))
+        if node.is_Mul and node.args[0].is_negative:
+            for factor in node.args:
+                turned = _turned(factor)
+                if turned is not None:
+                    return Mul(*(turned if arg is factor else arg for arg in node.args), -1)
+        return node
+
+    return visit(expr)
+
+
+def _turned(factor: Expr) -> Expr | None:
+    """The negative of a sum over an axis, or of an odd function of a sum, written without a
+    minus sign in front, where that does not take more of them inside."""
+    if isinstance(factor, ODD) and factor.args[0].is_Add:
+        inner = factor.args[0]
+        turned = factor.func(Add(*(-term for term in inner.args)))
+        fewer = 2 * _minuses(inner) >= len(inner.args)
+        return turned if fewer and not turned.is_Mul else None
+    if not isinstance(factor, Total):
+        return None
+    with scoped(factor) as (index, body, guard):
+        inside = next((arg for arg in Mul.make_args(body) if arg.is_Add), None)
+        if inside is None or 2 * _minuses(inside) < len(inside.args):
+            return None
+        rest = (arg for arg in Mul.make_args(body) if arg is not inside)
+        return total(index, Mul(*rest, Add(*(-term for term in inside.args))), guard)
+
+
+def _minuses(expr: Expr) -> int:
+    return sum(bool(term.as_coeff_Mul()[0].is_negative) for term in expr.args)
+
+
+def _same_base(product: Expr) -> Expr:
+    """u^c u^n = u^(c + n) and u^c (-u)^n = (-1)^n u^(c + n), for a c with a name in it."""
+    for power in product.args:
+        if not power.is_Pow or power.exp.is_number or not power.base.is_Add:
+            continue
+        for other in product.args:
+            base, whole = other.as_base_exp()
+            if other is not power and whole.is_Integer and base in (power.base, -power.base):
+                rest = (arg for arg in product.args if arg is not other and arg is not power)
+                sign = 1 if base == power.base else (-1) ** whole
+                return _same_base(Mul(*rest, sign, Pow(power.base, power.exp + whole)))
+    return product
+
+
+def _as_tanh(product: Expr) -> Expr:
+    """sinh u / cosh u = tanh u."""
+    for above in product.args:
+        if isinstance(above, sinh):
+            below = 1 / cosh(above.args[0])
+            if below in product.args:
+                rest = (arg for arg in product.args if arg not in (above, below))
+                return Mul(*rest, tanh(above.args[0]))
+    return product
+
+
+def polynomial_factors(poly: Poly) -> list[tuple[Poly, int]] | None:
+    """The irreducible factors of a primitive polynomial; None where it is one itself, or where
+    a power is not a small whole number."""
+    atoms = sorted({base for mono in poly for base, _ in mono}, key=order)
+    powers = [power for mono in poly for _, power in mono]
+    whole = all(isinstance(power, int) and 0 < power <= LARGEST_POWER for power in powers)
+    if not 4 <= len(poly) <= LARGEST or not whole:
+        return None
+    ring = fmpz_mpoly_ctx.get([f"x{k}" for k in range(len(atoms))], "lex")
+    terms: dict[tuple[int, ...], int] = {}
+    for mono, value in poly.items():
+        by_atom = dict(mono)
+        if not isinstance(value, int):
+            return None
+        terms[tuple(int(by_atom.get(base, 0)) for base in atoms)] = value
+    number, found = ring.from_dict(terms).factor()
+    if len(found) == 1 and found[0][1] == 1:
+        return None
+    parts = [(_poly_of(part.to_dict(), atoms), int(power)) for part, power in found]
+    if int(number) != 1:
+        parts.insert(0, (constant(int(number)), 1))
+    return parts
+
+
+def _poly_of(terms: Mapping[tuple[int, ...], Any], atoms: list[Expr]) -> Poly:
+    result: Poly = {}
+    for powers, value in terms.items():
+        items = zip(atoms, powers, strict=True)
+        result[frozenset((base, int(power)) for base, power in items if power)] = int(value)
+    return result

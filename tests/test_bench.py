@@ -1,0 +1,68 @@
+"""The measurements run and say what they measured; no time is asserted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TINY = ["--runs", "1", "--sizes", "2", "3", "--layers", "1", "--losses", "mean_squared_error"]
+
+
+def bench(root: Path, *options: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "bench/derive.py", *TINY, *options],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def found(root: Path) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(bench(root, "--json"))
+    return answer
+
+
+def by(found: dict[str, Any], who: str) -> dict[str, Any]:
+    return {row["name"]: row for row in found["rows"] if row["by"] == who}
+
+
+def test_everything_is_measured(found: dict[str, Any]) -> None:
+    assert set(by(found, "pminusy")) == {
+        "full chain", "dL/dp", "dp/da", "dL/da", "dL/dW", "Hessian",
+        "dL/da, K = 2", "dL/da, K = 3", "mean_squared_error, 1 gradient",
+        "1 layer, dL/dW1", "1 layer, dL/dx",
+    }  # fmt: skip
+    assert all(row["runs"] >= 1 and row["median_ms"] > 0 for row in found["rows"])
+
+
+def test_operations_of_the_results(found: dict[str, Any]) -> None:
+    """p[j] - y[j] is a product by -1 and an addition, whatever K; SymPy's grows with K."""
+    ours, others = by(found, "pminusy"), by(found, "sympy")
+    sizes = ("dL/da, K = 2", "dL/da, K = 3")
+    assert [ours[name]["operations"] for name in sizes] == [2, 2]
+    assert others[sizes[0]]["operations"] < others[sizes[1]]["operations"]
+    assert others["dL/da"]["operations"] > ours["dL/da"]["operations"]
+
+
+def test_a_peer_that_is_missing_is_named(found: dict[str, Any]) -> None:
+    if find_spec("tensorgrad"):
+        assert {"dL/da", "1 layer, dL/dx"} <= set(by(found, "tensorgrad"))
+    else:
+        assert [note for note in found["notes"] if "pip install tensorgrad" in note]
+
+
+def test_what_takes_too_long_is_said(root: Path) -> None:
+    lines = bench(root, "--limit", "0.001").splitlines()
+    late = [line for line in lines if line.startswith("  1 layer, dL/dx") and "pminusy" in line]
+    assert len(late) == 1
+    assert "> 1" in late[0]
