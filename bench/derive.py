@@ -4,13 +4,11 @@
 
 In one run, in turn: softmax cross-entropy's full chain (dL/dp, dp/da, dL/da, dL/dW, Hessian),
 the same by tensorgrad and by plain SymPy, SymPy with K written out and ours at the same K, the
-gradient of every loss of the library, and chains of layers.  Before each measurement all
-that ours, SymPy and tensorgrad remember of earlier ones is forgotten.  Times are
-those of the processor, which other processes disturb little.
-Only ours records steps and checks them; tensorgrad simplifies its result, SymPy's stands as it
-comes.  The derivation of dL/dW derives dL/dp, dp/da and dL/da on the way: the full chain is
-its time and the Hessian's.  "operations" are those of the result, all entries of it where
-K is written out.
+gradient of every loss of the library, and chains of layers.  Before each measurement all that
+ours, SymPy and tensorgrad remember of earlier ones is forgotten.  Compare the medians of one
+run.  Only ours records steps and checks them; tensorgrad simplifies its result, SymPy's stands
+as it comes.  dL/dW derives dL/dp, dp/da and dL/da on the way: the full chain is its time and
+the Hessian's.  "operations" are those of the result, of all its entries where K is written out.
 
 tensorgrad (AGPL, brings torch) is measured where it is installed, best in a place of its own:
 
@@ -27,9 +25,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from statistics import median
-from time import process_time
+from time import perf_counter
 from typing import Any
 
 sys.path.pop(0)  # this folder, in which this file would hide the package of the same name
@@ -59,8 +58,8 @@ class Job:
 
     def row(self, limit: float) -> dict[str, Any]:
         """What is reported; the first two of five times or more only warm up."""
-        times = self.times[2:] if len(self.times) >= 5 else self.times
         known = isinstance(self.result, sympy.Basic | list)
+        times = self.times[2:] if len(self.times) >= 5 else self.times
         return {
             "group": self.group,
             "name": self.name,
@@ -93,12 +92,8 @@ def chain_text(layers: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def layer_name(count: int, wrt: str) -> str:
-    return f"{count} layer{'s' * (count != 1)}, dL/d{wrt}"
-
-
 def ours(loss: derive.Loss, wrt: str, of: str | None = None) -> Callable[[], Any]:
-    return lambda: derive.gradient(loss, wrt, of=of).result
+    return lambda: derive.gradient(loss, wrt, of).result
 
 
 def parts(runs: int) -> Iterator[Job]:
@@ -144,8 +139,8 @@ def tensorgrad(runs: int, layers: list[int]) -> Iterator[Job]:
         yield Job("parts", name, "tensorgrad", work, runs)
     for count in layers:
         for wrt in ("W1", "x"):
-            name = layer_name(count, wrt)
-            yield Job("layers", name, "tensorgrad", lambda c=count, w=wrt: chain(c, w))
+            work = partial(chain, count, wrt)
+            yield Job("layers", f"dL/d{wrt}, layers = {count}", "tensorgrad", work)
 
 
 def symbolic_sympy(runs: int) -> Job:
@@ -191,7 +186,7 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
     for count in options.layers:
         loss = derive.parse(chain_text(count))
         for wrt in ("W1", "x"):
-            yield Job("layers", layer_name(count, wrt), "pminusy", ours(loss, wrt))
+            yield Job("layers", f"dL/d{wrt}, layers = {count}", "pminusy", ours(loss, wrt))
     if find_spec("tensorgrad"):
         yield from tensorgrad(options.runs, options.layers)
 
@@ -208,32 +203,31 @@ def forget() -> None:
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """TimeoutError inside the block after so many seconds of work, where there are timers."""
+    """TimeoutError inside the block after so many seconds, where there are timers."""
 
     def stop(*_: object) -> None:
         raise TimeoutError
 
     if not hasattr(signal, "setitimer"):
-        yield
-        return
-    signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+        return (yield)
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def measure(job: Job, limit: float) -> None:
     forget()
-    start = process_time()
+    start = perf_counter()
     try:
         with deadline(limit):
             job.result = job.work()
     except TimeoutError:
         job.late = True
     else:
-        job.times.append((process_time() - start) * 1e3)
+        job.times.append((perf_counter() - start) * 1e3)
 
 
 def run(todo: list[Job], runs: int, limit: float) -> None:
@@ -241,46 +235,40 @@ def run(todo: list[Job], runs: int, limit: float) -> None:
 
     A chain of layers is not measured where a shorter one was late already.
     """
+    late: set[tuple[str, str]] = set()
     for turn in range(runs + 2):
-        late: set[tuple[str, str]] = set()
         for job in todo:
-            kind = (job.who, job.name.rpartition(" ")[2])
+            kind = (job.who, job.name.partition(",")[0])
+            job.late |= job.group == "layers" and kind in late
             enough = len(job.times) >= job.most + (2 if job.most > FEW else 0)
-            if job.group == "layers" and kind in late:
-                job.late = True
             if not job.late and not enough and (not turn or sum(job.times) < limit * 1e3):
                 measure(job, limit)
-            if job.group == "layers" and job.late:
+            if job.late and job.group == "layers":
                 late.add(kind)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows as text, a block a group."""
     lines = [f"{'':<44}{'by':<12}{'median ms':>11}{'least ms':>11}{'runs':>6}{'operations':>12}"]
-    group = ""
-    for row in rows:
-        if row["group"] != group:
-            group = row["group"]
-            lines.append(group)
+    for before, row in zip([None, *rows], rows, strict=False):
+        if before is None or row["group"] != before["group"]:
+            lines.append(row["group"])
+        count = "" if row["operations"] is None else row["operations"]
         start = f"  {row['name']:<42}{row['by']:<12}"
         if row["median_ms"] is None:
             lines.append(f"{start}{'> ' + format(row['limit_ms'], '.0f'):>11}")
-            continue
-        count = "" if row["operations"] is None else row["operations"]
-        times = f"{row['median_ms']:>11.1f}{row['least_ms']:>11.1f}{row['runs']:>6}"
-        lines.append(f"{start}{times}{count:>12}")
+        else:
+            times = f"{row['median_ms']:>11.1f}{row['least_ms']:>11.1f}{row['runs']:>6}"
+            lines.append(f"{start}{times}{count:>12}")
     return "\n".join(lines)
 
 
 def full_chain(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The row of ours that adds up dL/dW and the Hessian."""
     found = {row["name"]: row for row in rows if row["by"] == "pminusy"}
-    both = found["dL/dW"], found["Hessian"]
-    total = {**both[0], "name": "full chain", "operations": None}
-    for key in ("median_ms", "least_ms"):
-        values = [row[key] for row in both]
-        total[key] = None if None in values else sum(values)
-    return total
+    both = [found[name] for name in ("dL/dW", "Hessian")]
+    sums = {key: sum(row[key] or 0 for row in both) or None for key in ("median_ms", "least_ms")}
+    return {**both[0], "name": "full chain", "operations": None, **sums}
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -298,8 +286,8 @@ def main() -> None:
     options = arguments().parse_args()
     todo = list(jobs(options))
     run(todo, options.runs, options.limit)
-    order = list(dict.fromkeys(job.group for job in todo))
-    rows = [job.row(options.limit) for job in sorted(todo, key=lambda job: order.index(job.group))]
+    todo.sort(key=lambda job: ("parts", "sizes", "library", "layers").index(job.group))
+    rows = [job.row(options.limit) for job in todo]
     rows.insert(0, full_chain(rows))
     notes = [] if find_spec("tensorgrad") else [HOW_TO_GET]
     if options.json:

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from codegen.code_inputs import PLAIN, Case, axes_of, cases, simpler, smaller
+from codegen.code_inputs import INFINITE, PLAIN, Case, axes_of, cases
 from codegen.code_process import Answer, TimeLimit, UserFunction
+from codegen.code_shrink import simpler, smaller
 from codegen.lower import cut
 from codegen.oracle import Known, Oracle
 from codegen.terms import Place
@@ -86,16 +87,9 @@ def check_code(
     returns the gradient by `wrt`, in its shape; a definition in `wrt` becomes an argument.
     Raises PminusyError where there is no such function, or it does not take these names.
     """
-    if not timeout > 0:
-        raise PminusyError(f"--timeout: expected a time above 0 s, found {timeout:g}")
-    if not max_ulp >= 1:
-        raise PminusyError(f"--max-ulp: expected a limit of at least 1, found {max_ulp:g}")
-    loss = cut(loss, [wrt])
-    if loss.tensor(wrt).label is not None:
-        raise PminusyError(f"{wrt} is a class label: nothing is derived by it")
-    oracle = Oracle(loss, wrt, reduction)
-    if oracle.whole and reduction != "none":
-        raise PminusyError(f"{loss.name} is written over the whole batch: no reduction")
+    _check_limits(timeout, max_ulp)
+    oracle = _oracle(loss, wrt, reduction)
+    loss = oracle.loss
     required = [d.name for d in loss.declarations if d.default is None]
     optional = [d.name for d in loss.declarations if d.default is not None]
     found: list[Judged] = []
@@ -103,14 +97,36 @@ def check_code(
         with UserFunction(target, timeout, required, optional) as function:
             judge = _judge(oracle, function, max_ulp)
             for case in cases(oracle, function.names):
+                if case.regime != PLAIN and _wrong_when_plain(found):
+                    break  # a formula that is wrong has no accuracy
                 found.append(judge(case))
-                if function.gone:
-                    break
             return _report(found, oracle, judge, max_ulp)
     except TimeLimit as error:
         if any(judged.kind != "accurate" for judged in found):
             return _report(found, oracle, None, max_ulp)
         return Report("undecided", str(error), _table(found))
+
+
+def _check_limits(timeout: float, max_ulp: float) -> None:
+    if not timeout > 0:
+        raise PminusyError(f"--timeout: expected a time above 0 s, found {timeout:g}")
+    if not max_ulp >= 1:
+        raise PminusyError(f"--max-ulp: expected a limit of at least 1, found {max_ulp:g}")
+
+
+def _oracle(loss: Loss, wrt: str, reduction: str) -> Oracle:
+    """The truth about the loss, cut at `wrt` where that is a definition."""
+    loss = cut(loss, [wrt])
+    if loss.tensor(wrt).label is not None:
+        raise PminusyError(f"{wrt} is a class label: nothing is derived by it")
+    oracle = Oracle(loss, wrt, reduction)
+    if oracle.whole and reduction != "none":
+        raise PminusyError(f"{loss.name} is written over the whole batch: no reduction")
+    return oracle
+
+
+def _wrong_when_plain(found: list[Judged]) -> bool:
+    return any(judged.kind == "wrong" for judged in found if judged.case.regime == PLAIN)
 
 
 def _judge(oracle: Oracle, function: UserFunction, max_ulp: float) -> Callable[[Case], Judged]:
@@ -133,7 +149,7 @@ def _compared(case: Case, answer: Answer, truth: dict[Place, Known], max_ulp: fl
     for place, known in truth.items():
         got = float(answer.array[place])
         error = known.ulps(got, case.dtype)
-        kind = int(error > max_ulp) + int(error > max_ulp and known.is_wrong(got, case.dtype))
+        kind = 2 if known.is_wrong(got, case.dtype) else int(error > max_ulp)
         errors.append(error)
         if (kind, error) > worst[:2]:
             worst = (kind, error, place)
@@ -170,6 +186,8 @@ def _report(
     where = ", ".join(names)
     if kind == "inaccurate":
         reason = f"right, but more than {max_ulp:g} ULP off where: {where}"
+    elif plain and plain[0].failed:
+        reason = f"on plain inputs it {plain[0].failed}"
     elif plain:
         reason = "not the gradient of this loss: it differs on plain inputs already"
     else:
@@ -199,8 +217,8 @@ def _notes(found: list[Judged], oracle: Oracle) -> Iterator[str]:
     left_out = sum(judged.left_out for judged in found)
     if left_out:
         whole = left_out + sum(len(judged.errors) for judged in found)
-        yield f"{left_out} of {whole} entries left out: on a kink, or without a finite value"
-    if any(j.case.regime == "infinities" and j.errors for j in found):
+        yield f"{left_out} of {whole} entries left out: on a kink, or too near a limit to decide"
+    if any(j.case.regime == INFINITE and j.errors for j in found):
         yield "at infinities the truth is what two far points agree on; elsewhere it is rigorous"
 
 

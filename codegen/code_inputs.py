@@ -1,23 +1,23 @@
-"""Arrays to try a gradient at, by regime, and how a set of them is made smaller."""
+"""Arrays to try a gradient at, by regime."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from codegen.oracle import Oracle
 from derive.batch import BATCH
-from derive.loss import Declaration
-from derive.sampling import allows
+from derive.index import Entry, walk
+from derive.loss import Declaration, Domain
 
-SIZES = {1: 3, 2: 6, 3: 4, 10: 3}  # how many rows for each size K
+SIZES = {1: 2, 2: 6, 3: 4, 10: 2}  # how many rows for each size K
 FAR = {"float64": (5, 80), "float32": (5, 30)}
 FARTHEST = {"float64": 720.0, "float32": 95.0}  # exp of minus this is subnormal
-PLAIN = "plain"
+PLAIN, INFINITE = "plain", "infinities"
 REGIMES = (
     PLAIN,
     "target far above",
@@ -29,10 +29,10 @@ REGIMES = (
     "scale",
     "ties",
     "subnormals",
-    "infinities",
+    INFINITE,
 )
-REAL_ONLY = ("offset 1e2", "offset 1e4", "offset 1e8", "infinities")
-HARD_TARGETS = ("target far above", "target equal", "target far below", "subnormals", "infinities")
+REAL_ONLY = ("offset 1e2", "offset 1e4", "offset 1e8", INFINITE)
+HARD_TARGETS = ("target far above", "target equal", "target far below", "subnormals", INFINITE)
 
 
 @dataclass(frozen=True)
@@ -56,25 +56,41 @@ def cases(oracle: Oracle, accepted: tuple[str, ...]) -> Iterator[Case]:
 
     Consts with a default that the function does not take (`accepted`) keep it.
     """
-    real = (
-        oracle.loss.declared[oracle.wrt].domain == type(oracle.loss.declared[oracle.wrt].domain)()
-    )
+    real = oracle.loss.declared[oracle.wrt].domain == Domain()
     axes = [axis.name for axis in oracle.loss.axes if axis.name != BATCH]
     for number, regime in enumerate(REGIMES):
-        if regime in REAL_ONLY and not real:
+        if (regime in REAL_ONLY and not real) or (regime == INFINITE and _is_factor(oracle)):
             continue
-        for dtype in FAR:
-            for size, rows in SIZES.items() if axes else ((1, 12),):
-                if (
-                    regime == "infinities"
-                    and size == 1
-                    and axes_of(oracle, oracle.wrt)[-1:] != (BATCH,)
-                ):
-                    continue
-                random = np.random.default_rng([number, size])
-                sizes = {BATCH: rows, **_sizes(oracle, axes, size)}
-                draw = _Draw(oracle, regime, dtype, sizes, random)
-                yield Case(regime, dtype, sizes, draw.values(accepted))
+        for dtype, (size, rows) in product(FAR, _rows(oracle, axes)):
+            if regime == INFINITE and size == 1 and not _alone(oracle):
+                continue
+            random = np.random.default_rng([number, size])
+            sizes = {BATCH: rows, **_sizes(oracle, axes, size)}
+            draw = _Draw(oracle, regime, dtype, sizes, random)
+            yield Case(regime, dtype, sizes, draw.values(accepted))
+
+
+def _rows(oracle: Oracle, axes: list[str]) -> list[tuple[int, int]]:
+    """Sizes and rows: small ones where the loss, or the variable, has many entries."""
+    many = oracle.whole or len(oracle.loss.declared[oracle.wrt].tensor.axes) > 1
+    small = [(size, min(rows, 4)) for size, rows in SIZES.items() if size < 4]
+    return small if many else list(SIZES.items()) if axes else [(1, 12)]
+
+
+def _alone(oracle: Oracle) -> bool:
+    """Whether the variable is one number a sample, and not a row of them."""
+    return axes_of(oracle, oracle.wrt)[-1:] in ((), (BATCH,))
+
+
+def _is_factor(oracle: Oracle) -> bool:
+    """Whether the variable is a factor of a product, in which infinity times 0 has no value."""
+    for definition in oracle.loss.definitions:
+        for node in walk(definition.body):
+            loose = [arg for arg in getattr(node, "args", ()) if not arg.is_Rational]
+            factors = loose if getattr(node, "is_Mul", False) and len(loose) > 1 else []
+            if any(isinstance(f, Entry) and f.tensor.name == oracle.wrt for f in factors):
+                return True
+    return False
 
 
 def _sizes(oracle: Oracle, axes: list[str], size: int) -> dict[str, int]:
@@ -155,7 +171,7 @@ class _Draw:
             far = self._margin(z, targets, 1, FARTHEST[self.dtype])
             odd = np.arange(z.size).reshape(z.shape) // max(z.shape[-1:], default=1) % 2
             return np.where(odd == 1, tiny, far) if z.ndim > 1 else far
-        if self.regime == "infinities":
+        if self.regime == INFINITE:
             return self._margin(z, targets, -1, np.inf)
         if self.regime == PLAIN:
             return z
@@ -166,7 +182,7 @@ class _Draw:
         """The entry of the target, so far above the largest of its row or below the smallest;
         one alone goes towards its target; minus infinity goes to an entry that is no target."""
         z, axes = z.copy(), axes_of(self.oracle, self.oracle.wrt)
-        alone = axes[-1:] in ((), (BATCH,))
+        alone = _alone(self.oracle)
         for row in np.ndindex(z.shape if alone else z.shape[:-1]):
             distance = self.random.uniform(*FAR[self.dtype]) if far is None else far
             if alone:
@@ -186,7 +202,7 @@ class _Draw:
         for name, given in targets.items():
             declaration = self.oracle.loss.declared[name]
             label = declaration.tensor.label
-            if label is not None and label.name == axis and given.shape == given.shape[: len(row)]:
+            if label is not None and label.name == axis and given.ndim <= len(row):
                 return int(given[row[: given.ndim]])
             if axes_of(self.oracle, name)[-1:] == (axis,) and given.ndim <= len(row) + 1:
                 return int(np.argmax(given[row[: given.ndim - 1]]))
@@ -194,9 +210,7 @@ class _Draw:
 
     def _direction(self, place: tuple[int, ...], targets: Mapping[str, Any]) -> float:
         for given in targets.values():
-            if given.ndim == len(place) and given.shape[:1] == tuple(
-                self.sizes[BATCH] for _ in place[:1]
-            ):
+            if given.shape == self._shape(self.oracle.wrt):
                 return 1.0 if given[place] > 0.5 else -1.0
         return float(self.random.choice([-1.0, 1.0]))
 
@@ -220,79 +234,3 @@ class _Draw:
         elif domain.upper is not None:
             z = float(domain.upper) - np.exp(np.clip(z, -60, 60))
         return np.asarray(z).astype(self.dtype)
-
-
-def smaller(oracle: Oracle, case: Case) -> Iterator[Case]:
-    """The cases with one entry less along an axis."""
-    for axis in sorted(case.sizes, key=lambda axis: axis != BATCH):
-        for k in reversed(range(case.sizes[axis] if case.sizes[axis] > 1 else 0)):
-            found = _without(oracle, case, axis, k)
-            if found is not None:
-                yield found
-
-
-def _without(oracle: Oracle, case: Case, axis: str, k: int) -> Case | None:
-    """The case without entry k along an axis; what a simplex loses goes to its first entry."""
-    values = {}
-    for name, array in case.values.items():
-        declaration = oracle.loss.declared[name]
-        label = declaration.tensor.label
-        cut = array
-        axes = axes_of(oracle, name)
-        for place in reversed([i for i, own in enumerate(axes) if own == axis]):
-            lost = np.take(cut, k, axis=place)
-            cut = np.delete(cut, k, axis=place)
-            if declaration.domain.kind == "simplex" and place == len(axes) - 1:
-                cut[..., 0] += lost
-        if label is not None and label.name == axis:
-            if np.any(cut == k):
-                return None
-            cut = cut - (cut > k)
-        values[name] = cut
-    return replace(case, sizes={**case.sizes, axis: case.sizes[axis] - 1}, values=values)
-
-
-def simpler(oracle: Oracle, case: Case) -> Iterator[Case]:
-    """The cases with one number that is shorter to write, in its domain."""
-    for name, array in case.values.items():
-        declaration = oracle.loss.declared[name]
-        if declaration.default is not None:
-            continue
-        if declaration.domain.kind == "simplex":
-            yield from _hotter(case, name)
-            continue
-        for place in np.ndindex(array.shape):
-            old = array[place]
-            for new in _shorter(old):
-                if np.isfinite(new) and allows(declaration, Fraction(float(new)), case.sizes):
-                    changed = array.copy()
-                    changed[place] = new
-                    yield replace(case, values={**case.values, name: changed})
-
-
-def _hotter(case: Case, name: str) -> Iterator[Case]:
-    array = case.values[name]
-    for row in np.ndindex(array.shape[:-1]):
-        old = array[row]
-        hot = np.zeros_like(old)
-        hot[np.argmax(old)] = 1
-        if not np.array_equal(hot, old):
-            changed = array.copy()
-            changed[row] = hot
-            yield replace(case, values={**case.values, name: changed})
-
-
-def _shorter(old: Any) -> list[Any]:
-    """Numbers that are shorter to write than this one, the shortest first."""
-    kind = type(old)
-    if not np.isfinite(old):
-        return []
-    nearby = [kind(float(f"{float(old):.{digits}g}")) for digits in (1, 2, 3)]
-    found = [kind(0), kind(1), kind(-1), *nearby]
-    return [new for new in found if _length(new) < _length(old)]
-
-
-def _length(number: Any) -> tuple[int, int]:
-    text = str(number)
-    digits = sum(c.isdigit() for c in text.removesuffix(".0"))
-    return (0, 0) if number == 0 else (digits + ("e" in text) + ("." in text), text.startswith("-"))

@@ -17,8 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from codegen import code_worker
 from derive.errors import PminusyError
 
@@ -90,9 +88,7 @@ class UserFunction:
 
     def __call__(self, arguments: Mapping[str, Any], shape: Sequence[int]) -> Answer:
         """The array that the function returns, if it has this shape."""
-        given = {name: code_worker.encode(np.ascontiguousarray(v)) for name, v in arguments.items()}
-        for name, value in arguments.items():
-            given[name]["shape"] = list(np.shape(value))
+        given = {name: code_worker.encode(value) for name, value in arguments.items()}
         reply = self._ask({"arguments": given, "shape": list(shape)})
         if reply is None:
             return Answer(failed="ends the process")
@@ -126,11 +122,6 @@ class UserFunction:
             for line in process.stdout:
                 self._lines.put(line)
         self._lines.put("")
-
-    @property
-    def gone(self) -> bool:
-        """Whether the process has ended by itself."""
-        return self._process is None or self._process.poll() is not None
 
     def close(self) -> None:
         """End the process and whatever it has started."""

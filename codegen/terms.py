@@ -13,7 +13,7 @@ from itertools import product as cartesian
 from typing import Any
 
 from flint import arb
-from sympy import Expr
+from sympy import Expr, log
 
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
@@ -21,6 +21,7 @@ from derive.index import (
     Argmax,
     Binder,
     Choice,
+    Delta,
     Entry,
     Maximum,
     Minimum,
@@ -43,9 +44,12 @@ class Form:
     wrt: Entry
     result: Expr
 
-    def sizes(self, point: Point, places: list[Place]) -> list[arb]:
-        """Entries with every term taken without its sign: what their rounding is relative to."""
-        at = Once(self.loss, point)
+    def sizes(self, point: Point, places: list[Place], through: bool = False) -> list[arb]:
+        """Entries with every term taken without its sign: what their rounding is relative to.
+
+        With `through`, roughly also what the rounding inside of functions adds.
+        """
+        at = Through(self.loss, point) if through else Once(self.loss, point)
         return [_finite(lambda env: _size(at, self.result, env), self._env(p)) for p in places]
 
     def moved(self, point: Point, places: list[Place], bits: int, lowest: int) -> list[arb]:
@@ -108,6 +112,10 @@ class Once(Evaluator):
         return int(self._kept[index])
 
 
+class Through(Once):
+    """An evaluator at which the sizes of terms count what functions make of their arguments'."""
+
+
 def _finite(evaluate: Callable[..., arb], env: Mapping[Expr, int]) -> arb:
     """A value, or 0 where there is none."""
     try:
@@ -140,12 +148,13 @@ def _size(at: Evaluator, expr: Expr, env: Mapping[Expr, int]) -> arb:
     """The value with every term of every sum taken without its sign.
 
     A sum of given numbers counts with its value: floats are exact, and one rounding is its own.
-    So does one that is exactly 0, and whatever a function is taken of.
+    So does one of whole numbers that is 0, as exp(0) - 1, and whatever a function is taken of.
     """
     if expr.is_Add:
         given = [arg for arg in expr.args if _is_given(at.loss, arg)]
         rest = [_size(at, arg, env) for arg in expr.args if arg not in given]
-        if at(expr, env) == 0:
+        values = [at(arg, env) for arg in expr.args]
+        if sum(values, arb(0)) == 0 and all(value.is_integer() for value in values):
             return arb(0)
         return sum(rest, abs(sum((at(arg, env) for arg in given), arb(0))))
     if _is_given(at.loss, expr):
@@ -172,7 +181,11 @@ def _terms(at: Evaluator, expr: Expr, env: Mapping[Expr, int]) -> arb:
         return _size(at, definition.body, dict(zip(definition.entry.indices, place, strict=True)))
     if expr.is_Add:
         return sum((_size(at, arg, env) for arg in expr.args), arb(0))
-    return abs(at(expr, env))
+    value = abs(at(expr, env))
+    if not isinstance(at, Through) or not expr.args or isinstance(expr, Binder | Delta | Entry):
+        return value
+    inner = sum((_size(at, arg, env) for arg in expr.args), arb(0))
+    return value + (inner if isinstance(expr, log) else inner * value)
 
 
 def _is_given(loss: Loss, expr: Any) -> bool:

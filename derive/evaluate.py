@@ -39,8 +39,8 @@ from derive.point import Point
 class Evaluator:
     """Evaluates expressions of one loss at one point; keeps what it has evaluated.
 
-    Raises Undetermined on a kink: where a comparison that decides a derivative is an equality,
-    or, if `strict`, where any order comparison is one.
+    Raises Undetermined on a kink, where a comparison that decides a derivative is an equality
+    (if `strict`, where any order comparison is one).
     """
 
     def __init__(self, loss: Loss, point: Point, strict: bool = False) -> None:
@@ -82,8 +82,7 @@ class Evaluator:
     def _pow(self, expr: Expr, env: Mapping[Expr, int]) -> Number:
         base = self(expr.base, env)
         if expr.exp.is_Integer:
-            power = int(expr.exp)
-            return base**power if power >= 0 else 1 / base ** (-power)
+            return base ** int(expr.exp) if expr.exp >= 0 else 1 / base ** int(-expr.exp)
         if expr.exp == S.Half:
             return base.sqrt()
         exponent = self(expr.exp, env)
@@ -257,7 +256,8 @@ class Evaluator:
 
 
 def _slope(value: Number) -> arb:
-    return value[1] if isinstance(value, arb_series) else arb(0)
+    here, slope = (value[0], value[1]) if isinstance(value, arb_series) else (value, arb(0))
+    return slope if here.is_finite() else arb("nan")
 
 
 def _is_index(side: Any) -> bool:

@@ -74,7 +74,10 @@ def outside(
         claimed = _value(loss, claim, point, env)
         if claimed is None:
             return None
-        near = [_value(loss, truth, beside, env) for beside in around(loss, point, name)]
+        beside = list(around(loss, point, name))
+        if not _continuous(loss, truth.args[0], point, beside, env):
+            return None
+        near = [_value(loss, truth, here, env) for here in beside]
         slopes = [slope for slope in near if slope is not None]
         if len(slopes) < FEWEST_AROUND and len(slopes) < len(near):
             return None
@@ -87,6 +90,17 @@ def outside(
         if claimed > hull + margin or claimed < hull - margin:
             return claimed, hull
         return None
+
+
+def _continuous(
+    loss: Loss, expr: Expr, point: Point, beside: list[Point], env: dict[Index, int]
+) -> bool:
+    """Whether what is differentiated has no jump here: at one there is no derivative."""
+    here = _value(loss, expr, point, env)
+    near = [_value(loss, expr, other, env) for other in beside]
+    if here is None or None in near:
+        return False
+    return all(other is not None and abs(other - here) < TOLERANCE for other in near)
 
 
 def _value(loss: Loss, expr: Expr, point: Point, env: dict[Index, int]) -> arb | None:

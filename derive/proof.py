@@ -29,6 +29,7 @@ from derive.sampling import allows, numbers, points, shortened
 PRECISION = 128
 MOST_PLACES = 12
 MOST_KINKS = 8
+MOST_SKIPPED = 30
 SIMPLE = (Fraction(0), Fraction(1), Fraction(1, 2))
 
 
@@ -133,19 +134,23 @@ def _search(loss: Loss, claim: Expr, truth: Expr) -> Verdict:
     """Look for a counterexample: "refuted" with one, else "unknown"."""
     tried = skipped = met = 0
     for point in points(loss, hints=numbers(loss, claim)):
-        found, seen = _differs(loss, claim, truth, point)
+        found, seen, edges = _differs(loss, claim, truth, point)
         tried += seen
         skipped += not seen
+        if skipped >= MOST_SKIPPED and not tried:
+            break
         if found is not None:
             small = _shrink(loss, claim, truth, found)
             reason = "a counterexample in ball arithmetic: the two balls do not meet"
             return Verdict("refuted", claim, truth, reason, (), small, tried=tried)
-        if met < MOST_KINKS:
-            found, more = _at_kinks(loss, claim, truth, point, MOST_KINKS - met)
-            met += more
-            if found is not None:
+        for env in edges[: MOST_KINKS - met]:
+            met += 1
+            beyond = kinks.outside(loss, claim, truth, point, env)
+            if beyond is not None:
+                named = {index.name: number for index, number in env.items()}
                 reason = "a counterexample at a kink: the claim is none of the values between "
                 reason += "the derivatives all around it"
+                found = Counterexample(point, named, *beyond)
                 return Verdict("refuted", claim, truth, reason, (), found, tried=tried)
     reason = (
         f"the normal forms differ, but at {tried} points in ball arithmetic both sides agree"
@@ -153,31 +158,6 @@ def _search(loss: Loss, claim: Expr, truth: Expr) -> Verdict:
         else f"neither side could be evaluated at any of {skipped} points"
     )
     return Verdict("unknown", claim, truth, reason, tried=tried)
-
-
-def _at_kinks(
-    loss: Loss, claim: Expr, truth: Expr, point: Point, most: int
-) -> tuple[Counterexample | None, int]:
-    """A kink at this point at which the claim is no subgradient, and how many were met."""
-    met = 0
-    if kinks.variable_of(loss, truth) is None:
-        return None, met
-    evaluator = Evaluator(loss, point)
-    for env in places(letters(claim, truth), point.sizes):
-        try:
-            with ctx.workprec(PRECISION):
-                evaluator(truth, env)
-        except Undetermined:
-            met += 1
-            found = kinks.outside(loss, claim, truth, point, env)
-            if found is not None:
-                named = {index.name: number for index, number in env.items()}
-                return Counterexample(point, named, *found), met
-        except (ZeroDivisionError, ValueError):
-            continue
-        if met >= most:
-            break
-    return None, met
 
 
 def letters(*exprs: Expr) -> tuple[Index, ...]:
@@ -197,29 +177,42 @@ def places(indices: tuple[Index, ...], sizes: Mapping[str, int]) -> Iterator[dic
 
 def _differs(
     loss: Loss, claim: Expr, truth: Expr, point: Point, strict: bool = False
-) -> tuple[Counterexample | None, int]:
-    """A counterexample at this point, and whether the point could be evaluated.
+) -> tuple[Counterexample | None, int, list[dict[Index, int]]]:
+    """A counterexample at this point, whether the point could be evaluated, and where not.
 
-    The truth is evaluated first: where it has a kink the point is left out.  `strict` leaves
-    out every point on which an order comparison is an equality.
+    The truth is evaluated first: where it has a kink the place is left out, and listed.
+    `strict` leaves out every point on which an order comparison is an equality.
     """
     seen = 0
+    edges: list[dict[Index, int]] = []
     with ctx.workprec(PRECISION):
         evaluator = Evaluator(loss, point, strict)
         indices = letters(claim, truth)
         for env in places(indices, point.sizes):
             try:
                 true = evaluator(truth, env)
-                claimed = evaluator(claim, env)
-            except (Undetermined, ZeroDivisionError, ValueError):
+            except Undetermined:
+                edges.append(env)
                 continue
-            if not (claimed.is_finite() and true.is_finite()):
+            except (ZeroDivisionError, ValueError):
+                continue
+            claimed = _number(evaluator, claim, env) if true.is_finite() else None
+            if claimed is None:
                 continue
             seen = 1
             if not claimed.overlaps(true):
                 named = {index.name: number for index, number in env.items()}
-                return Counterexample(point, named, claimed, true), 1
-    return None, seen
+                return Counterexample(point, named, claimed, true), 1, edges
+    return None, seen, edges
+
+
+def _number(evaluator: Evaluator, expr: Expr, env: Mapping[Index, int]) -> arb | None:
+    """The value, where there is one."""
+    try:
+        value = evaluator(expr, env)
+    except (Undetermined, ZeroDivisionError, ValueError):
+        return None
+    return value if value.is_finite() else None
 
 
 def _shrink(loss: Loss, claim: Expr, truth: Expr, found: Counterexample) -> Counterexample:
@@ -261,7 +254,7 @@ def agree_numerically(loss: Loss, before: Expr, after: Expr, most: int = 12) -> 
     sizes: set[str] = set()
     agreed = 0
     for point in points(loss, attempts=3):
-        found, seen = _differs(loss, before, after, point, strict=True)
+        found, seen, _ = _differs(loss, before, after, point, strict=True)
         if found is not None:
             raise PminusyError(f"a step changed the value: {found}")
         if seen:

@@ -6,15 +6,15 @@ Each property is proved by the normal form, or refuted by balls; none is read of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from flint import arb, ctx
-from sympy import Expr, Limit, Symbol, limit, oo
+from sympy import Expr, Integer, Limit, Rational, Symbol, limit, nan, oo
 
 from derive.balls import Undetermined
 from derive.derivation import Derivation
-from derive.engine import gradient, hessian
+from derive.engine import gradient
 from derive.evaluate import Evaluator
 from derive.functions import sigmoid, softplus
 from derive.index import (
@@ -32,19 +32,20 @@ from derive.index import (
     tensors,
     total,
 )
-from derive.loss import Declaration, Loss
+from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.poly import Mono, Poly, join, mono_expr, raise_mono, to_expr
 from derive.normal.signs import nonnegative_poly
-from derive.proof import PRECISION, Counterexample
-from derive.rules.fold import assuming, shallow, shorten_steps
+from derive.proof import PRECISION, Counterexample, letters
+from derive.quadratic import Quadratic, bounded_by, diagonal, nonnegative, quadratic
+from derive.rules.fold import shallow
 from derive.sampling import points
 
 
 @dataclass(frozen=True)
 class Property:
-    """One property: `status` is "proved", "refuted" or "unknown"; `steps` is a chain of equal
-    expressions that shows it, over the names of `loss`."""
+    """One property: `status` is "proved", "refuted" or "unknown"; `steps` is a chain of
+    expressions that shows it, over the names of `loss`, each in `relation` to the next."""
 
     name: str
     status: str
@@ -52,12 +53,20 @@ class Property:
     loss: Loss
     steps: tuple[Expr, ...] = ()
     counterexample: Counterexample | None = None
+    hypotheses: tuple[str, ...] = ()
+    relation: str = "="
+
+
+BOUNDS = (Rational(1, 4), Rational(1, 2), Integer(1), Integer(2))
 
 
 def properties(loss: Loss, wrt: str) -> tuple[Property, ...]:
     """Every property that applies to the loss as a function of one name."""
     slope = gradient(loss, wrt)
-    found = [convexity(loss, wrt)]
+    shape = quadratic(loss, wrt)
+    found = [_convexity(shape, wrt)]
+    bound = lipschitz(shape, wrt) if found[0].status == "proved" else None
+    found += [bound] if bound else []
     if slope.wrt[0].indices:
         found.insert(0, sums_to_zero(slope))
     else:
@@ -84,43 +93,42 @@ def sums_to_zero(slope: Derivation) -> Property:
 
 def convexity(loss: Loss, wrt: str) -> Property:
     """Whether v'Hv >= 0: by signs, or as a variance, that is a weighted sum of squares."""
-    second = hessian(loss, wrt)
-    inner, outer = second.wrt
-    letter = next(name for name in ("v", "u", "w", "direction") if _free_name(second.loss, name))
-    tensor = Tensor(letter, inner.tensor.axes)
-    widened = replace(
-        second.loss, declarations=(*second.loss.declarations, Declaration(tensor, "param"))
-    )
-    form: Expr = tensor[inner.indices] * second.result * tensor[outer.indices]
-    for index in (*outer.indices, *inner.indices):
-        free = fresh(index.axis)
-        form = total(free, substitute(form, {index: free}))
-    short = _short(form, widened)
-    statement = f"the loss is convex in {wrt}: {letter}'H{letter} >= 0 for every {letter}"
-    for proof in _nonnegative_forms(short, widened, tensor):
-        steps = tuple(dict.fromkeys((form, short, proof)))
-        return Property("convexity", "proved", statement, widened, steps)
-    example = _point(widened, short, wanted=lambda value: value < 0)
+    return _convexity(quadratic(loss, wrt), wrt)
+
+
+def _convexity(found: Quadratic, wrt: str) -> Property:
+    v = found.direction.name
+    statement = f"the loss is convex in {wrt}: {v}'H{v} >= 0 for every {v}"
+    given = found.second.hypotheses
+    for proof in _nonnegative_forms(found.short, found.loss, found.direction):
+        steps = tuple(dict.fromkeys((found.form, found.short, proof)))
+        return Property("convexity", "proved", statement, found.loss, steps, None, given)
+    example = _point(found.loss, found.short, wanted=lambda value: value < 0)
     status = "refuted" if example else "unknown"
-    return Property("convexity", status, statement, widened, (form, short), example)
+    steps = (found.form, found.short)
+    return Property("convexity", status, statement, found.loss, steps, example, given)
 
 
-def _free_name(loss: Loss, name: str) -> bool:
-    return name not in loss.declared and name not in loss.defined
-
-
-def _short(expr: Expr, loss: Loss) -> Expr:
-    """The expression multiplied out, known sums used, and made short."""
-    expr = to_expr(assuming(loss)(expr))
-    steps = shorten_steps(expr, loss, ())
-    return steps[-1].after if steps else expr
+def lipschitz(found: Quadratic, wrt: str) -> Property | None:
+    """A bound v'Hv <= C v'v of a convex loss, so that its gradient is C-Lipschitz; None where
+    none of the constants tried can be proved."""
+    for weight, bound in diagonal(found):
+        for constant_ in BOUNDS:
+            if bounded_by(found.loss, weight, constant_):
+                statement = f"the gradient in {wrt} is Lipschitz with constant {constant_}"
+                steps = (found.short, bound)
+                given = found.second.hypotheses
+                return Property(
+                    "Lipschitz", "proved", statement, found.loss, steps, None, given, "<="
+                )
+    return None
 
 
 def _nonnegative_forms(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Expr]:
     """Forms of the quadratic form that show it is >= 0, each proved equal to it."""
     unfolded = NormalForm(loss, assume=True)
     try:
-        if _nonnegative(unfolded, expr):
+        if nonnegative(unfolded, expr):
             yield expr
             return
         for candidate in _variances(expr, loss, direction):
@@ -129,20 +137,6 @@ def _nonnegative_forms(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Ex
                 return
     except Undecided:
         return
-
-
-def _nonnegative(form: NormalForm, expr: Expr) -> bool:
-    """Whether every term is >= 0 once positive denominators are multiplied out."""
-    poly = form(expr)
-    clear: dict[Expr, int] = {}
-    for mono in poly:
-        for base, power in mono:
-            if base.is_Add and power < 0:
-                if not nonnegative_poly(form, form(base)):
-                    return False
-                clear[base] = max(clear.get(base, 0), -int(power // 1))
-    common: Poly = {frozenset(clear.items()): 1}
-    return nonnegative_poly(form, form.mul(poly, common))
 
 
 def _variances(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Expr]:
@@ -183,7 +177,7 @@ def _point(loss: Loss, expr: Expr, wanted: Callable[[arb], bool]) -> Counterexam
     for point in points(loss):
         with ctx.workprec(PRECISION):
             try:
-                value = Evaluator(loss, point)(expr, {})
+                value = Evaluator(loss, point)(expr, dict.fromkeys(letters(expr), 0))
             except (Undetermined, ZeroDivisionError, ValueError):
                 continue
             if value.is_finite() and wanted(value):
@@ -203,9 +197,19 @@ def saturation(slope: Derivation) -> list[Property]:
     back = {symbol: entry for entry, symbol in names.items()}
     found = []
     for end, text in ((oo, "infinity"), (-oo, "-infinity")):
-        value = limit(plain, names.get(variable, Symbol("unused")), end)
+        value = _limit(plain, names.get(variable, Symbol("unused")), end)
         statement = f"the gradient tends to this as {variable.tensor.name} -> {text}"
-        status = "unknown" if value.has(Limit) else "proved"
-        shown = () if status == "unknown" else (value.xreplace(back),)
+        status = "unknown" if value is None else "proved"
+        shown = () if value is None else (value.xreplace(back),)
         found.append(Property("saturation", status, statement, slope.loss, shown))
     return found
+
+
+def _limit(expr: Expr, variable: Symbol, end: Expr) -> Expr | None:
+    """The limit by Gruntz's algorithm; None where SymPy does not find it."""
+    try:
+        value = limit(expr, variable, end)
+    except NotImplementedError:
+        return None
+    infinite = value.has(oo, -oo) and value not in (oo, -oo)
+    return None if infinite or value.has(Limit, nan) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import product as cartesian
+from math import prod
 from random import Random
 
 from sympy import Expr, Rational
@@ -26,6 +27,7 @@ PALETTES: tuple[tuple[str, ...], ...] = (
 COMMON = (0, 1, 2, Fraction(1, 2))
 MOST_HINTS = 6
 LARGEST_SIZE = 12
+LARGEST_POINT = 128
 UNIT = ("1/2", "0", "1", "1/4", "2/3", "1/10", "9/10", "7/8")
 
 
@@ -60,6 +62,8 @@ def points(loss: Loss, attempts: int = 12, hints: tuple[Fraction, ...] = ()) -> 
         palette = PALETTES[min(round_ * len(PALETTES) // attempts, len(PALETTES) - 1)]
         for sizes in size_choices(loss.axes):
             if sizes and max(sizes.values()) > 3 and round_ < 2:
+                continue
+            if prod(sizes.values()) > LARGEST_POINT:
                 continue
             yield _point(loss, sizes, palette, random)
     yield from _around(loss, hints, random)

@@ -87,23 +87,9 @@ CLOSED_FORMS: list[tuple[str, str, str]] = [
     (
         "cox_partial_likelihood",
         "z[k]",
-        "-e[k] + sum(e[i]*exp(z[k])/sum(exp(z[m]) for m in N if T[m] >= T[i])"
-        " for i in N if T[k] >= T[i])",
+        "-e[k] + sum(e[i]*exp(z[k])/sum(exp(z[m]) for m in N if t[m] >= t[i])"
+        " for i in N if t[k] >= t[i])",
     ),
     ("ranknet", "u", "-sigmoid(v - u)"),
     ("ranknet", "v", "sigmoid(v - u)"),
 ]
-
-# Claims that agree in ball arithmetic, but that the normal form does not prove, with the reason.
-_REASONS = {
-    ("huber", "z"): "min and max over z - y and d meet abs and sign: needs d > 0",
-    ("jensen_shannon", "z[j]"): "b*y[i]/m[i] + (1 - b)*p[i]/m[i] = 1 is a quotient of sums",
-    ("arcface", "c[j]"): "sin(acos(c)) = sqrt(1 - c**2)",
-    ("l_softmax_2", "c[j]"): "sin(acos(c)) = sqrt(1 - c**2), and branches in theta",
-    ("l_softmax_4", "c[j]"): "sin(acos(c)) = sqrt(1 - c**2), and branches in theta",
-}
-UNDECIDED = {
-    (loss, entry, claim)
-    for loss, entry, claim in CLOSED_FORMS
-    if (loss, entry) in _REASONS and "d*sign(r)" not in claim
-}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from derive.batch import PER_SAMPLE, names_batch
 from derive.loss import Loss
 
 SIZES = {"N": 4, "K": 3, "D": 2}
@@ -14,14 +15,16 @@ SIZES = {"N": 4, "K": 3, "D": 2}
 def arrays(
     loss: Loss, sizes: dict[str, int] = SIZES, batch: bool = True, seed: int = 0
 ) -> dict[str, Any]:
-    """A float64 array (or labels) for each declared name without a default."""
+    """A float64 array (or labels) for each declared name; a default where there is one."""
     rng = np.random.default_rng(seed)
-    found = {}
+    found: dict[str, Any] = {}
     for declaration in loss.declarations:
         if declaration.default is not None:
+            found[declaration.name] = np.float64(declaration.default)
             continue
         tensor = declaration.tensor
-        leading = (sizes["N"],) if batch and declaration.role in ("input", "target") else ()
+        own = batch and declaration.role in PER_SAMPLE and not names_batch(loss)
+        leading = (sizes["N"],) if own else ()
         shape = leading + tuple(sizes[axis.name] for axis in tensor.axes)
         found[declaration.name] = _draw(rng, declaration, shape, sizes)
     return found
@@ -38,6 +41,9 @@ def _draw(rng: Any, declaration: Any, shape: tuple[int, ...], sizes: dict[str, i
     if domain.kind in ("binary", "sign"):
         lower = 0.0 if domain.kind == "binary" else -1.0
         return rng.choice([lower, 1.0], shape)
+    if domain.lower is not None and domain.upper is not None:
+        lower, upper = float(domain.lower), float(domain.upper)
+        return lower + (upper - lower) * rng.uniform(0.05, 0.95, shape)
     if domain.lower is not None:
         return float(domain.lower) + rng.uniform(0.1, 2, shape)
     return rng.normal(0, 1, shape)

@@ -40,7 +40,7 @@ def test_everything_is_measured(found: dict[str, Any]) -> None:
     assert set(by(found, "pminusy")) == {
         "full chain", "dL/dp", "dp/da", "dL/da", "dL/dW", "Hessian",
         "dL/da, K = 2", "dL/da, K = 3", "mean_squared_error, 1 gradient",
-        "1 layer, dL/dW1", "1 layer, dL/dx",
+        "dL/dW1, layers = 1", "dL/dx, layers = 1",
     }  # fmt: skip
     assert all(row["runs"] >= 1 and row["median_ms"] > 0 for row in found["rows"])
 
@@ -56,13 +56,13 @@ def test_operations_of_the_results(found: dict[str, Any]) -> None:
 
 def test_a_peer_that_is_missing_is_named(found: dict[str, Any]) -> None:
     if find_spec("tensorgrad"):
-        assert {"dL/da", "1 layer, dL/dx"} <= set(by(found, "tensorgrad"))
+        assert {"dL/da", "dL/dx, layers = 1"} <= set(by(found, "tensorgrad"))
     else:
         assert [note for note in found["notes"] if "pip install tensorgrad" in note]
 
 
 def test_what_takes_too_long_is_said(root: Path) -> None:
     lines = bench(root, "--limit", "0.001").splitlines()
-    late = [line for line in lines if line.startswith("  1 layer, dL/dx") and "pminusy" in line]
+    late = [line for line in lines if line.startswith("  dL/dx, layers = 1") and "pminusy" in line]
     assert len(late) == 1
     assert "> 1" in late[0]

@@ -107,9 +107,9 @@ def test_ties_share_the_gradient() -> None:
 def test_consts_are_arguments() -> None:
     k = kernel("temperature")
     given = data("temperature")
-    plain, cold = k(**given), k(**given, T=0.5)
+    plain, cold = k(**given), k(**{**given, "T": 0.5})
     assert not np.allclose(plain[0], cold[0])
-    np.testing.assert_array_equal(k(**given, T=2)[0], plain[0])
+    np.testing.assert_array_equal(k(**{**given, "T": 2})[0], plain[0])
 
 
 def test_names_that_python_uses() -> None:

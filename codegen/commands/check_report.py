@@ -20,7 +20,7 @@ def notice(target: str, timeout: float) -> str:
 def show(report: Report) -> None:
     """The verdict, the table of regimes, the smallest input that shows the failure, notes."""
     say(f"{styled(report.status, 'bold ' + STYLES[report.status])}: {report.reason}")
-    if report.regimes:
+    if not all(line.failed for line in report.regimes):
         _table(report.regimes)
     if report.example is not None:
         _example(report.example)

@@ -126,6 +126,8 @@ def _properties(loss: Loss, options: Namespace) -> int:
                     "property": found.name,
                     "status": found.status,
                     "statement": found.statement,
+                    "hypotheses": list(found.hypotheses),
+                    "relation": found.relation,
                     "steps": [language(step, found.loss) for step in found.steps],
                     "counterexample": str(found.counterexample) if found.counterexample else None,
                 }
@@ -134,9 +136,11 @@ def _properties(loss: Loss, options: Namespace) -> int:
         as_json({"loss": loss.name, "properties": rows})
         return 0
     for row in rows:
-        say(f"{row['property']}: {row['status']}: {row['statement']}")
+        given = f", given {' and '.join(row['hypotheses'])}" if row["hypotheses"] else ""
+        say(f"{row['property']}: {row['status']}: {row['statement']}{given}")
+        sign = str(row["relation"])
         for number, step in enumerate(row["steps"] or ()):
-            say(f"  {'=' if number else ' '} {step}")
+            say(f"  {sign if number else '':{len(sign)}} {step}")
         if row["counterexample"]:
             say(f"  at {row['counterexample']}")
     return 0

@@ -37,6 +37,24 @@ def circular(form: NormalForm, expr: Any) -> Poly:
     return sine if isinstance(expr, sin) else cosine
 
 
+def within(poly: Poly) -> Expr | None:
+    """A v with v > 0 where c acos(u) - t > 0, or c asin(u) - t > 0, for a number t inside the
+    range of the function; None for all else."""
+    factors = {to_expr({mono: 1}): value for mono, value in poly.items() if mono != ONE}
+    inverse = next((base for base in factors if isinstance(base, asin | acos)), None)
+    if inverse is None or len(poly) != 2:
+        return None
+    factor = factors[inverse]
+    rest = {mono: value for mono, value in poly.items() if to_expr({mono: 1}) != inverse}
+    edge = -to_expr(rest) / number(factor)
+    middle = pi / 2 if isinstance(inverse, acos) else Integer(0)
+    if not edge.is_number or not abs(edge - middle) < pi / 2:
+        return None
+    inner = inverse.args[0]
+    gap: Expr = cos(edge) - inner if isinstance(inverse, acos) else inner - sin(edge)
+    return gap if factor > 0 else -gap
+
+
 def _sum(form: NormalForm, left: tuple[Poly, Poly], right: tuple[Poly, Poly]) -> tuple[Poly, Poly]:
     """sin and cos of u + v, from those of u and of v."""
     sine = form.mul(left[0], right[1])

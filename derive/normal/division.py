@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 from sympy import Expr
 
-from derive.normal.poly import ONE, Mono, Poly, join, mono_key, raise_mono, ratio
+from derive.normal.poly import (
+    ONE,
+    Exponent,
+    Mono,
+    Poly,
+    add_to,
+    join,
+    mono_key,
+    raise_mono,
+    ratio,
+)
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
@@ -26,6 +36,24 @@ def divide(form: NormalForm, mono: Mono) -> Poly:
         if ONE in poly and any(powers.get(b, 0) < 0 for b in shared):
             return _eliminate(form, mono, base, poly, ONE)
     return {mono: 1}
+
+
+def vanishes(form: NormalForm, poly: Poly) -> bool:
+    """Whether a polynomial is zero once its denominators are multiplied out."""
+    for _ in range(8):
+        denominators: dict[Expr, Exponent] = {}
+        for mono in poly:
+            for base, exponent in mono:
+                if base.is_Add and exponent < 0:
+                    denominators[base] = min(exponent, denominators.get(base, 0))
+        if not poly or not denominators:
+            return not poly
+        clear: Mono = frozenset((base, -power) for base, power in denominators.items())
+        cleared: Poly = {}
+        for mono, value in poly.items():
+            add_to(cleared, form.expand(join(mono, clear)), value)
+        poly = cleared
+    return not poly
 
 
 def _shape(form: NormalForm, base: Expr, poly: Poly) -> tuple[Mono, frozenset[Expr]]:

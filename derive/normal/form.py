@@ -56,7 +56,6 @@ from derive.normal.poly import (
     join,
     mono_key,
     ratio,
-    scale,
     to_expr,
 )
 
@@ -77,7 +76,7 @@ class NormalForm:
         self._settled: tuple[type, ...] = (*SETTLED, Entry) if assume else SETTLED
         self.used: set[str] = set()
         self.shapes: dict[Expr, tuple[Mono, frozenset[Expr]]] = {}
-        self._spent = self._inside = 0
+        self._spent = self._inside = self._nested = 0
         self._memo: dict[Expr, Poly] = {}
         self._opaque: NormalForm | None = None
         self._until: dict[str, NormalForm] = {}
@@ -133,20 +132,7 @@ class NormalForm:
 
     def vanishes(self, poly: Poly) -> bool:
         """Whether a polynomial is zero once its denominators are multiplied out."""
-        for _ in range(8):
-            denominators: dict[Expr, Exponent] = {}
-            for mono in poly:
-                for base, exponent in mono:
-                    if base.is_Add and exponent < 0:
-                        denominators[base] = min(exponent, denominators.get(base, 0))
-            if not poly or not denominators:
-                return not poly
-            clear: Mono = frozenset((base, -power) for base, power in denominators.items())
-            cleared: Poly = {}
-            for mono, value in poly.items():
-                add_to(cleared, self._expand(join(mono, clear)), value)
-            poly = cleared
-        return not poly
+        return division.vanishes(self, poly)
 
     def mul(self, left: Poly, right: Poly) -> Poly:
         if len(left) * len(right) > elementary.LARGEST_EXPANSION:
@@ -167,20 +153,25 @@ class NormalForm:
     def _settle(self, mono: Mono) -> Poly:
         """Reduce a raw monomial: expand, contract 0-1 atoms, apply deltas, divide."""
         self._spent += 1
-        if self._spent > MOST_WORK:
+        if self._spent > MOST_WORK or self._nested > MOST_NESTED:
             raise Undecided
+        self._nested += 1
+        try:
+            return self._reduced(mono)
+        finally:
+            self._nested -= 1
+
+    def _reduced(self, mono: Mono) -> Poly:
         for item in mono:
             other = special.settled(self, *item)
             if other is not None:
                 return self.mul({mono - {item}: 1}, other)
         if any(base.is_Add and exponent >= 1 for base, exponent in mono):
-            return self._expand(mono)
+            return self.expand(mono)
         renamed = sums.apply_deltas(self, mono)
-        if renamed is not None:
-            return renamed
-        return division.divide(self, mono)
+        return division.divide(self, mono) if renamed is None else renamed
 
-    def _expand(self, mono: Mono) -> Poly:
+    def expand(self, mono: Mono) -> Poly:
         """Multiply out primitive polynomials that stand to a power of 1 or more."""
         rest: dict[Expr, Exponent] = {}
         result = constant(1)
@@ -200,7 +191,7 @@ class NormalForm:
         if any(base.is_Add and exponent >= 1 for mono in rest for base, exponent in mono):
             cleared: Poly = {}
             for mono, value in rest.items():
-                add_to(cleared, self._expand(mono), value)
+                add_to(cleared, self.expand(mono), value)
             again, more, rest = self.content(cleared)
             factor, shared = factor * again, join(shared, more)
         return factor, shared, rest
@@ -268,6 +259,7 @@ class NormalForm:
 
 
 MOST_WORK = 4_000
+MOST_NESTED = 60
 ABSOLUTE = (fn.absolute, Abs)
 SETTLED = (Delta, Choice, fn.absolute, sin)
 HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {

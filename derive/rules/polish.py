@@ -83,13 +83,13 @@ def _as_tanh(product: Expr) -> Expr:
     return product
 
 
-def polynomial_factors(poly: Poly) -> list[tuple[Poly, int]] | None:
+def polynomial_factors(poly: Poly, shortest: int = 4) -> list[tuple[Poly, int]] | None:
     """The irreducible factors of a primitive polynomial; None where it is one itself, or where
     a power is not a small whole number."""
     atoms = sorted({base for mono in poly for base, _ in mono}, key=order)
     powers = [power for mono in poly for _, power in mono]
     whole = all(isinstance(power, int) and 0 < power <= LARGEST_POWER for power in powers)
-    if not 4 <= len(poly) <= LARGEST or not whole:
+    if not shortest <= len(poly) <= LARGEST or not whole:
         return None
     ring = fmpz_mpoly_ctx.get([f"x{k}" for k in range(len(atoms))], "lex")
     terms: dict[tuple[int, ...], int] = {}

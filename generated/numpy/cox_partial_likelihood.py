@@ -1,17 +1,17 @@
-"""Cox's partial likelihood: times T, events e, and at risk those whose time is not earlier.
+"""Cox's partial likelihood: times t, events e, and at risk those whose time is not earlier.
 
 Source: Cox (1972).
 
 Definitions
-    L = -sum(e[i] * (z[i] - log(sum(exp(z[k]) for k in N if T[k] >= T[i]))) for i in N)
+    L = -sum(e[i] * (z[i] - log(sum(exp(z[k]) for k in N if t[k] >= t[i]))) for i in N)
 
 Gradients, as derived
-    dL/dz[n] = sum(e[k]*(exp(z[n]) if T[n] >= T[k] else 0)/sum(exp(z[i]) for i in N if T[i] >=
-        T[k]) for k in N) - e[n]
+    dL/dz[n] = sum(e[k]*(exp(z[n]) if t[n] >= t[k] else 0)/sum(exp(z[i]) for i in N if t[i] >=
+        t[k]) for k in N) - e[n]
 
 Arguments
     z: input (N,)
-    T: target (N,)
+    t: target (N,)
     e: target (N,), 0 or 1
 
 Raises TypeError for a dtype other than float32 and float64, or two of them, and ValueError for a
@@ -24,32 +24,32 @@ import numpy as np
 
 _SHAPES = {
     "z": ("N",),
-    "T": ("N",),
+    "t": ("N",),
     "e": ("N",),
 }
 _DTYPES = ("float32", "float64")
 
 
-def cox_partial_likelihood(z, T, e):
+def cox_partial_likelihood(z, t, e):
     """The loss."""
-    (z, T, e), _, sizes = _prepare(z=z, T=T, e=e)
+    (z, t, e), _, sizes = _prepare(z=z, t=t, e=e)
     N = sizes["N"]
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
-        max = np.max(np.where(T >= T[:, None], z, -np.inf), axis=1)
+        max = np.max(np.where(t >= t[:, None], z, -np.inf), axis=1)
         z_shifted = z[:, None] - max
-        total = np.sum(np.where(T >= T[:, None], _exp_difference(z, max[:, None]), 0), axis=1)
+        total = np.sum(np.where(t >= t[:, None], _exp_difference(z, max[:, None]), 0), axis=1)
         total_2 = np.sum(_weighted(e, z_shifted[index_N, index_N] - np.log(total)), axis=0)
         return -total_2
 
 
-def cox_partial_likelihood_gradient(z, T, e):
+def cox_partial_likelihood_gradient(z, t, e):
     """The gradients, by name."""
-    (z, T, e), _, _ = _prepare(z=z, T=T, e=e)
+    (z, t, e), _, _ = _prepare(z=z, t=t, e=e)
     with np.errstate(all="ignore"):
-        max = np.max(np.where(T >= T[:, None], z, -np.inf), axis=1)
-        total = np.sum(np.where(T >= T[:, None], _exp_difference(z, max[:, None]), 0), axis=1)
-        part_1 = np.where(T[:, None] >= T, np.exp(z[:, None]), 0) * np.exp(-max) / total
+        max = np.max(np.where(t >= t[:, None], z, -np.inf), axis=1)
+        total = np.sum(np.where(t >= t[:, None], _exp_difference(z, max[:, None]), 0), axis=1)
+        part_1 = np.where(t[:, None] >= t, np.exp(z[:, None]), 0) * np.exp(-max) / total
         total_3 = np.sum(_weighted(e, part_1), axis=1)
         grad_z = total_3 - e
         return {
@@ -57,18 +57,18 @@ def cox_partial_likelihood_gradient(z, T, e):
         }
 
 
-def cox_partial_likelihood_value_and_gradient(z, T, e):
+def cox_partial_likelihood_value_and_gradient(z, t, e):
     """The loss, and the gradients by name."""
-    (z, T, e), _, sizes = _prepare(z=z, T=T, e=e)
+    (z, t, e), _, sizes = _prepare(z=z, t=t, e=e)
     N = sizes["N"]
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
-        max = np.max(np.where(T >= T[:, None], z, -np.inf), axis=1)
+        max = np.max(np.where(t >= t[:, None], z, -np.inf), axis=1)
         z_shifted = z[:, None] - max
-        total = np.sum(np.where(T >= T[:, None], _exp_difference(z, max[:, None]), 0), axis=1)
+        total = np.sum(np.where(t >= t[:, None], _exp_difference(z, max[:, None]), 0), axis=1)
         total_2 = np.sum(_weighted(e, z_shifted[index_N, index_N] - np.log(total)), axis=0)
         L = -total_2
-        part_1 = np.where(T[:, None] >= T, np.exp(z[:, None]), 0) * np.exp(-max) / total
+        part_1 = np.where(t[:, None] >= t, np.exp(z[:, None]), 0) * np.exp(-max) / total
         total_3 = np.sum(_weighted(e, part_1), axis=1)
         grad_z = total_3 - e
         loss = L

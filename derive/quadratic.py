@@ -1,0 +1,123 @@
+"""The quadratic form v'Hv of a Hessian, and when such a form is >= 0 or bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sympy import Expr, exp
+
+from derive.derivation import Derivation
+from derive.engine import hessian
+from derive.index import (
+    Entry,
+    Tensor,
+    Total,
+    free_indices,
+    fresh,
+    nodes,
+    order,
+    substitute,
+    tensors,
+    total,
+)
+from derive.loss import Declaration, Loss
+from derive.normal import NormalForm
+from derive.normal.poly import Poly, content, to_expr
+from derive.normal.signs import nonnegative_poly
+from derive.rules.fold import assuming, shallow, shorten_steps
+from derive.rules.polish import polynomial_factors
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """v'Hv of a loss: over which names, the direction v, as it arises and made short."""
+
+    second: Derivation
+    loss: Loss
+    direction: Tensor
+    form: Expr
+    short: Expr
+
+
+def quadratic(loss: Loss, wrt: str) -> Quadratic:
+    """The quadratic form of the Hessian, for a direction v of the shape of `wrt`."""
+    second = hessian(loss, wrt)
+    inner, outer = second.wrt
+    letter = next(name for name in ("v", "u", "w", "direction") if _free_name(second.loss, name))
+    tensor = Tensor(letter, inner.tensor.axes)
+    widened = replace(
+        second.loss, declarations=(*second.loss.declarations, Declaration(tensor, "param"))
+    )
+    form: Expr = tensor[inner.indices] * second.result * tensor[outer.indices]
+    for index in (*outer.indices, *inner.indices):
+        free = fresh(index.axis)
+        form = total(free, substitute(form, {index: free}))
+    return Quadratic(second, widened, tensor, form, _short(form, widened))
+
+
+def diagonal(found: Quadratic) -> Iterator[tuple[Expr, Expr]]:
+    """w and sum w v^2, where v'Hv is at most that: all other terms are minus squares."""
+    form = shallow(found.loss)
+    whole = form.expr(found.short / Entry(found.direction) ** 2)
+    if found.direction not in tensors(whole):
+        yield whole, found.short
+        return
+    for mono, value in form(found.short).items():
+        others = to_expr({m: c for m, c in form(found.short).items() if m != mono})
+        if value < 0 or not nonnegative(NormalForm(found.loss, assume=True), -others):
+            continue
+        for base, power in mono:
+            if isinstance(base, Total) and power == 1 and mono == frozenset({(base, 1)}):
+                index, body, _ = base.open()
+                weight = value * body / found.direction[(index,)] ** 2
+                if found.direction not in tensors(weight):
+                    yield weight, to_expr({mono: value})
+
+
+def bounded_by(loss: Loss, weight: Expr, constant_: Expr) -> bool:
+    """Whether weight <= constant: each sum in it is at least its entry at the weight's index."""
+    form = NormalForm(loss, assume=True)
+    gap = to_expr(form(constant_ - weight))
+    for node in sorted(nodes(gap), key=order):
+        if isinstance(node, Total) and nonnegative_poly(form, form(node)):
+            bound, body, _ = node.args
+            for index in sorted(free_indices(gap), key=order):
+                if index.axis == bound.axis:
+                    rest = exp(Entry(Tensor("rest of a sum")))
+                    gap = gap.xreplace({node: body.xreplace({bound: index}) + rest})
+                    break
+    cleared = _cleared(form, form(gap))
+    if not cleared or nonnegative_poly(form, cleared):
+        return cleared is not None
+    factor, _, primitive = content(cleared)
+    parts = polynomial_factors(primitive, shortest=3)
+    return factor > 0 and parts is not None and all(power % 2 == 0 for _, power in parts)
+
+
+def _free_name(loss: Loss, name: str) -> bool:
+    return name not in loss.declared and name not in loss.defined
+
+
+def _short(expr: Expr, loss: Loss) -> Expr:
+    """The expression multiplied out, known sums used, and made short."""
+    expr = to_expr(assuming(loss)(expr))
+    steps = shorten_steps(expr, loss, ())
+    return steps[-1].after if steps else expr
+
+
+def nonnegative(form: NormalForm, expr: Expr) -> bool:
+    """Whether every term is >= 0 once positive denominators are multiplied out."""
+    cleared = _cleared(form, form(expr))
+    return cleared is not None and nonnegative_poly(form, cleared)
+
+
+def _cleared(form: NormalForm, poly: Poly) -> Poly | None:
+    """The polynomial times its denominators; None where one may be negative."""
+    clear: dict[Expr, int] = {}
+    for base, power in (item for mono in poly for item in mono):
+        if base.is_Add and power < 0:
+            if not nonnegative_poly(form, form(base)):
+                return None
+            clear[base] = max(clear.get(base, 0), -int(power // 1))
+    return form.mul(poly, {frozenset(clear.items()): 1})
