@@ -37,7 +37,7 @@ from derive.normal import NormalForm, Undecided
 from derive.normal.poly import Mono, Poly, join, mono_expr, raise_mono, to_expr
 from derive.normal.signs import nonnegative_poly
 from derive.proof import PRECISION, Counterexample, letters
-from derive.quadratic import Quadratic, bounded_by, diagonal, nonnegative, quadratic
+from derive.quadratic import Quadratic, bounded_by, diagonal, nonnegative, norm, quadratic
 from derive.rules.fold import shallow
 from derive.sampling import points
 
@@ -116,7 +116,8 @@ def lipschitz(found: Quadratic, wrt: str) -> Property | None:
         for constant_ in BOUNDS:
             if bounded_by(found.loss, weight, constant_):
                 statement = f"the gradient in {wrt} is Lipschitz with constant {constant_}"
-                steps = (found.short, bound)
+                most = constant_ * norm(found.direction)
+                steps = tuple(dict.fromkeys((found.short, bound, most)))
                 given = found.second.hypotheses
                 return Property(
                     "Lipschitz", "proved", statement, found.loss, steps, None, given, "<="

@@ -56,6 +56,15 @@ def quadratic(loss: Loss, wrt: str) -> Quadratic:
     return Quadratic(second, widened, tensor, form, _short(form, widened))
 
 
+def norm(direction: Tensor) -> Expr:
+    """v'v: the sum of the squares of all entries."""
+    indices = tuple(fresh(axis) for axis in direction.axes)
+    result: Expr = direction[indices] ** 2
+    for index in indices:
+        result = total(index, result)
+    return result
+
+
 def diagonal(found: Quadratic) -> Iterator[tuple[Expr, Expr]]:
     """w and sum w v^2, where v'Hv is at most that: all other terms are minus squares."""
     form = shallow(found.loss)

@@ -164,6 +164,27 @@ def test_limits_agree_with_numbers() -> None:
 
 def test_properties_of_a_vector_and_of_a_number() -> None:
     names = [item.name for item in properties(get("softmax_cross_entropy"), "a")]
-    assert names == ["gradient sums to zero", "convexity"]
+    assert names == ["gradient sums to zero", "convexity", "Lipschitz"]
     names = [item.name for item in properties(get("sigmoid_mse"), "z")]
     assert names == ["convexity", "saturation", "saturation"]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrt", "constant"),
+    [
+        ("softmax_cross_entropy", "a", "1"),  # sum p v^2 <= sum v^2
+        ("sigmoid_cross_entropy", "z", "1/4"),  # p (1 - p) <= 1/4
+        ("mean_squared_error", "z", "1"),
+        ("log_cosh", "z", "1"),
+    ],
+)
+def test_lipschitz_bound_is_proved_and_holds(name: str, wrt: str, constant: str) -> None:
+    found = [item for item in properties(get(name), wrt) if item.name == "Lipschitz"]
+    assert [item.statement for item in found] == [
+        f"the gradient in {wrt} is Lipschitz with constant {constant}"
+    ]
+
+
+@pytest.mark.parametrize("name", ["poisson", "gamma"])
+def test_an_unbounded_curvature_has_no_lipschitz_bound(name: str) -> None:
+    assert "Lipschitz" not in [item.name for item in properties(get(name), "z")]

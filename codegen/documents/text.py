@@ -62,10 +62,9 @@ def _equations(pairs: Sequence[tuple[str, str]]) -> list[str]:
     return [row for left, right in pairs for row in _wrapped(left.rjust(width), right)]
 
 
-def _wrapped(left: str, right: str) -> list[str]:
+def _wrapped(left: str, right: str, room: int = WIDTH - _INDENT) -> list[str]:
     """`left = right`, broken between words where it is too long."""
     first, hang = f"{left} = ", " " * (len(left) + 3)
-    room = WIDTH - _INDENT
     if len(first) + len(right) <= room:
         return [first + right]
     lines = textwrap.wrap(right, room - len(first), break_long_words=False, break_on_hyphens=False)
@@ -111,7 +110,7 @@ def _with_rule(row: str, line: Line, column: int) -> Iterator[str]:
 
 
 def _boxed(laid_out: Document) -> list[str]:
-    rows = _wrapped(laid_out.main.left, laid_out.main.right)
+    rows = _wrapped(laid_out.main.left, laid_out.main.right, WIDTH - _INDENT - 4)
     width = max(map(len, rows))
     inside = [f"│ {row.ljust(width)} │" for row in rows]
     return [f"┌{'─' * (width + 2)}┐", *inside, f"└{'─' * (width + 2)}┘"]
