@@ -5,15 +5,13 @@
 In one run, in turn: softmax cross-entropy's full chain (dL/dp, dp/da, dL/da, dL/dW, Hessian),
 the same by tensorgrad and by plain SymPy, SymPy with K written out and ours at the same K, the
 gradient of every loss of the library, and chains of layers.  Before each measurement all that
-ours, SymPy and tensorgrad remember of earlier ones is forgotten.  Compare the medians of one
+ours, SymPy and tensorgrad remember of earlier ones is forgotten (--warm: only our forms).
 run.  Only ours records steps and checks them; tensorgrad simplifies its result, SymPy's stands
 as it comes.  dL/dW derives dL/dp, dp/da and dL/da on the way: the full chain is its time and
 the Hessian's.  "operations" are those of the result, of all its entries where K is written out.
 
-tensorgrad (AGPL, brings torch) is measured where it is installed, best in a place of its own:
-
-    python -m venv /tmp/peers && /tmp/peers/bin/pip install tensorgrad .
-    /tmp/peers/bin/python bench/derive.py
+tensorgrad (AGPL, brings torch) is measured where `pip install tensorgrad` has put it, best in
+a virtual environment of its own.
 """
 
 from __future__ import annotations
@@ -191,11 +189,12 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
         yield from tensorgrad(options.runs, options.layers)
 
 
-def forget() -> None:
-    """Clear what ours, SymPy and tensorgrad remember of earlier runs."""
-    clear_cache()
+def forget(warm: bool = False) -> None:
+    """Clear what is remembered of earlier runs; if warm, only the normal forms of ours."""
+    clear_cache() if not warm else None
+    places = ("derive.rules.fold",) if warm else ("derive", "tensorgrad")
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in ("derive", "tensorgrad"):
+        if name in places or name.partition(".")[0] in places:
             for value in list(vars(module).values()):
                 if hasattr(value, "cache_clear"):
                     value.cache_clear()
@@ -218,8 +217,8 @@ def deadline(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def measure(job: Job, limit: float) -> None:
-    forget()
+def measure(job: Job, limit: float, warm: bool) -> None:
+    forget(warm)
     start = perf_counter()
     try:
         with deadline(limit):
@@ -230,7 +229,7 @@ def measure(job: Job, limit: float) -> None:
         job.times.append((perf_counter() - start) * 1e3)
 
 
-def run(todo: list[Job], runs: int, limit: float) -> None:
+def run(todo: list[Job], runs: int, limit: float, warm: bool) -> None:
     """All jobs in turn, again and again; those that were late or have enough are left out.
 
     A chain of layers is not measured where a shorter one was late already.
@@ -242,7 +241,7 @@ def run(todo: list[Job], runs: int, limit: float) -> None:
             job.late |= job.group == "layers" and kind in late
             enough = len(job.times) >= job.most + (2 if job.most > FEW else 0)
             if not job.late and not enough and (not turn or sum(job.times) < limit * 1e3):
-                measure(job, limit)
+                measure(job, limit, warm)
             if job.late and job.group == "layers":
                 late.add(kind)
 
@@ -278,6 +277,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--sizes", type=int, nargs="*", default=[3, 10, 30], help="numbers for K")
     parser.add_argument("--layers", type=int, nargs="*", default=[2, 4, 8, 16])
     parser.add_argument("--losses", nargs="*", default=derive.library(), help="of the library")
+    parser.add_argument("--warm", action="store_true", help="keep SymPy's caches")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
@@ -285,7 +285,7 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> None:
     options = arguments().parse_args()
     todo = list(jobs(options))
-    run(todo, options.runs, options.limit)
+    run(todo, options.runs, options.limit, options.warm)
     todo.sort(key=lambda job: ("parts", "sizes", "library", "layers").index(job.group))
     rows = [job.row(options.limit) for job in todo]
     rows.insert(0, full_chain(rows))

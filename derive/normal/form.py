@@ -90,6 +90,12 @@ class NormalForm:
             self._opaque = NormalForm(self.loss, frozenset(self.loss.defined), almost=self.almost)
         return self._opaque
 
+    def spend(self, work: int) -> None:
+        """Count work; raise Undecided where an expression takes too much of it."""
+        self._spent += work
+        if self._spent > MOST_WORK or self._nested > MOST_NESTED:
+            raise Undecided
+
     def allows(self, hypothesis: str) -> bool:
         """Whether a hypothesis may be used; if so, it counts as used."""
         allowed = self.assume if isinstance(self.assume, bool) else hypothesis in self.assume
@@ -152,9 +158,7 @@ class NormalForm:
 
     def _settle(self, mono: Mono) -> Poly:
         """Reduce a raw monomial: expand, contract 0-1 atoms, apply deltas, divide."""
-        self._spent += 1
-        if self._spent > MOST_WORK or self._nested > MOST_NESTED:
-            raise Undecided
+        self.spend(1)
         self._nested += 1
         try:
             return self._reduced(mono)

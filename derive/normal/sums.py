@@ -8,6 +8,7 @@ parts, each a canonical sum of one monomial.
 from __future__ import annotations
 
 from itertools import permutations
+from math import factorial
 from typing import TYPE_CHECKING, Any
 
 from sympy import Expr
@@ -130,6 +131,7 @@ def _part_total(form: NormalForm, indices: set[Index], mono: Mono) -> Poly:
     summed = _assumed(form, indices, mono)
     if summed is not None:
         return summed
+    form.spend(4 * factorial(len(indices)))
     body = mono_expr(mono)
     forms = []
     for ordering in permutations(sorted(indices, key=order)):
