@@ -5,10 +5,10 @@
 In one run, in turn: softmax cross-entropy's full chain (dL/dp, dp/da, dL/da, dL/dW, Hessian),
 the same by tensorgrad and by plain SymPy, SymPy with K written out and ours at the same K, the
 gradient of every loss of the library, and chains of layers.  Before each measurement all that
-ours, SymPy and tensorgrad remember of earlier ones is forgotten (--warm: only our forms).
-run.  Only ours records steps and checks them; tensorgrad simplifies its result, SymPy's stands
-as it comes.  dL/dW derives dL/dp, dp/da and dL/da on the way: the full chain is its time and
-the Hessian's.  "operations" are those of the result, of all its entries where K is written out.
+ours, SymPy and tensorgrad remember of earlier ones is forgotten; with --warm only our own normal
+forms are.  Compare the medians of one run.  Only ours records steps and checks them; dL/dW
+derives dL/dp, dp/da and dL/da on the way: the full chain is its time and the Hessian's.
+"operations" are those of the result, of all its entries where K is written out.
 
 tensorgrad (AGPL, brings torch) is measured where `pip install tensorgrad` has put it, best in
 a virtual environment of its own.

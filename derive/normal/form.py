@@ -167,7 +167,8 @@ class NormalForm:
 
     def _reduced(self, mono: Mono) -> Poly:
         for item in mono:
-            other = special.settled(self, *item)
+            here = isinstance(item[0], self._settled)
+            other = special.settled(self, *item) if here else None
             if other is not None:
                 return self.mul({mono - {item}: 1}, other)
         if any(base.is_Add and exponent >= 1 for base, exponent in mono):
