@@ -45,7 +45,9 @@ def batched(loss: Loss, reduction: str = "mean") -> Loss:
     definitions = [Definition(move(d.entry), move(d.body)) for d in loss.definitions]
     whole = total(index, definitions[-1].entry)
     value = whole / axis if reduction == "mean" else whole
-    definitions.append(Definition(Entry(Tensor(_name(loss))), value))
+    definitions.append(
+        Definition(Entry(Tensor(loss.unused_name("J", "total", "objective"))), value)
+    )
     return replace(
         loss,
         name=f"{loss.name}_{reduction}",
@@ -62,8 +64,3 @@ def _leading(tensor: Tensor, axis: Axis) -> Tensor:
 def _moved(declaration: Declaration, moved: dict[str, Tensor]) -> Declaration:
     tensor = moved.get(declaration.name, declaration.tensor)
     return replace(declaration, tensor=tensor)
-
-
-def _name(loss: Loss) -> str:
-    names = {*loss.declared, *loss.defined, *(axis.name for axis in loss.axes)}
-    return next(name for name in ("J", "total", "objective", "J_batch") if name not in names)

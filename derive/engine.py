@@ -61,7 +61,7 @@ def higher(loss: Loss, *wrt: str | Entry) -> Derivation:
         variables.append(_fresh_entry(loss, name, tuple(variables)))
         slope = _Engine(whole, of, frozenset(hidden)).derive(variables[-1])
         if len(variables) < len(wrt):
-            hidden.append(_unused_name(whole))
+            hidden.append(whole.unused_name("g", "h", "G", "H", "slope"))
             indices = tuple(dict.fromkeys(i for v in variables for i in v.indices))
             of = Tensor(hidden[-1], tuple(axis_of(i) for i in indices))[indices]
             definition = Definition(of, _without_hypotheses(slope))
@@ -97,11 +97,6 @@ def _entries(loss: Loss, wrt: str | Entry, of: str | Entry | None) -> tuple[Entr
         return wrt, target
     taken = frozenset(i.name for i in target.indices if isinstance(i, Index))
     return loss.free_entry(wrt, variable_letters(loss, tensor.axes, taken)), target
-
-
-def _unused_name(loss: Loss) -> str:
-    names = {*loss.declared, *loss.defined, *(axis.name for axis in loss.axes)}
-    return next(n for n in ("g", "h", "G", "H", "slope", "slope2", "slope3") if n not in names)
 
 
 def _without_hypotheses(derivation: Derivation) -> Expr:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, count
 from typing import Any
 
 from sympy import Basic, Expr
@@ -143,6 +144,12 @@ class Loss:
             return rebuild(node, replace)
 
         return replace(expr)
+
+    def unused_name(self, *preferred: str) -> str:
+        """A name that the loss does not use: one of those preferred, else one with a number."""
+        taken = {*self.declared, *self.defined, *(axis.name for axis in self.axes)}
+        numbered = (f"{preferred[0]}{number}" for number in count(2))
+        return next(name for name in chain(preferred, numbered) if name not in taken)
 
     def free_entry(self, name: str, indices: tuple[str, ...] = ()) -> Entry:
         """An entry of a name with free indices, lettered as given or as the author would."""

@@ -44,7 +44,7 @@ def quadratic(loss: Loss, wrt: str) -> Quadratic:
     """The quadratic form of the Hessian, for a direction v of the shape of `wrt`."""
     second = hessian(loss, wrt)
     inner, outer = second.wrt
-    letter = next(name for name in ("v", "u", "w", "direction") if _free_name(second.loss, name))
+    letter = second.loss.unused_name("v", "u", "w", "direction")
     tensor = Tensor(letter, inner.tensor.axes)
     widened = replace(
         second.loss, declarations=(*second.loss.declarations, Declaration(tensor, "param"))
@@ -102,10 +102,6 @@ def bounded_by(loss: Loss, weight: Expr, constant_: Expr) -> bool:
     factor, _, primitive = content(cleared)
     parts = polynomial_factors(primitive, shortest=3)
     return factor > 0 and parts is not None and all(power % 2 == 0 for _, power in parts)
-
-
-def _free_name(loss: Loss, name: str) -> bool:
-    return name not in loss.declared and name not in loss.defined
 
 
 def _short(expr: Expr, loss: Loss) -> Expr:

@@ -705,3 +705,23 @@ def test_the_same_in_any_order_of_derivations() -> None:
             formulas[name] = gradient(loss, loss.declarations[0].name).formula
         seen.add(tuple(sorted(formulas.items())))
     assert len(seen) == 1
+
+
+CROWDED = """g: input[K]
+h: input[K]
+G: const = 1
+H: const = 1
+slope: const = 1
+J: const = 1
+total: const = 1
+objective: const = 1
+v: const = 1
+L = sum(g[i]**2*h[i]*G*H*slope*J*total*objective*v for i in K)
+"""
+
+
+def test_names_that_we_make_up_never_run_out() -> None:
+    """The gradient's own name and that of the mean: each of those we prefer is taken."""
+    loss = parse(CROWDED)
+    assert hessian(loss, "g").formula == "2*G*H*J*objective*slope*total*v*h[i]*delta(i, j)"
+    assert batched(loss).value.name == "J2"

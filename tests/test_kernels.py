@@ -77,6 +77,11 @@ def test_gradient_against_central_differences(name: str, labels: str, reduction:
         np.testing.assert_allclose(found[wrt], slopes, rtol=1e-6, atol=1e-8)
 
 
+def slack(given: dict[str, Any]) -> float:
+    """What the naive kernel loses where terms of the size of its arguments cancel."""
+    return 1e-15 * max(1.0, *(float(np.max(np.abs(x))) for x in given.values()))
+
+
 @smooth
 def test_gradient_against_complex_step(name: str, labels: str) -> None:
     """The naive kernel is analytic; its complex step has no cancellation."""
@@ -93,7 +98,7 @@ def test_gradient_against_complex_step(name: str, labels: str) -> None:
             moved = np.array(whole[wrt])
             moved[at] += 1j * step
             slope = reduced(naive, {**whole, wrt: moved}, "sum").imag / step
-            np.testing.assert_allclose(found[wrt][at], slope, rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(found[wrt][at], slope, rtol=1e-12, atol=slack(given))
 
 
 @variants
@@ -101,9 +106,9 @@ def test_stable_equals_naive(name: str, labels: str) -> None:
     k, naive = kernel(name, labels), kernel(name, labels, stable=False)
     given = data(k, seed=2)
     (loss, found), (expected, slopes) = k(**given), naive(**given)
-    np.testing.assert_allclose(loss, expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(loss, expected, rtol=1e-12, atol=slack(given))
     for wrt in k.wrt:
-        np.testing.assert_allclose(found[wrt], slopes[wrt], rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(found[wrt], slopes[wrt], rtol=1e-11, atol=slack(given))
 
 
 @per_sample
