@@ -15,17 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from codegen.code_inputs import INFINITE, PLAIN, Case, axes_of, cases
+from codegen.builder import dense_target
+from codegen.code_inputs import INFINITE, PLAIN, Case, axes_of, cases, handed
 from codegen.code_process import Answer, TimeLimit, UserFunction
 from codegen.code_shrink import simpler, smaller
 from codegen.lower import cut
 from codegen.oracle import Known, Oracle
 from codegen.terms import Place
 from derive.errors import PminusyError
+from derive.labels import with_labels
 from derive.loss import Loss
 
 KINDS = ("accurate", "inaccurate", "wrong")
-MOST_TRIES = 400
+LABELS = ("declared", "index", "one-hot")
+MOST_WORK = 12_000
+FEW = 60
+NO_DIGITS = {"float32": 2.0**20, "float64": 2.0**49}  # on plain inputs that is no rounding
 MAX_ULP = 512.0
 
 
@@ -79,24 +84,28 @@ def check_code(
     timeout: float = 20.0,
     max_ulp: float = MAX_ULP,
     reduction: str = "none",
+    labels: str = "declared",
 ) -> Report:
     """Run a user's function at every regime, and judge what it returns.
 
     `target` is "module:function" or "file.py:function".  The function is called by keyword with
     the declared names (arrays; inputs and targets with a leading N, labels as integers) and
     returns the gradient by `wrt`, in its shape; a definition in `wrt` becomes an argument.
+    With labels="index" a dense target in simplex comes as class labels, integers of shape (N,);
+    with "one-hot" declared labels come as rows of one 1, and dense targets are such rows only.
     Raises PminusyError where there is no such function, or it does not take these names.
     """
     _check_limits(timeout, max_ulp)
-    oracle = _oracle(loss, wrt, reduction)
+    oracle = _oracle(labelled(loss, labels), wrt, reduction)
+    one_hot = labels == "one-hot"
     loss = oracle.loss
     required = [d.name for d in loss.declarations if d.default is None]
     optional = [d.name for d in loss.declarations if d.default is not None]
     found: list[Judged] = []
     try:
         with UserFunction(target, timeout, required, optional) as function:
-            judge = _judge(oracle, function, max_ulp)
-            for case in cases(oracle, function.names):
+            judge = _judge(oracle, function, max_ulp, one_hot)
+            for case in cases(oracle, function.names, one_hot):
                 if case.regime != PLAIN and _wrong_when_plain(found):
                     break  # a formula that is wrong has no accuracy
                 found.append(judge(case))
@@ -125,16 +134,34 @@ def _oracle(loss: Loss, wrt: str, reduction: str) -> Oracle:
     return oracle
 
 
+def labelled(loss: Loss, labels: str) -> Loss:
+    """The loss with its target as `labels` says: "declared", "index" or "one-hot"."""
+    if labels not in LABELS:
+        raise PminusyError(f"labels: expected {', '.join(LABELS)}, found '{labels}'")
+    dense = dense_target(loss)
+    if labels == "index" and dense is not None:
+        return with_labels(loss, dense)
+    if labels != "declared" and dense is None and not _has_labels(loss):
+        raise PminusyError(f"{loss.name} has neither a class label nor one dense target in simplex")
+    return loss
+
+
+def _has_labels(loss: Loss) -> bool:
+    return any(d.tensor.label is not None for d in loss.declarations)
+
+
 def _wrong_when_plain(found: list[Judged]) -> bool:
     return any(judged.kind == "wrong" for judged in found if judged.case.regime == PLAIN)
 
 
-def _judge(oracle: Oracle, function: UserFunction, max_ulp: float) -> Callable[[Case], Judged]:
+def _judge(
+    oracle: Oracle, function: UserFunction, max_ulp: float, one_hot: bool
+) -> Callable[[Case], Judged]:
     """A function that calls the user's at a case, and compares with the truth there."""
 
     def judge(case: Case) -> Judged:
         shape = [case.sizes[axis] for axis in axes_of(oracle, oracle.wrt)]
-        given = {name: case.values[name] for name in function.names}
+        given = {name: handed(oracle, case, name, one_hot) for name in function.names}
         answer = function(given, shape)
         if answer.failed:
             return Judged(case, "wrong", failed=answer.failed)
@@ -149,7 +176,8 @@ def _compared(case: Case, answer: Answer, truth: dict[Place, Known], max_ulp: fl
     for place, known in truth.items():
         got = float(answer.array[place])
         error = known.ulps(got, case.dtype)
-        kind = 2 if known.is_wrong(got, case.dtype) else int(error > max_ulp)
+        lost = case.regime == PLAIN and error > NO_DIGITS[case.dtype]
+        kind = 2 if lost or known.is_wrong(got, case.dtype) else int(error > max_ulp)
         errors.append(error)
         if (kind, error) > worst[:2]:
             worst = (kind, error, place)
@@ -224,13 +252,13 @@ def _notes(found: list[Judged], oracle: Oracle) -> Iterator[str]:
 
 def _shrunk(worst: Judged, oracle: Oracle, judge: Callable[[Case], Judged]) -> Judged:
     """The same kind of failure with fewer entries, then with shorter numbers."""
-    tries = 0
+    work = 0
     for moves in (smaller, simpler):
         again = True
-        while again and tries < MOST_TRIES:
+        while again and work < MOST_WORK:
             again = False
             for case in moves(oracle, worst.case):
-                tries += 1
+                work += _work(oracle, case)
                 try:
                     judged = judge(case)
                 except TimeLimit:
@@ -238,9 +266,14 @@ def _shrunk(worst: Judged, oracle: Oracle, judge: Callable[[Case], Judged]) -> J
                 if _alike(judged, worst):
                     worst, again = judged, True
                     break
-                if tries >= MOST_TRIES:
+                if work >= MOST_WORK:
                     break
     return worst
+
+
+def _work(oracle: Oracle, case: Case) -> int:
+    """What it costs to know the truth: over a whole batch every entry depends on all others."""
+    return int(case.values[oracle.wrt].size) ** 2 * case.sizes["N"] if oracle.whole else FEW
 
 
 def _alike(judged: Judged, worst: Judged) -> bool:

@@ -15,6 +15,7 @@ from derive.index import Entry, walk
 from derive.loss import Declaration, Domain
 
 SIZES = {1: 2, 2: 6, 3: 4, 10: 2}  # how many rows for each size K
+LARGEST = 10
 FAR = {"float64": (5, 80), "float32": (5, 30)}
 FARTHEST = {"float64": 720.0, "float32": 95.0}  # exp of minus this is subnormal
 PLAIN, INFINITE = "plain", "infinities"
@@ -51,30 +52,49 @@ def axes_of(oracle: Oracle, name: str) -> tuple[str, ...]:
     return (BATCH, *own) if oracle.leads(name) else own
 
 
-def cases(oracle: Oracle, accepted: tuple[str, ...]) -> Iterator[Case]:
+def handed(oracle: Oracle, case: Case, name: str, one_hot: bool) -> Any:
+    """The array as the function gets it: class labels as integers, or as rows of one 1."""
+    value, label = case.values[name], oracle.loss.declared[name].tensor.label
+    if label is None or not one_hot:
+        return value
+    return np.eye(case.sizes[label.name], dtype=case.dtype)[value]
+
+
+def cases(oracle: Oracle, accepted: tuple[str, ...], one_hot: bool = False) -> Iterator[Case]:
     """Every case of every regime that the domain allows; the same ones on every run.
 
-    Consts with a default that the function does not take (`accepted`) keep it.
+    Consts with a default that the function does not take (`accepted`) keep it.  Where `one_hot`,
+    every row of a dense target is a single 1.
     """
     real = oracle.loss.declared[oracle.wrt].domain == Domain()
     axes = [axis.name for axis in oracle.loss.axes if axis.name != BATCH]
     for number, regime in enumerate(REGIMES):
         if (regime in REAL_ONLY and not real) or (regime == INFINITE and _is_factor(oracle)):
             continue
-        for dtype, (size, rows) in product(FAR, _rows(oracle, axes)):
+        for dtype, (size, rows) in product(FAR, _rows(oracle, axes, regime)):
             if regime == INFINITE and size == 1 and not _alone(oracle):
                 continue
             random = np.random.default_rng([number, size])
             sizes = {BATCH: rows, **_sizes(oracle, axes, size)}
-            draw = _Draw(oracle, regime, dtype, sizes, random)
+            draw = _Draw(oracle, regime, dtype, sizes, random, one_hot)
             yield Case(regime, dtype, sizes, draw.values(accepted))
 
 
-def _rows(oracle: Oracle, axes: list[str]) -> list[tuple[int, int]]:
-    """Sizes and rows: small ones where the loss, or the variable, has many entries."""
+def _rows(oracle: Oracle, axes: list[str], regime: str) -> list[tuple[int, int]]:
+    """Sizes and rows: fewer rows where the loss, or the variable, has many entries.
+
+    A loss over the batch is tried with many rows on plain inputs: its truth costs their square.
+    """
+    if not axes and not oracle.whole:
+        return [(1, 12)]
     many = oracle.whole or len(oracle.loss.declared[oracle.wrt].tensor.axes) > 1
-    small = [(size, min(rows, 4)) for size, rows in SIZES.items() if size < 4]
-    return small if many else list(SIZES.items()) if axes else [(1, 12)]
+    if not many:
+        return list(SIZES.items())
+    small = [(1, 2), (2, 4), (3, 3), (LARGEST, 2)]
+    if not oracle.whole:
+        return small
+    found = small if axes else [pair for pair in small if pair[0] < LARGEST]
+    return [*found, (2, LARGEST)] if regime == PLAIN else found
 
 
 def _alone(oracle: Oracle) -> bool:
@@ -111,6 +131,7 @@ class _Draw:
     dtype: str
     sizes: Mapping[str, int]
     random: np.random.Generator
+    one_hot: bool = False
 
     def values(self, accepted: tuple[str, ...]) -> dict[str, Any]:
         """An array for every declared name: targets first, as the variable goes by them."""
@@ -152,7 +173,7 @@ class _Draw:
         rows, last = shape[:-1], shape[-1]
         found = np.zeros(shape)
         for count, row in enumerate(np.ndindex(rows)):
-            soft = count % 2 and self.regime not in HARD_TARGETS
+            soft = count % 2 and self.regime not in HARD_TARGETS and not self.one_hot
             for k in self.random.integers(0, last, 8 if soft else 1):
                 found[(*row, k)] += 1 / 8 if soft else 1
         return found

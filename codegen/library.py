@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codegen.builder import TARGETS, dense_target, generate
+from codegen.builder import dense_target, generate
+from codegen.targets import TARGETS
 from derive.notation import library, load
 
 
-def library_files(targets: tuple[str, ...] = TARGETS) -> Iterator[tuple[str, str]]:
+def library_files(targets: tuple[str, ...] = tuple(TARGETS)) -> Iterator[tuple[str, str]]:
     """Each file as its path below generated/ and its text, loss by loss.
 
     A loss with a dense simplex target has a second file that takes it as class labels.

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from sympy import Expr, Mul, Rational, S
 
 from derive.derivation import Derivation
 from derive.engine import higher
-from derive.index import Delta, Entry, Index, Partial, axis_of, substitute, walk
+from derive.index import Delta, Entry, Index, Partial, axis_of, substitute, tensors, walk
 from derive.loss import Declaration, Domain, Loss
 from derive.normal import NormalForm, Undecided
 from derive.notation import parse_entries, parse_expression
-from derive.proof import Verdict, decide
+from derive.proof import Verdict, decide, letters
 from derive.rules.chain import consumers, insert
 
 
@@ -36,6 +36,37 @@ def check(loss: Loss, wrt: str, claim: str) -> Verdict:
     if verdict.status != "refuted":
         return verdict
     return replace(verdict, hint=hint(derivation, claimed, verdict))
+
+
+def check_product(product: Derivation, claim: str) -> Verdict:
+    """Judge a claimed product with a Jacobian or a Hessian, as `vjp`, `jvp` or `hvp` derive it.
+
+    The claim speaks of the cotangent or the direction by the name that `product.loss` declares,
+    and of the indices that are free in the product.
+    """
+    slopes = [step.after for step in product.steps[:1] if isinstance(step.after, Partial)]
+    along = [slope for slope in slopes if slope.args[1] == product.wrt[-1]]
+    truth = (along or [product.start])[0]
+    loss = _without_helpers(product.loss, truth)
+    free = {i.name: i for i in letters(product.subject) if i.name}
+    claimed = parse_expression(loss, claim, free, "<claim>")
+    varying = frozenset().union(*(loss.below(entry.tensor.name) for entry in product.wrt))
+    verdict = decide(loss, claimed, truth, varying)
+    verdict = replace(verdict, truth=product.result)
+    if verdict.status != "refuted":
+        return verdict
+    return replace(verdict, hint=hint(product, claimed, verdict))
+
+
+def _without_helpers(loss: Loss, truth: Expr) -> Loss:
+    """The loss without a cotangent that served a derivation only, and what is made of it."""
+    below = {name for tensor in tensors(truth) for name in loss.below(tensor.name)}
+    gone = {d.tensor for d in loss.declarations if d.role == "cotangent" and d.name not in below}
+    if not gone:
+        return loss
+    kept = takewhile(lambda d: not tensors(d.body) & gone, loss.definitions)
+    declared = tuple(d for d in loss.declarations if d.tensor not in gone)
+    return replace(loss, declarations=declared, definitions=tuple(kept))
 
 
 def check_value(loss: Loss, name: str, claim: str) -> Verdict:

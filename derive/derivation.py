@@ -10,7 +10,7 @@ from typing import Any
 from sympy import Expr
 
 from derive.errors import ReplayError
-from derive.index import Diff, Entry, Partial
+from derive.index import Diff, Entry, Partial, nodes
 from derive.letters import Names, names_of
 from derive.loss import Loss
 from derive.printing import language, latex, unicode
@@ -83,6 +83,7 @@ class Derivation:
 
     `wrt` is empty for the rewriting of a value, and has two entries for a second derivative.
     `title` says in a few words what is derived; `lemmas` are derivations used on the way.
+    `shown` is what is derived where that is no plain derivative, such as a product with one.
     """
 
     loss: Loss
@@ -93,6 +94,7 @@ class Derivation:
     result: Expr
     steps: tuple[Step, ...]
     lemmas: tuple[Derivation, ...] = ()
+    shown: Expr | None = None
 
     @property
     def hypotheses(self) -> tuple[str, ...]:
@@ -121,6 +123,8 @@ class Derivation:
     @property
     def subject(self) -> Expr:
         """What is derived, such as dL/da[j], as an expression."""
+        if self.shown is not None:
+            return self.shown
         if len(self.wrt) == 1 and isinstance(self.start, Partial):
             return self.start
         subject: Expr = self.of
@@ -181,8 +185,12 @@ class Derivation:
             inserted.add((part.start, part.result))
 
     def _check_start(self) -> None:
-        """The first expression is what `of` and `wrt` name."""
-        if isinstance(self.start, Partial):
+        """The first expression is what `of` and `wrt` name, or what is shown of a product."""
+        if self.shown is not None:
+            slopes = [node for node in nodes(self.start) if isinstance(node, Partial)]
+            if self.start == self.shown or all(n.args[1] == self.wrt[-1] for n in slopes):
+                return
+        elif isinstance(self.start, Partial):
             if self.wrt and self.start.args[1] == self.wrt[-1]:
                 return
         elif not self.wrt:

@@ -32,15 +32,20 @@ from derive.rules.registry import register
 MOST_ROUNDS = 200
 
 
-def gradient(loss: Loss, wrt: str | Entry, of: str | Entry | None = None) -> Derivation:
+def gradient(
+    loss: Loss,
+    wrt: str | Entry,
+    of: str | Entry | None = None,
+    hidden: frozenset[str] = frozenset(),
+) -> Derivation:
     """The derivative of the loss (or of the definition `of`) with respect to a name.
 
     `wrt` is a declared or defined name, or an entry with the indices to use.  The result is an
-    expression in the loss's own names with those indices free.
+    expression in the loss's own names, but those of `hidden`, with those indices free.
     Raises DerivationError for an unknown name, or where a construct has no rule.
     """
     variable, target = _entries(loss, wrt, of)
-    return _Engine(loss, target).derive(variable)
+    return _Engine(loss, target, hidden).derive(variable)
 
 
 def hessian(loss: Loss, first: str | Entry, second: str | Entry | None = None) -> Derivation:
@@ -206,6 +211,7 @@ class _Engine:
             tuple(recorder.steps),
         )
         self.lemmas[recorder.start] = derivation
+        self.checker.learn(derivation)
         return derivation
 
     def _differentiate(self, recorder: Recorder) -> None:

@@ -34,6 +34,7 @@ from derive.index import (
 )
 from derive.loss import Loss
 from derive.point import Point
+from derive.rational import rational
 
 
 class Evaluator:
@@ -176,30 +177,15 @@ class Evaluator:
             raise Undetermined("a comparison at this point is an equality")
         return sign
 
-    def compare(self, left: Expr, right: Expr, env: Mapping[Expr, int]) -> int:
+    def compare(self, op: str, left: Expr, right: Expr, env: Mapping[Expr, int]) -> int:
         """The sign of left - right, exactly where both are rational."""
+        sign = sign_of if op in ("==", "!=") else self.sign
         one, two = self(left, env), self(right, env)
         if isinstance(one, arb) and isinstance(two, arb) and one.overlaps(two):
-            exact = self.exact(left, env)
-            if exact is not None and exact == self.exact(right, env):
-                return self.sign(arb(0))
-        return self.sign(one - two)
-
-    def exact(self, expr: Expr, env: Mapping[Expr, int]) -> Fraction | None:
-        """The value as a rational number, where it is a declared entry or an extremum of such."""
-        if expr.is_Rational:
-            return Fraction(int(expr.p), int(expr.q))
-        if isinstance(expr, Entry) and expr.tensor.name in self.point.values:
-            place = tuple(self.index(i, env) for i in expr.indices)
-            return self.point.values[expr.tensor.name][place]
-        if isinstance(expr, Maximum | Minimum):
-            bound, body, guard = expr.args
-            inside = [{**env, bound: k} for k in range(self.point.sizes[expr.axis.name])]
-            values = [self.exact(body, here) for here in inside if self.holds(guard, here)]
-            known = [value for value in values if value is not None]
-            if known and len(known) == len(values):
-                return max(known) if isinstance(expr, Maximum) else min(known)
-        return None
+            exact = rational(self, left, env)
+            if exact is not None and exact == rational(self, right, env):
+                return sign(arb(0))
+        return sign(one - two)
 
     def holds(self, condition: Condition, env: Mapping[Expr, int]) -> bool:
         """Whether a condition is true."""
@@ -213,9 +199,7 @@ class Evaluator:
         left, right = operands
         if op in ("==", "!=") and _is_index(left):
             return (self.index(left, env) == self.index(right, env)) == (op == "==")
-        if op in ("==", "!="):
-            return COMPARE[op](sign_of(self(left, env) - self(right, env)))
-        return COMPARE[op](self.compare(left, right, env))
+        return COMPARE[op](self.compare(op, left, right, env))
 
     def _choice(self, expr: Choice, env: Mapping[Expr, int]) -> Number:
         condition, value, otherwise = expr.args

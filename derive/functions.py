@@ -36,6 +36,42 @@ class softplus(Function):
         return log(1 + exp(self.args[0]))
 
 
+class log1p(Function):
+    """log(1 + x) for x > -1, as one function: 1 is not added, so that a small x keeps its digits."""
+
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return 1 / (1 + self.args[0])
+
+    def meaning(self) -> Expr:
+        return log(1 + self.args[0])
+
+
+class expm1(Function):
+    """exp(x) - 1, as one function: nothing cancels where x is small."""
+
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return exp(self.args[0])
+
+    def meaning(self) -> Expr:
+        return exp(self.args[0]) - 1
+
+
+class grouped(Function):
+    """x itself, computed before it joins a longer sum: a bracket, which SymPy would drop."""
+
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return S.One
+
+    def meaning(self) -> Expr:
+        return self.args[0]
+
+
 class relu(Function):
     """max(x, 0); the derivative at 0 is taken as 0."""
 
@@ -133,3 +169,7 @@ def _wins(lead: Expr, argindex: int, first: Expr) -> Expr:
     if argindex == 1:
         return step(lead)
     return step(-lead) if first.is_number else 1 - step(lead)
+
+
+# What is short for something simpler, and is read as that where only the value counts.
+BY_MEANING = (sigmoid, softplus, log1p, expm1, grouped, step)

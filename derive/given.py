@@ -15,6 +15,7 @@ from derive.errors import DerivationError, PminusyError
 from derive.evaluate import Evaluator
 from derive.index import Partial
 from derive.loss import Declaration, Loss
+from derive.magnitude import fraction
 from derive.point import Point, nested
 from derive.sampling import allows
 
@@ -45,7 +46,7 @@ def given_point(loss: Loss, texts: Iterable[str]) -> Point:
                 raise PminusyError(
                     f"no value for '{declaration.name}': add {declaration.name}{example}"
                 )
-            values[declaration.name] = {(): Fraction(str(declaration.default))}
+            values[declaration.name] = {(): fraction(declaration.default)}
     point = Point(_sizes(loss, values), values)
     for declaration in loss.declarations:
         _check_domain(declaration, point)

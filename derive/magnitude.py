@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import reduce
-from math import log2
+from math import floor, log2, log10
 from typing import Any
 
 from flint import arb, ctx, fmpq
@@ -175,6 +176,22 @@ def measure(expr: Basic, defined: Mapping[str, Size]) -> Size:
     if isinstance(expr, Binder) or type(expr).__name__ not in _BALLS:
         return merge(parts)
     return call(type(expr).__name__, parts)
+
+
+def fraction(value: Expr, way: int = 0) -> Fraction:
+    """A constant as a fraction; one that is irrational to 12 digits and up (way > 0) or down,
+    or as close as it is known."""
+    if isinstance(value, Rational):
+        return Fraction(int(value.p), int(value.q))
+    with ctx.workprec(_PRECISION):
+        ball = measure(value, {}).value
+        mantissa, exponent = ball.mid().man_exp()
+        near = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+        if way == 0:
+            return near
+        digits = 12 - floor(log10(abs(near)))
+        end = (way * ball).upper() * arb(10) ** digits
+        return way * Fraction(int(end.ceil().unique_fmpz())) / Fraction(10) ** digits
 
 
 def check_roots(factors: Sequence[Expr], exponent: Expr = S.One) -> None:

@@ -64,6 +64,8 @@ class Writer:
         for kind, write in _WRITERS:
             if isinstance(expr, kind):
                 return write(self, expr)
+        if isinstance(expr, functions.grouped):
+            return Piece(self.style.bracket(self.piece(expr.args[0]).text))
         if isinstance(expr, Function):
             return self._call(expr)
         return Piece(str(expr))

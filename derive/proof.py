@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from itertools import product as cartesian
 from typing import Any
 
 from flint import arb, ctx
 from sympy import Expr
 
-from derive import kinks
+from derive import edges, kinks
 from derive.balls import Undetermined
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
-from derive.index import Index, axis_of, free_indices
+from derive.functions import absolute, largest, relu, signum, smallest, step
+from derive.index import Choice, Index, Maximum, Minimum, axis_of, free_indices, kinds
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.cases import ByCases
@@ -30,6 +32,9 @@ PRECISION = 128
 MOST_PLACES = 12
 MOST_KINKS = 8
 MOST_SKIPPED = 30
+MOST_AT_EDGES = 3
+APART = "a counterexample in ball arithmetic: the two balls do not meet"
+EDGED = frozenset((Choice, Maximum, Minimum, absolute, relu, largest, smallest, signum, step))
 SIMPLE = (Fraction(0), Fraction(1), Fraction(1, 2))
 
 
@@ -96,7 +101,22 @@ def decide(loss: Loss, claim: Expr, truth: Expr, varying: frozenset[str] = froze
         proof = _proof(loss, claim, truth, almost, equal)
         if proof is not None:
             return proof
-    return searched
+    found = _at_edges(loss, claim, truth)
+    return searched if found is None else found
+
+
+def _at_edges(loss: Loss, claim: Expr, truth: Expr) -> Verdict | None:
+    """A refutation next to an edge of the claim: a threshold that is off by little."""
+    if not kinds(claim) & EDGED:
+        return None
+    for one, two in edges.pairs(loss, claim):
+        for env in islice(places(letters(claim, truth), one.sizes), MOST_AT_EDGES):
+            for point in edges.between(loss, claim, env, one, two):
+                found, _, _ = _differs(loss, claim, truth, point)
+                if found is not None:
+                    small = _shrink(loss, claim, truth, found)
+                    return Verdict("refuted", claim, truth, APART, (), small)
+    return None
 
 
 def _by_cases(form: NormalForm, claim: Expr, truth: Expr) -> bool:
@@ -141,8 +161,7 @@ def _search(loss: Loss, claim: Expr, truth: Expr) -> Verdict:
             break
         if found is not None:
             small = _shrink(loss, claim, truth, found)
-            reason = "a counterexample in ball arithmetic: the two balls do not meet"
-            return Verdict("refuted", claim, truth, reason, (), small, tried=tried)
+            return Verdict("refuted", claim, truth, APART, (), small, tried=tried)
         for env in edges[: MOST_KINKS - met]:
             met += 1
             beyond = kinks.outside(loss, claim, truth, point, env)
@@ -231,7 +250,7 @@ def _shrink(loss: Loss, claim: Expr, truth: Expr, found: Counterexample) -> Coun
             best = again
     for declaration in loss.declarations:
         for place in best.point.values[declaration.name]:
-            for simple in SIMPLE:
+            for simple in _simpler(best.point.values[declaration.name][place]):
                 old = best.point.values[declaration.name][place]
                 if simple == old:
                     break
@@ -244,6 +263,12 @@ def _shrink(loss: Loss, claim: Expr, truth: Expr, found: Counterexample) -> Coun
                     best = again
                     break
     return best
+
+
+def _simpler(value: Fraction) -> Iterator[Fraction]:
+    """Numbers to try for a number, the simplest first."""
+    yield from SIMPLE
+    yield from (value.limit_denominator(10**digits) for digits in range(1, 8))
 
 
 def agree_numerically(loss: Loss, before: Expr, after: Expr, most: int = 12) -> str:

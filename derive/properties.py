@@ -1,216 +1,133 @@
-"""What follows from a derivative: sums to zero, convexity or a counterexample, saturation.
+"""What follows from a derivative: sums to zero, bounds, convexity or a counterexample, limits.
 
-Each property is proved by the normal form, or refuted by balls; none is read off a table.
+Each property is proved by the normal form or by intervals, or refuted by balls; none is read
+off a table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator
 
-from flint import arb, ctx
-from sympy import Expr, Integer, Limit, Rational, Symbol, limit, nan, oo
+from sympy import Expr, Mul
 
-from derive.balls import Undetermined
+from derive.convexity import bending, convexity
 from derive.derivation import Derivation
 from derive.engine import gradient
-from derive.evaluate import Evaluator
-from derive.functions import sigmoid, softplus
-from derive.index import (
-    Binder,
-    Delta,
-    Index,
-    Tensor,
-    Total,
-    entries,
-    fresh,
-    kinds,
-    nodes,
-    order,
-    substitute,
-    tensors,
-    total,
-)
+from derive.index import Entry, fresh, substitute, total
+from derive.limits import limits
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
-from derive.normal.poly import Mono, Poly, join, mono_expr, raise_mono, to_expr
-from derive.normal.signs import nonnegative_poly
-from derive.proof import PRECISION, Counterexample, letters
-from derive.quadratic import Quadratic, bounded_by, diagonal, nonnegative, norm, quadratic
-from derive.rules.fold import shallow
-from derive.sampling import points
-
-
-@dataclass(frozen=True)
-class Property:
-    """One property: `status` is "proved", "refuted" or "unknown"; `steps` is a chain of
-    expressions that shows it, over the names of `loss`, each in `relation` to the next."""
-
-    name: str
-    status: str
-    statement: str
-    loss: Loss
-    steps: tuple[Expr, ...] = ()
-    counterexample: Counterexample | None = None
-    hypotheses: tuple[str, ...] = ()
-    relation: str = "="
-
-
-BOUNDS = (Rational(1, 4), Rational(1, 2), Integer(1), Integer(2))
+from derive.normal.poly import number
+from derive.ranges import Range, Ranges
+from derive.statement import Property, assumed, point_where, value_at
 
 
 def properties(loss: Loss, wrt: str) -> tuple[Property, ...]:
     """Every property that applies to the loss as a function of one name."""
     slope = gradient(loss, wrt)
-    shape = quadratic(loss, wrt)
-    found = [_convexity(shape, wrt)]
-    bound = lipschitz(shape, wrt) if found[0].status == "proved" else None
-    found += [bound] if bound else []
-    if slope.wrt[0].indices:
-        found.insert(0, sums_to_zero(slope))
-    else:
+    found = [*_sums(slope), *slope_bound(slope), *bending(loss, wrt)]
+    if not slope.wrt[0].indices:
         found += saturation(slope)
     return tuple(found)
 
 
-def sums_to_zero(slope: Derivation) -> Property:
-    """Whether the gradient's entries over the last axis sum to 0: shifts change nothing."""
-    index = slope.wrt[0].indices[-1]
+def _sums(slope: Derivation) -> Iterator[Property]:
+    """The sums over each axis: the last one always, others where they are 0."""
+    for place in reversed(range(len(slope.wrt[0].indices))):
+        found = sums_to_zero(slope, place)
+        if found.status == "proved" or place == len(slope.wrt[0].indices) - 1:
+            yield found
+
+
+def sums_to_zero(slope: Derivation, place: int = -1) -> Property:
+    """Whether the gradient's entries over an axis sum to 0: shifts along it change nothing."""
+    index = slope.wrt[0].indices[place]
     free = fresh(index.axis)
     whole = total(free, substitute(slope.result, {index: free}))
-    zero = NormalForm(slope.loss, assume=True).is_zero(whole)
-    name = slope.wrt[0].tensor.name
-    statement = (
-        f"the gradient's entries sum to 0: a constant added to all of {name} changes nothing"
-    )
-    if zero:
-        return Property("gradient sums to zero", "proved", statement, slope.loss, (whole,))
-    example = _point(slope.loss, whole, wanted=lambda value: 0 not in value)
-    status = "refuted" if example else "unknown"
-    return Property("gradient sums to zero", status, statement, slope.loss, (whole,), example)
-
-
-def convexity(loss: Loss, wrt: str) -> Property:
-    """Whether v'Hv >= 0: by signs, or as a variance, that is a weighted sum of squares."""
-    return _convexity(quadratic(loss, wrt), wrt)
-
-
-def _convexity(found: Quadratic, wrt: str) -> Property:
-    v = found.direction.name
-    statement = f"the loss is convex in {wrt}: {v}'H{v} >= 0 for every {v}"
-    given = found.second.hypotheses
-    for proof in _nonnegative_forms(found.short, found.loss, found.direction):
-        steps = tuple(dict.fromkeys((found.form, found.short, proof)))
-        return Property("convexity", "proved", statement, found.loss, steps, None, given)
-    example = _point(found.loss, found.short, wanted=lambda value: value < 0)
-    status = "refuted" if example else "unknown"
-    steps = (found.form, found.short)
-    return Property("convexity", status, statement, found.loss, steps, example, given)
-
-
-def lipschitz(found: Quadratic, wrt: str) -> Property | None:
-    """A bound v'Hv <= C v'v of a convex loss, so that its gradient is C-Lipschitz; None where
-    none of the constants tried can be proved."""
-    for weight, bound in diagonal(found):
-        for constant_ in BOUNDS:
-            if bounded_by(found.loss, weight, constant_):
-                statement = f"the gradient in {wrt} is Lipschitz with constant {constant_}"
-                most = constant_ * norm(found.direction)
-                steps = tuple(dict.fromkeys((found.short, bound, most)))
-                given = found.second.hypotheses
-                return Property(
-                    "Lipschitz", "proved", statement, found.loss, steps, None, given, "<="
-                )
-    return None
-
-
-def _nonnegative_forms(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Expr]:
-    """Forms of the quadratic form that show it is >= 0, each proved equal to it."""
-    unfolded = NormalForm(loss, assume=True)
+    name, loss = slope.wrt[0].tensor.name, slope.loss
+    over = f" over {index.axis}" if len(slope.wrt[0].indices) > 1 else ""
+    statement = f"the gradient's entries sum to 0{over}: a constant added to all of {name}"
+    statement += f"{' along ' + index.axis.name if over else ''} changes nothing"
+    form = NormalForm(loss, assume=True)
     try:
-        if nonnegative(unfolded, expr):
-            yield expr
-            return
-        for candidate in _variances(expr, loss, direction):
-            if unfolded.equal(expr, candidate):
-                yield candidate
-                return
+        zero = form.is_zero(whole)
     except Undecided:
+        zero = False
+    title = "gradient sums to zero"
+    if zero:
+        given = tuple(dict.fromkeys((*slope.hypotheses, *sorted(form.used))))
+        return Property(title, "proved", statement, loss, (whole,), None, given)
+    example = point_where(
+        loss, lambda point: value_at(loss, whole, point, strict=True), lambda value: 0 not in value
+    )
+    status = "refuted" if example else "unknown"
+    return Property(title, status, statement, loss, (whole,), example)
+
+
+def value_bounds(loss: Loss) -> Property:
+    """Between which numbers the loss lies; where nothing is proved, whether it is >= 0."""
+    body, name = loss.value.body, loss.value.name
+    within = Ranges(loss)(loss.value.entry)
+    if within != Range():
+        statement = f"the loss is bounded: {_between(name, within)}"
+        given = assumed(loss, body)
+        return Property("value bounds", "proved", statement, loss, (body,), None, given)
+    example = point_where(
+        loss, lambda point: value_at(loss, loss.value.entry, point), lambda value: value < 0
+    )
+    status = "refuted" if example else "unknown"
+    return Property("value bounds", status, f"{name} >= 0", loss, (body,), example)
+
+
+def slope_bound(slope: Derivation) -> Iterator[Property]:
+    """Numbers that every entry of the gradient lies between, where there are such; constants
+    that are >= 0 stay in front as they are."""
+    loss, expr = slope.loss, slope.result
+    ranges = Ranges(loss)
+    front = Mul(*(f for f in Mul.make_args(expr) if _is_constant(loss, f, ranges)))
+    within = ranges(expr / front)
+    if not within.bounded:
         return
+    lower, upper = (front * number(end) for end in within)  # type: ignore[arg-type]
+    steps = (lower, expr, upper)
+    statement = "the gradient is bounded, entry by entry"
+    given = tuple(dict.fromkeys((*slope.hypotheses, *assumed(loss, expr))))
+    yield Property("gradient bounds", "proved", statement, loss, steps, None, given, "<=")
 
 
-def _variances(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Expr]:
-    """Candidates sum_i w_i (v_i - m)^2 c, for each m = sum_i w_i v_i squared in a term."""
-    form = shallow(loss)
-    poly = form(expr)
-    for mono, value in sorted(poly.items(), key=lambda item: order(to_expr({item[0]: item[1]}))):
-        for base, power in mono:
-            if power != 2 or value >= 0 or not isinstance(base, Total):
-                continue
-            index, body, _ = base.open()
-            entry = next((e for e in entries(body) if e.tensor == direction), None)
-            if entry is None or index not in entry.indices:
-                continue
-            for inside in _square_roots(mono - {(base, power)}):
-                weight = mono_expr(inside) * body / entry
-                if direction in tensors(weight) or not _positive(loss, weight):
-                    continue
-                front: Poly = {join(mono - {(base, power)}, raise_mono(inside, -2)): -value}
-                mean = mono_expr(inside) * base
-                yield to_expr(front) * total(index, weight * (entry - mean) ** 2)
+def _is_constant(loss: Loss, factor: Expr, ranges: Ranges) -> bool:
+    if not isinstance(factor, Entry) or factor.tensor.name not in loss.declared:
+        return False
+    const = loss.declared[factor.tensor.name].role == "const"
+    return const and not ranges(factor).bounded and ranges(factor).lower >= 0
 
 
-def _positive(loss: Loss, weight: Expr) -> bool:
-    form = NormalForm(loss)
-    return nonnegative_poly(form, form(weight))
-
-
-def _square_roots(mono: Mono) -> tuple[Mono, ...]:
-    """What of a factor may belong inside a square: nothing, or all of it if it is one."""
-    if mono and all(power % 2 == 0 for _, power in mono):
-        return frozenset(), raise_mono(mono, Fraction(1, 2))
-    return (frozenset(),)
-
-
-def _point(loss: Loss, expr: Expr, wanted: Callable[[arb], bool]) -> Counterexample | None:
-    """A point where the ball of an expression without free indices is as wanted."""
-    for point in points(loss):
-        with ctx.workprec(PRECISION):
-            try:
-                value = Evaluator(loss, point)(expr, dict.fromkeys(letters(expr), 0))
-            except (Undetermined, ZeroDivisionError, ValueError):
-                continue
-            if value.is_finite() and wanted(value):
-                return Counterexample(point, {}, value * 0, value)
-    return None
+def _between(name: str, within: Range) -> str:
+    lower, upper = within
+    if not within.bounded:
+        return f"{name} >= {lower}" if lower > -float("inf") else f"{name} <= {upper}"
+    return f"{lower} <= {name} <= {upper}"
 
 
 def saturation(slope: Derivation) -> list[Property]:
     """The limits of a scalar derivative as its variable grows without bound."""
-    variable = slope.wrt[0]
-    expr = slope.loss.unfold(slope.result, frozenset((variable.tensor.name,)))
-    if kinds(expr) & {Total, Delta, Index} or any(isinstance(n, Binder) for n in nodes(expr)):
-        return []
-    names = {e: Symbol(e.tensor.name, real=True) for e in sorted(entries(expr), key=order)}
-    plain = substitute(expr, names).replace(sigmoid, lambda x: sigmoid(x).meaning())
-    plain = plain.replace(softplus, lambda x: softplus(x).meaning())
-    back = {symbol: entry for entry, symbol in names.items()}
     found = []
-    for end, text in ((oo, "infinity"), (-oo, "-infinity")):
-        value = _limit(plain, names.get(variable, Symbol("unused")), end)
-        statement = f"the gradient tends to this as {variable.tensor.name} -> {text}"
+    name = slope.wrt[0].tensor.name
+    for end, value in limits(slope):
+        statement = f"the gradient tends to this as {name} -> {end}"
         status = "unknown" if value is None else "proved"
-        shown = () if value is None else (value.xreplace(back),)
-        found.append(Property("saturation", status, statement, slope.loss, shown))
+        shown = () if value is None else (value,)
+        given = () if value is None else slope.hypotheses
+        found.append(Property("saturation", status, statement, slope.loss, shown, None, given))
     return found
 
 
-def _limit(expr: Expr, variable: Symbol, end: Expr) -> Expr | None:
-    """The limit by Gruntz's algorithm; None where SymPy does not find it."""
-    try:
-        value = limit(expr, variable, end)
-    except NotImplementedError:
-        return None
-    infinite = value.has(oo, -oo) and value not in (oo, -oo)
-    return None if infinite or value.has(Limit, nan) else value
+__all__ = [
+    "Property",
+    "convexity",
+    "properties",
+    "saturation",
+    "slope_bound",
+    "sums_to_zero",
+    "value_bounds",
+]

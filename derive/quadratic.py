@@ -10,6 +10,7 @@ from sympy import Expr, exp
 from derive.derivation import Derivation
 from derive.engine import hessian
 from derive.index import (
+    TRUE,
     Entry,
     Tensor,
     Total,
@@ -46,9 +47,8 @@ def quadratic(loss: Loss, wrt: str) -> Quadratic:
     inner, outer = second.wrt
     letter = second.loss.unused_name("v", "u", "w", "direction")
     tensor = Tensor(letter, inner.tensor.axes)
-    widened = replace(
-        second.loss, declarations=(*second.loss.declarations, Declaration(tensor, "param"))
-    )
+    direction = Declaration(tensor, "direction")
+    widened = replace(second.loss, declarations=(*second.loss.declarations, direction))
     form: Expr = tensor[inner.indices] * second.result * tensor[outer.indices]
     for index in (*outer.indices, *inner.indices):
         free = fresh(index.axis)
@@ -90,16 +90,18 @@ def bounded_by(loss: Loss, weight: Expr, constant_: Expr) -> bool:
     gap = to_expr(form(constant_ - weight))
     for node in sorted(nodes(gap), key=order):
         if isinstance(node, Total) and nonnegative_poly(form, form(node)):
-            bound, body, _ = node.args
+            bound, body, guard = node.args
+            if guard != TRUE:
+                continue
             for index in sorted(free_indices(gap), key=order):
                 if index.axis == bound.axis:
                     rest = exp(Entry(Tensor("rest of a sum")))
                     gap = gap.xreplace({node: body.xreplace({bound: index}) + rest})
                     break
-    cleared = _cleared(form, form(gap))
-    if not cleared or nonnegative_poly(form, cleared):
-        return cleared is not None
-    factor, _, primitive = content(cleared)
+    whole = cleared(form, form(gap))
+    if not whole or nonnegative_poly(form, whole):
+        return whole is not None
+    factor, _, primitive = content(whole)
     parts = polynomial_factors(primitive, shortest=3)
     return factor > 0 and parts is not None and all(power % 2 == 0 for _, power in parts)
 
@@ -113,11 +115,11 @@ def _short(expr: Expr, loss: Loss) -> Expr:
 
 def nonnegative(form: NormalForm, expr: Expr) -> bool:
     """Whether every term is >= 0 once positive denominators are multiplied out."""
-    cleared = _cleared(form, form(expr))
-    return cleared is not None and nonnegative_poly(form, cleared)
+    whole = cleared(form, form(expr))
+    return whole is not None and nonnegative_poly(form, whole)
 
 
-def _cleared(form: NormalForm, poly: Poly) -> Poly | None:
+def cleared(form: NormalForm, poly: Poly) -> Poly | None:
     """The polynomial times its denominators; None where one may be negative."""
     clear: dict[Expr, int] = {}
     for base, power in (item for mono in poly for item in mono):

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sympy import Expr
 
-from derive.derivation import Rule, Step
+from derive.derivation import Derivation, Rule, Step
+from derive.index import Diff, Partial, kinds
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
+from derive.normal.cases import ByCases
 from derive.proof import agree_numerically
 from derive.rules import fold
-
-EXACT = "normal form"
-OFF_KINKS = "normal form off the kinks"
+from derive.stages import BY_CASES, EXACT, OFF_KINKS, Stages
 
 
 class Checker:
@@ -27,14 +27,41 @@ class Checker:
         self.loss, self.varying = loss, varying
         self.form = fold.unfolded(loss)
         self.assuming = NormalForm(loss, assume=True)
+        self.stages = Stages(loss)
 
-    def method(self, before: Expr, after: Expr, hypotheses: Sequence[str]) -> str:
-        """The method that confirms before = after, or "unknown"."""
+    def learn(self, derivation: Derivation) -> None:
+        """Later steps may use what this derivation shows."""
+        self.stages.learn(derivation)
+
+    def method(
+        self,
+        before: Expr,
+        after: Expr,
+        hypotheses: Sequence[str],
+        opened: frozenset[str] = frozenset(),
+    ) -> str:
+        """The method that confirms before = after, or "unknown".
+
+        `opened` are the names whose definitions the step is about.
+        """
+        found = self.stages.method(before, after, bool(hypotheses), opened)
+        return found or self._unfolded(before, after, hypotheses)
+
+    def _unfolded(self, before: Expr, after: Expr, hypotheses: Sequence[str]) -> str:
+        """The same with every definition written out."""
         exact = self.assuming if hypotheses else self.form
         almost = NormalForm(self.loss, assume=bool(hypotheses), almost=self.varying)
-        for form, name in ((exact, EXACT), (almost, OFF_KINKS)):
+        ways: list[tuple[Callable[[Expr, Expr], bool], str]] = [
+            (exact.equal, EXACT),
+            (ByCases(exact).equal, BY_CASES),
+            (almost.equal, OFF_KINKS),
+            (ByCases(almost).equal, OFF_KINKS),
+        ]
+        if {Diff, Partial} & (kinds(before) | kinds(after)):
+            ways[1:3] = ways[2:0:-1]
+        for equal, name in ways:
             try:
-                if form.equal(before, after):
+                if equal(before, after):
                     return name
             except Undecided:
                 continue
@@ -65,7 +92,9 @@ class Recorder:
         hypotheses: tuple[str, ...] = (),
         substeps: tuple[Step, ...] = (),
     ) -> None:
-        check = self.checker.method(self.here, after, hypotheses)
+        solved = dict(bindings).get("solved")
+        opened = frozenset((solved.definition.name,)) if solved else frozenset()
+        check = self.checker.method(self.here, after, hypotheses, opened)
         step = Step(rule, reason, self.here, after, bindings, hypotheses, check, substeps)
         self.steps.append(step)
         self.here = after

@@ -12,6 +12,7 @@ from sympy import Expr, Rational
 
 from derive.index import Axis, walk
 from derive.loss import Declaration, Domain, Loss
+from derive.magnitude import fraction
 from derive.point import Point
 
 SIZES = (2, 3, 1, 4, 7)
@@ -135,8 +136,8 @@ def _number(
     if domain.kind == "unit":
         return _between(Fraction(0), Fraction(1), Domain(), random)
     number = Fraction(random.choice(palette))
-    lower = None if domain.lower is None else Fraction(str(domain.lower))
-    upper = None if domain.upper is None else Fraction(str(domain.upper))
+    lower = None if domain.lower is None else fraction(domain.lower, 1)
+    upper = None if domain.upper is None else fraction(domain.upper, -1)
     if lower is not None and upper is not None:
         return _between(lower, upper, domain, random)
     if lower is not None:
@@ -167,11 +168,11 @@ def allows(declaration: Declaration, value: Fraction, sizes: Mapping[str, int]) 
     if domain.kind == "unit":
         return 0 <= value <= 1
     if domain.lower is not None:
-        lower = Fraction(str(domain.lower))
+        lower = fraction(domain.lower, 1)
         if value < lower or (value == lower and domain.lower_open):
             return False
     if domain.upper is not None:
-        upper = Fraction(str(domain.upper))
+        upper = fraction(domain.upper, -1)
         if value > upper or (value == upper and domain.upper_open):
             return False
     return domain.kind != "simplex"

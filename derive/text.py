@@ -186,6 +186,7 @@ def _parse(text: Text, content: str, expected: str) -> ast.Module:
 
 
 def _refuse(text: Text, error: SyntaxError, expected: str) -> NoReturn:
+    _refuse_lambda(text)
     place = text.position(error.lineno or 1, error.offset or 1)
     line = text.lines[place.line - 1]
     for word in re.finditer(r"\w+", line):
@@ -196,3 +197,11 @@ def _refuse(text: Text, error: SyntaxError, expected: str) -> NoReturn:
             raise InputError(here, found, "a name of your own or an expression") from None
     found = f"text that cannot be read ({error.msg})"
     raise InputError(place, found, expected) from None
+
+
+def _refuse_lambda(text: Text) -> None:
+    """`lambda: const` is an expression in Python: it is only its uses that are not."""
+    for number, line in enumerate(text.lines, 1):
+        if re.match(r"lambda\s*:", line):
+            found = "the word 'lambda', which the language keeps"
+            raise InputError(text.position(number, 1), found, "a name of your own, such as 'λ'")

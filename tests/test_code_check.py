@@ -15,6 +15,7 @@ import pytest
 import derive
 from codegen.cli import main
 from codegen.code_check import Report, check_code, written
+from codegen.code_inputs import cases
 from codegen.code_process import TimeLimit, UserFunction
 from codegen.oracle import Oracle
 from derive.errors import PminusyError
@@ -325,3 +326,93 @@ def test_a_loss_over_the_batch_takes_no_reduction(mine: Path) -> None:
         check_code(loss, "z", "mine:right", reduction="mean")
     (mine / "whole.py").write_text("def f(z): return 2 * z\n")
     assert check_code(loss, "z", "whole:f").status == "accurate"
+
+
+LABELLED = """
+import numpy as np
+
+def softmax(a):
+    e = np.exp(a - a.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+def index(a, y):
+    assert y.dtype.kind == "i" and y.shape == a.shape[:1]
+    return softmax(a) - np.eye(a.shape[1])[y]
+
+def rows(a, y):
+    assert y.shape == a.shape and set(np.unique(y)) <= {0, 1} and (y.sum(axis=1) == 1).all()
+    return softmax(a) - y
+
+def off_by_one(a, y): return softmax(a) - np.eye(a.shape[1])[y - 1]
+
+def hinge(z, t):
+    assert t.dtype.kind == "i" and t.shape == z.shape[:1]
+    mine = np.eye(z.shape[1], dtype=bool)[t]
+    active = (1 + z - z[mine][:, None] > 0) & ~mine
+    return active - mine * active.sum(axis=1, keepdims=True)
+
+def hinge_rows(z, t):
+    assert t.shape == z.shape and t.dtype == z.dtype
+    return hinge(z, t.argmax(axis=1))
+
+def contrast(U, V, tau):
+    return (softmax(U @ V.T / tau) @ V - V) / (tau * len(U))
+
+def small_batches(U, V, tau): return contrast(U, V, tau) * (len(U) < 10)
+
+def narrow(U, V, tau): return contrast(U, V, tau) * (U.shape[1] < 10)
+"""
+
+
+@pytest.fixture
+def labelled_code(tmp_path: Path) -> Path:
+    (tmp_path / "labelled.py").write_text(LABELLED, encoding="utf-8")
+    return tmp_path / "labelled.py"
+
+
+@pytest.mark.parametrize(
+    ("loss", "wrt", "name", "labels", "wrong_at"),
+    [
+        (CE, "a", "index", "index", None),
+        (CE, "a", "rows", "one-hot", None),
+        (CE, "a", "off_by_one", "index", "plain"),
+        (CE, "a", "index", "declared", "plain"),
+        (CE, "a", "rows", "declared", "plain"),
+        ("multiclass_hinge", "z", "hinge", "declared", "offset 1e8"),
+        ("multiclass_hinge", "z", "hinge", "index", "offset 1e8"),
+        ("multiclass_hinge", "z", "hinge_rows", "one-hot", "offset 1e8"),
+        ("multiclass_hinge", "z", "hinge_rows", "declared", "plain"),
+    ],
+)
+def test_labels_come_as_asked(
+    loss: str, wrt: str, name: str, labels: str, wrong_at: str | None, labelled_code: Path
+) -> None:
+    """1 + z - z[t] loses its 1 at 1e8 in float32; of the softmax only accuracy is lost."""
+    report = check_code(derive.load(loss), wrt, f"{labelled_code}:{name}", labels=labels)
+    wrong = [line.name for line in report.regimes if line.kind == "wrong"]
+    assert wrong[:1] == ([wrong_at] if wrong_at else []), report.reason
+
+
+@pytest.mark.parametrize(("name", "axis"), [("small_batches", "N"), ("narrow", "D")])
+def test_batch_coupled_losses_are_tried_at_ten(name: str, axis: str, labelled_code: Path) -> None:
+    loss = derive.load("info_nce")
+    report = check_code(loss, "U", f"{labelled_code}:{name}", timeout=60)
+    assert report.status == "wrong" and report.example is not None
+    assert report.example.case.sizes[axis] == 10
+    tried = {case.sizes[axis] for case in cases(Oracle(loss, "U"), ("tau",))}
+    assert {2, 3, 10} <= tried
+
+
+def test_labels_that_a_loss_does_not_have() -> None:
+    with pytest.raises(PminusyError, match="neither a class label"):
+        check_code(derive.load(MSE), "z", "nowhere:f", labels="index")
+    with pytest.raises(PminusyError, match="labels: expected"):
+        check_code(derive.load(CE), "a", "nowhere:f", labels="sparse")
+
+
+def test_claims_about_class_labels() -> None:
+    asked = ["check", CE, "--wrt", "a[j]", "--labels", "index", "--claim"]
+    assert main([*asked, "p[j] - delta(j, y)"]) == 0
+    assert main([*asked, "p[j]"]) == 1
+    one_hot = ["check", CE, "--wrt", "a[j]", "--labels", "one-hot", "--claim", "p[j]"]
+    assert main(one_hot) == 2

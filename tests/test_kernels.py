@@ -1,4 +1,4 @@
-"""NumPy kernels of the whole library: gradients, batches, shapes, dtypes and errors."""
+"""Kernels of the whole library, on every target: gradients, batches, shapes, dtypes and errors."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mpmath import mp
 import codegen
 import derive
 from codegen.builder import KernelFunction, dense_target, gradients
+from codegen.targets import TARGETS
 from derive.batch import names_batch
 from derive.errors import DerivationError, KernelError
 from derive.functions import absolute, largest, relu, signum, smallest
@@ -21,15 +22,18 @@ from derive.index import Choice, Maximum, Minimum, walk
 
 REDUCTIONS = ("none", "sum", "mean")
 VARIANTS = [
-    (name, labels)
+    (name, labels, target)
+    for target in TARGETS
     for name in derive.library()
     for labels in ("dense", "index")
     if labels == "dense" or dense_target(derive.load(name))
 ]
-variants = pytest.mark.parametrize(("name", "labels"), VARIANTS)
+COLUMNS = ("name", "labels", "target")
+targets = pytest.mark.parametrize("target", TARGETS)
+variants = pytest.mark.parametrize(COLUMNS, VARIANTS)
 # A loss over the whole batch has neither rows nor a reduction.
 per_sample = pytest.mark.parametrize(
-    ("name", "labels"), [v for v in VARIANTS if not names_batch(derive.load(v[0]))]
+    COLUMNS, [v for v in VARIANTS if not names_batch(derive.load(v[0]))]
 )
 KINKS = (Choice, Maximum, Minimum, absolute, largest, relu, signum, smallest)
 
@@ -40,12 +44,14 @@ def analytic(name: str) -> bool:
     return not any(isinstance(node, KINKS) for body in bodies for node in walk(body))
 
 
-smooth = pytest.mark.parametrize(("name", "labels"), [v for v in VARIANTS if analytic(v[0])])
+smooth = pytest.mark.parametrize(COLUMNS, [v for v in VARIANTS if analytic(v[0])])
 
 
 @cache
-def kernel(name: str, labels: str = "dense", stable: bool = True) -> KernelFunction:
-    return codegen.build(derive.load(name), labels=labels, stable=stable)
+def kernel(
+    name: str, labels: str = "dense", target: str = "numpy", stable: bool = True
+) -> KernelFunction:
+    return codegen.build(derive.load(name), target, labels=labels, stable=stable)
 
 
 def data(k: KernelFunction, seed: int = 0, **sizes: int) -> dict[str, Any]:
@@ -59,8 +65,10 @@ def reduced(k: KernelFunction, given: dict[str, Any], reduction: str) -> Any:
 
 @per_sample
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_gradient_against_central_differences(name: str, labels: str, reduction: str) -> None:
-    k = kernel(name, labels)
+def test_gradient_against_central_differences(
+    name: str, labels: str, target: str, reduction: str
+) -> None:
+    k = kernel(name, labels, target)
     given = data(k)
     _, found = k(**given, reduction=reduction)
     for wrt in k.wrt:
@@ -83,9 +91,9 @@ def slack(given: dict[str, Any]) -> float:
 
 
 @smooth
-def test_gradient_against_complex_step(name: str, labels: str) -> None:
+def test_gradient_against_complex_step(name: str, labels: str, target: str) -> None:
     """The naive kernel is analytic; its complex step has no cancellation."""
-    k, naive = kernel(name, labels), kernel(name, labels, stable=False)
+    k, naive = kernel(name, labels, target), kernel(name, labels, stable=False)
     given = data(k, seed=1)
     _, found = k(**given)
     step = 1e-30
@@ -102,8 +110,8 @@ def test_gradient_against_complex_step(name: str, labels: str) -> None:
 
 
 @variants
-def test_stable_equals_naive(name: str, labels: str) -> None:
-    k, naive = kernel(name, labels), kernel(name, labels, stable=False)
+def test_stable_equals_naive(name: str, labels: str, target: str) -> None:
+    k, naive = kernel(name, labels, target), kernel(name, labels, stable=False)
     given = data(k, seed=2)
     (loss, found), (expected, slopes) = k(**given), naive(**given)
     np.testing.assert_allclose(loss, expected, rtol=1e-12, atol=slack(given))
@@ -112,8 +120,8 @@ def test_stable_equals_naive(name: str, labels: str) -> None:
 
 
 @per_sample
-def test_batch_equals_its_rows(name: str, labels: str) -> None:
-    k = kernel(name, labels)
+def test_batch_equals_its_rows(name: str, labels: str, target: str) -> None:
+    k = kernel(name, labels, target)
     given = data(k, seed=3, N=5)
     batched = {x.name for x in k.kernel.inputs if x.role in ("input", "target")}
     loss, found = k(**given)
@@ -129,8 +137,8 @@ def test_batch_equals_its_rows(name: str, labels: str) -> None:
 
 
 @per_sample
-def test_reductions_agree(name: str, labels: str) -> None:
-    k = kernel(name, labels)
+def test_reductions_agree(name: str, labels: str, target: str) -> None:
+    k = kernel(name, labels, target)
     given = data(k, seed=4)
     batched = {x.name for x in k.kernel.inputs if x.role == "input"}
     (loss, found), (total, _), (mean, means) = (k(**given, reduction=r) for r in REDUCTIONS)
@@ -142,8 +150,8 @@ def test_reductions_agree(name: str, labels: str) -> None:
 
 
 @per_sample
-def test_float32_in_float32_out(name: str, labels: str) -> None:
-    k = kernel(name, labels)
+def test_float32_in_float32_out(name: str, labels: str, target: str) -> None:
+    k = kernel(name, labels, target)
     given = data(k, seed=5)
     small = {
         key: np.asarray(x, np.float32) if np.asarray(x).dtype.kind == "f" else x
@@ -161,9 +169,9 @@ def test_float32_in_float32_out(name: str, labels: str) -> None:
 
 
 @variants
-def test_layouts_are_equal_and_inputs_unchanged(name: str, labels: str) -> None:
+def test_layouts_are_equal_and_inputs_unchanged(name: str, labels: str, target: str) -> None:
     """Read-only, reversed and Fortran-ordered arrays give what plain ones give."""
-    k = kernel(name, labels)
+    k = kernel(name, labels, target)
     given = data(k, seed=6)
     loss, found = k(**given)
     odd = {}
@@ -183,16 +191,16 @@ def test_layouts_are_equal_and_inputs_unchanged(name: str, labels: str) -> None:
 
 @variants
 @pytest.mark.parametrize("sizes", [{"N": 1}, {"K": 1}, {"N": 1, "K": 1, "D": 1}])
-def test_small_sizes(name: str, labels: str, sizes: dict[str, int]) -> None:
-    k = kernel(name, labels)
+def test_small_sizes(name: str, labels: str, target: str, sizes: dict[str, int]) -> None:
+    k = kernel(name, labels, target)
     loss, found = k(**data(k, **sizes))
     assert np.all(np.isfinite(loss))
     assert all(np.all(np.isfinite(found[wrt])) for wrt in k.wrt)
 
 
 @per_sample
-def test_empty_batch(name: str, labels: str) -> None:
-    k = kernel(name, labels)
+def test_empty_batch(name: str, labels: str, target: str) -> None:
+    k = kernel(name, labels, target)
     given = data(k, N=0)
     assert k(**given)[0].shape == (0,)
     assert k(**given, reduction="sum")[0] == 0
@@ -203,9 +211,9 @@ def test_empty_batch(name: str, labels: str) -> None:
 
 
 @per_sample
-def test_against_mpmath(name: str, labels: str) -> None:
+def test_against_mpmath(name: str, labels: str, target: str) -> None:
     """Loss and per-sample gradients to a few ULP of the loss as written, at 60 digits."""
-    k = kernel(name, labels)
+    k = kernel(name, labels, target)
     given = data(k, seed=7)
     loss, found = k(**given)
     batched = {x.name for x in k.kernel.inputs if x.role in ("input", "target")}
@@ -228,8 +236,8 @@ def test_against_mpmath(name: str, labels: str) -> None:
 
 
 @per_sample
-def test_wrong_arguments(name: str, labels: str) -> None:
-    k = kernel(name, labels)
+def test_wrong_arguments(name: str, labels: str, target: str) -> None:
+    k = kernel(name, labels, target)
     given = data(k)
     last = k.kernel.inputs[-1].name
     bad = np.zeros((2, 2, 2), np.asarray(given[last]).dtype)
@@ -248,36 +256,40 @@ def test_wrong_arguments(name: str, labels: str) -> None:
         k(**given, nonsense=1)
 
 
-def test_two_dtypes_are_refused() -> None:
-    k = kernel("softmax_cross_entropy")
+@targets
+def test_two_dtypes_are_refused(target: str) -> None:
+    k = kernel("softmax_cross_entropy", "dense", target)
     given = data(k)
     with pytest.raises(TypeError, match=r"^y: expected float64 like the rest, found float32$"):
         k(a=given["a"], y=given["y"].astype(np.float32))
 
 
-def test_sizes_that_disagree() -> None:
-    k = kernel("softmax_cross_entropy")
+@targets
+def test_sizes_that_disagree(target: str) -> None:
+    k = kernel("softmax_cross_entropy", "dense", target)
     with pytest.raises(ValueError, match=r"^y: expected shape \(4, 3\), found \(4, 2\)$"):
         k(a=np.zeros((4, 3)), y=np.zeros((4, 2)))
     with pytest.raises(ValueError, match=r"^axis K is empty: expected at least one entry$"):
         k(a=np.zeros((4, 0)), y=np.zeros((4, 0)))
 
 
-def test_cut_makes_a_definition_an_input() -> None:
+@targets
+def test_cut_makes_a_definition_an_input(target: str) -> None:
     loss = derive.load("linear_softmax_cross_entropy")
-    k = codegen.build(loss, wrt=["a"])
-    plain = kernel("softmax_cross_entropy")
+    k = codegen.build(loss, target, wrt=["a"])
+    plain = kernel("softmax_cross_entropy", "dense", target)
     given = data(plain)
     assert [x.name for x in k.kernel.inputs] == ["a", "y"]
     np.testing.assert_array_equal(k(**given)[0], plain(**given)[0])
     np.testing.assert_array_equal(k(**given)[1]["a"], plain(**given)[1]["a"])
-    at_p = codegen.build(loss, wrt=["p"])
+    at_p = codegen.build(loss, target, wrt=["p"])
     given = {"p": given["y"], "y": given["y"]}
     np.testing.assert_allclose(at_p(**given)[1]["p"], -np.ones((4, 3)))
 
 
-def test_gradient_by_the_target() -> None:
-    k = codegen.build(derive.load("softmax_cross_entropy"), wrt=["y"])
+@targets
+def test_gradient_by_the_target(target: str) -> None:
+    k = codegen.build(derive.load("softmax_cross_entropy"), target, wrt=["y"])
     given = data(k)
     p = np.exp(given["a"]) / np.exp(given["a"]).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(k(**given)[1]["y"], -np.log(p))
@@ -291,14 +303,15 @@ def test_what_cannot_be_built() -> None:
         codegen.build(loss, wrt=["L"])
     with pytest.raises(DerivationError, match=r"has no name 'q'"):
         codegen.build(loss, wrt=["q"])
-    with pytest.raises(KernelError, match=r"target: expected one of numpy, found 'abacus'"):
+    with pytest.raises(KernelError, match=r"target: expected one of numpy, c.*, found 'abacus'"):
         codegen.build(loss, target="abacus")
     with pytest.raises(KernelError, match=r"has no dense target in simplex"):
         codegen.build(derive.load("mean_squared_error"), labels="index")
 
 
-def test_plain_numbers_and_lists() -> None:
-    k = codegen.build(derive.load("softmax_cross_entropy"), labels="index", dtype="float32")
+@targets
+def test_plain_numbers_and_lists(target: str) -> None:
+    k = codegen.build(derive.load("softmax_cross_entropy"), target, labels="index", dtype="float32")
     loss, found = k(a=[[1.0, 2.0, 3.0]], y=[2])
     assert loss.dtype == found["a"].dtype == np.float32
     np.testing.assert_allclose(loss, [0.40760598], rtol=1e-6)

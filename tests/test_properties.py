@@ -164,9 +164,9 @@ def test_limits_agree_with_numbers() -> None:
 
 def test_properties_of_a_vector_and_of_a_number() -> None:
     names = [item.name for item in properties(get("softmax_cross_entropy"), "a")]
-    assert names == ["gradient sums to zero", "convexity", "Lipschitz"]
+    assert names == ["gradient sums to zero", "gradient bounds", "convexity", "Lipschitz"]
     names = [item.name for item in properties(get("sigmoid_mse"), "z")]
-    assert names == ["convexity", "saturation", "saturation"]
+    assert names == ["gradient bounds", "convexity", "saturation", "saturation"]
 
 
 @pytest.mark.parametrize(

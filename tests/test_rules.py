@@ -56,6 +56,9 @@ def derivations() -> Iterator[derive.Derivation]:
     for name in ("softmax_cross_entropy", "entropy", "kl_divergence"):
         yield value(derive.load(name), derive.load(name).value.name)
     yield value(extra("likelihood"), "L")
+    for product in (derive.vjp, derive.jvp):
+        yield product(derive.load("linear_softmax_cross_entropy"), "p", "W")
+    yield derive.hvp(derive.load("softmax_cross_entropy"), "a")
 
 
 def flat(steps: Iterable[Step]) -> Iterator[Step]:

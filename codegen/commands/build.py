@@ -25,8 +25,8 @@ def run(options: Namespace) -> int:
     from rich.console import Console
     from rich.progress import track
 
-    from codegen.builder import TARGETS
     from codegen.library import library_files
+    from codegen.targets import TARGETS
 
     root = Path(options.out)
     written: list[str] = []

@@ -5,7 +5,12 @@ in --wrt claim a second derivative; --value claims what a definition is equal to
 
   pminusy check softmax_cross_entropy --wrt 'a[j]' --claim 'p[j] - y[j]'
   pminusy check softmax_cross_entropy --wrt 'a[i],a[j]' --claim 'p[i]*(delta(i, j) - p[j])'
+  pminusy check softmax_cross_entropy --wrt 'a[j]' --hvp \\
+      --claim 'p[j]*(v[j] - sum(p[k]*v[k] for k in K))'
   pminusy check examples/kl_as_difference.loss --value KL --claim 'CE - H'
+
+With --vjp, --jvp and --hvp the claim is about a product with the Jacobian or the Hessian: u is the
+cotangent, v the direction, as `pminusy derive` names them; a bare --wrt a means a[j].
 
 --code judges a function instead: NumPy arrays in, by the declared names and with a leading N
 for the batch, and the gradient out, in the shape of --wrt.  It is compared with ball arithmetic
@@ -13,6 +18,12 @@ over margins, offsets, scales, sizes, ties, infinities and subnormals, in float6
 The function is your code, and it is run: in a process of its own, with a time limit.
 
   pminusy check softmax_cross_entropy --wrt a --code examples/hand_written.py:softmax_textbook
+
+A class label (`t: target in K`) comes as an array of integers; --labels one-hot hands it over as
+rows of one 1.  --labels index hands a dense target over as class labels, as kernels take it:
+
+  pminusy check softmax_cross_entropy --wrt a --labels index --code mine.py:gradient
+  pminusy check softmax_cross_entropy --wrt 'a[j]' --labels index --claim 'p[j] - delta(j, y)'
 
 Indices and class labels count from 0.  Exit code: 0 proved, 1 refuted, 2 bad input, 3 unknown;
 with --code: 0 right and accurate, 1 wrong or inaccurate, 2 bad input, 3 undecided.
@@ -24,11 +35,11 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from codegen.commands import as_json, say, styled
+from codegen.commands import as_json, product_options, say, split_names, styled
 from derive.errors import PminusyError
 
 if TYPE_CHECKING:
-    from derive import Counterexample, Loss, Verdict
+    from derive import Counterexample, Derivation, Loss, Verdict
 
 HELP = "prove or refute a gradient derived by hand"
 CODES = {"proved": 0, "refuted": 1, "unknown": 3}
@@ -40,6 +51,8 @@ def arguments(parser: ArgumentParser) -> None:
     add("loss", metavar="LOSS", help="a library name, a .loss file, or -")
     add("--wrt", metavar="ENTRY", help="the entry derived for, with letters: 'a[j]'")
     add("--value", metavar="ENTRY", help="claim the value of a definition: KL or 'p[i]'")
+    add("--of", metavar="ENTRY", help="for --vjp and --jvp: what is differentiated, such as 'p[i]'")
+    product_options.add(parser)
     claimed = parser.add_mutually_exclusive_group(required=True)
     claimed.add_argument("--claim", metavar="EXPRESSION", help="what is claimed")
     claimed.add_argument("--code", metavar="MODULE:FUNCTION", help="run this code and judge it")
@@ -47,11 +60,17 @@ def arguments(parser: ArgumentParser) -> None:
     add(
         "--timeout", type=float, default=20.0, metavar="SECONDS", help="for --code; 20 if not given"
     )
+    add(
+        "--labels",
+        choices=("declared", "index", "one-hot"),
+        default="declared",
+        help="a dense target as class labels; for --code also labels as one-hot rows",
+    )
     add("--max-ulp", type=float, default=512.0, metavar="ULP", help="for --code; 512 if not given")
 
 
 def run(options: Namespace) -> int:
-    from derive import check, check_value, load
+    from derive import check, check_product, check_value, load
     from derive.batch import batched
 
     if (options.wrt is None) == (options.value is None):
@@ -59,9 +78,14 @@ def run(options: Namespace) -> int:
     loss = load(options.loss)
     if options.code is not None:
         return _run_code(loss, options)
+    if options.labels != "declared":
+        loss = _labelled(loss, options.labels)
     if options.reduction != "none":
         loss = batched(loss, options.reduction)
-    if options.value is not None:
+    product = _product(loss, options)
+    if product is not None:
+        loss, verdict = product.loss, check_product(product, options.claim)
+    elif options.value is not None:
         verdict = check_value(loss, options.value, options.claim)
     else:
         verdict = check(loss, options.wrt, options.claim)
@@ -70,6 +94,26 @@ def run(options: Namespace) -> int:
     else:
         _print(loss, verdict)
     return CODES[verdict.status]
+
+
+def _labelled(loss: Loss, labels: str) -> Loss:
+    from codegen.code_check import labelled
+
+    if labels == "one-hot":
+        raise PminusyError("--labels one-hot goes with --code")
+    return labelled(loss, labels)
+
+
+def _product(loss: Loss, options: Namespace) -> Derivation | None:
+    """The product that a claim is about; None where it is about a derivative or a value."""
+    if not product_options.wanted(options):
+        if options.of:
+            raise PminusyError("--of goes with --vjp or --jvp")
+        return None
+    names = split_names(options.wrt or "")
+    if len(names) != 1:
+        raise PminusyError("a claim is about one product: name one entry in --wrt")
+    return product_options.products(loss, options, names)[0]
 
 
 def _run_code(loss: Loss, options: Namespace) -> int:
@@ -81,7 +125,13 @@ def _run_code(loss: Loss, options: Namespace) -> int:
     name = options.wrt.partition("[")[0].strip()
     print(check_report.notice(options.code, options.timeout), file=sys.stderr, flush=True)
     report = check_code(
-        loss, name, options.code, options.timeout, options.max_ulp, options.reduction
+        loss,
+        name,
+        options.code,
+        options.timeout,
+        options.max_ulp,
+        options.reduction,
+        options.labels,
     )
     if options.json:
         as_json(check_report.data(loss, name, options.code, report))

@@ -5,6 +5,9 @@ Every step is named, justified and checked.  Without --wrt: every input and para
   pminusy derive softmax_cross_entropy --wrt a
   pminusy derive softmax_cross_entropy --of p --wrt a --style cases     the softmax's Jacobian
   pminusy derive softmax_cross_entropy --wrt a --order 2                the Hessian
+  pminusy derive softmax_cross_entropy --of p --wrt a --vjp             a cotangent u times dp/da
+  pminusy derive softmax_cross_entropy --wrt a --hvp                    the Hessian times v
+  pminusy derive linear_softmax_cross_entropy --wrt W --hvp --along W,b ... W and b moving together
   pminusy derive linear_softmax_cross_entropy --wrt W --reduction mean --to latex
   pminusy derive softmax_cross_entropy --wrt a --properties             convexity and the like
   pminusy derive softmax_cross_entropy --stable                         safe from overflow
@@ -14,14 +17,15 @@ Every step is named, justified and checked.  Without --wrt: every input and para
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from codegen.commands import as_json, deliver, say, split_names
+from codegen.commands import as_json, deliver, product_options, say, split_names
 from derive.errors import PminusyError
 
 if TYPE_CHECKING:
     from derive import Derivation, Loss
     from derive.index import Entry
+    from derive.properties import Property
 
 HELP = "derive a gradient, step by step"
 
@@ -32,6 +36,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--wrt", metavar="NAMES", help="with respect to these: a or a,W or 'W[r,s]'")
     add("--of", metavar="NAME", help="the derivative of this definition instead of the loss")
     add("--order", type=int, choices=(1, 2, 3), default=1, help="of the derivative")
+    product_options.add(parser)
     add("--value", metavar="NAME", help="rewrite the value of a definition in earlier names")
     add("--style", choices=("delta", "cases"), default="delta", help="how the result is written")
     add("--reduction", choices=("none", "mean", "sum"), default="none", help="over a batch of N")
@@ -69,6 +74,8 @@ def derivations(loss: Loss, options: Namespace) -> list[Derivation]:
     if options.value:
         return [value(loss, parse_entry(loss, options.value, "--value"))]
     names = split_names(options.wrt) if options.wrt else _variables(loss)
+    if product_options.wanted(options):
+        return product_options.products(loss, options, names)
     of = parse_entry(loss, options.of, "--of") if options.of else None
     found = []
     if options.order > 1:
@@ -113,25 +120,11 @@ def _document(found: list[Derivation], options: Namespace) -> str:
 
 
 def _properties(loss: Loss, options: Namespace) -> int:
-    from derive.printing import language
-    from derive.properties import properties
+    from derive.properties import properties, value_bounds
 
     names = split_names(options.wrt) if options.wrt else _variables(loss)
-    rows = []
-    for name in names:
-        for found in properties(loss, name):
-            rows.append(
-                {
-                    "wrt": name,
-                    "property": found.name,
-                    "status": found.status,
-                    "statement": found.statement,
-                    "hypotheses": list(found.hypotheses),
-                    "relation": found.relation,
-                    "steps": [language(step, found.loss) for step in found.steps],
-                    "counterexample": str(found.counterexample) if found.counterexample else None,
-                }
-            )
+    rows = [_property_row(None, value_bounds(loss))]
+    rows += [_property_row(name, found) for name in names for found in properties(loss, name)]
     if options.json:
         as_json({"loss": loss.name, "properties": rows})
         return 0
@@ -144,3 +137,27 @@ def _properties(loss: Loss, options: Namespace) -> int:
         if row["counterexample"]:
             say(f"  at {row['counterexample']}")
     return 0
+
+
+def _property_row(wrt: str | None, found: Property) -> dict[str, Any]:
+    """A property as data; one of the loss itself is by no name."""
+    from derive.point import show
+    from derive.printing import language
+    from derive.proof import decimal
+
+    where = None
+    if found.counterexample is not None:
+        example = found.counterexample
+        parts = [f"{name} = {size}" for name, size in example.sizes.items()]
+        parts += [f"{name} = {show(value)}" for name, value in example.values.items()]
+        where = f"{', '.join(parts)}: it is {decimal(example.true)}"
+    return {
+        "wrt": wrt,
+        "property": found.name,
+        "status": found.status,
+        "statement": found.statement,
+        "hypotheses": list(found.hypotheses),
+        "relation": found.relation,
+        "steps": [language(step, found.loss) for step in found.steps],
+        "counterexample": where,
+    }

@@ -30,11 +30,12 @@ def to_json(derivation: Derivation) -> str:
 def data(derivation: Derivation) -> dict[str, Any]:
     """The derivation as plain data, in the schema above."""
     loss, names = derivation.loss, derivation.names
+    entries = names if derivation.shown is None else None  # in a product their indices are bound
     return {
         "loss": loss.name,
         "title": derivation.title,
-        "of": language(derivation.of, loss, names),
-        "wrt": [language(entry, loss, names) for entry in derivation.wrt],
+        "of": language(derivation.of, loss, entries),
+        "wrt": [language(entry, loss, entries) for entry in derivation.wrt],
         "start": language(derivation.start, loss, names),
         "result": {
             "language": derivation.formula,

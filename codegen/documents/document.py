@@ -137,7 +137,7 @@ def _section(derivation: Derivation, dress: Dress, detail: str, kind: str) -> Se
 
 
 def _heading(derivation: Derivation, dress: Dress) -> str:
-    if len(derivation.wrt) != 1:
+    if len(derivation.wrt) != 1 or derivation.shown is not None:
         return derivation.title
     entries = (derivation.of, *derivation.wrt)
     of, by = (dress.inline(dress.name(entry.tensor.name)) for entry in entries)

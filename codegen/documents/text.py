@@ -13,6 +13,7 @@ from derive.styles import unicode_name
 
 WIDTH = 100
 LONGEST_NOTE = 40
+_NARROWEST = 20
 _INDENT = 2
 _MIN_RULES = 40
 
@@ -67,7 +68,8 @@ def _wrapped(left: str, right: str, room: int = WIDTH - _INDENT) -> list[str]:
     first, hang = f"{left} = ", " " * (len(left) + 3)
     if len(first) + len(right) <= room:
         return [first + right]
-    lines = textwrap.wrap(right, room - len(first), break_long_words=False, break_on_hyphens=False)
+    room = max(room - len(first), _NARROWEST)
+    lines = textwrap.wrap(right, room, break_long_words=False, break_on_hyphens=False)
     return [(first if number == 0 else hang) + line for number, line in enumerate(lines)]
 
 

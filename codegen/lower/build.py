@@ -10,6 +10,7 @@ from codegen.bounds import bounded, is_shifted, vanishes
 from codegen.kernel import Contract, Map, Reduce, Statement, exp_difference, weighted
 from codegen.lower.names import canonical, suggest, unique
 from derive.errors import KernelError
+from derive.functions import grouped
 from derive.index import (
     TRUE,
     Argmax,
@@ -62,6 +63,8 @@ def lower(expr: Basic, to: Builder) -> Basic:
         return _lower_total(expr, to)
     if isinstance(expr, Binder):
         return _reduce(expr, to)
+    if isinstance(expr, grouped):
+        return hoist(expr.args[0], suggest(expr, expr.args[0]), to)
     if isinstance(expr, exp):
         return _exp_of_shift(expr, to) or exp(lower(expr.args[0], to))
     if isinstance(expr, Expr) and expr.is_Add:

@@ -13,7 +13,7 @@ from sympy import Basic, Expr
 from codegen.stabilize import complement, hyperbolic, logistic, logs, softmax
 from derive.derivation import Derivation, Rule, Step
 from derive.errors import KernelError
-from derive.functions import sigmoid, softplus
+from derive.functions import expm1, grouped, log1p, sigmoid, softplus
 from derive.index import Entry, rebuild
 from derive.loss import Definition, Loss
 from derive.record import Checker, Recorder
@@ -102,7 +102,11 @@ def as_written(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
 
     def visit(node: Basic) -> Basic:
         node = rebuild(node, visit)
-        return node.meaning() if isinstance(node, sigmoid | softplus) else node
+        return (
+            node.meaning()
+            if isinstance(node, expm1 | grouped | log1p | sigmoid | softplus)
+            else node
+        )
 
     definitions = tuple(Definition(d.entry, visit(d.body)) for d in loss.definitions)
     plain = tuple(replace(g, result=visit(g.result)) for g in gradients)

@@ -6,7 +6,7 @@ from sympy import Add, Expr, Mul, exp
 
 from codegen.bounds import is_fraction, is_weight
 from codegen.stabilize.local import body_of, powers, rule
-from codegen.stabilize.softmax import argmax_of, rest_of_sum
+from codegen.stabilize.softmax import is_largest, rest_of_sum
 from derive.functions import sigmoid
 from derive.index import Choice, Condition, Delta, Entry, Index, Total, substitute
 from derive.loss import Loss
@@ -34,7 +34,7 @@ def _others(top: Expr, below: Expr) -> Expr | None:
     here = _where(top, body, index)
     if rest is None or here is None:
         return None
-    return Choice(Condition("==", here, argmax_of(below)), rest, below - top)
+    return Choice(is_largest(below, here), rest, below - top)
 
 
 def _where(top: Expr, body: Expr, index: Index) -> Expr | None:

@@ -6,7 +6,8 @@ from sympy import Add, Expr, Integer, Mul, S, exp, log
 
 from codegen.bounds import is_shifted
 from codegen.stabilize.local import body_of, peak_of, powers, rule, split_exp
-from derive.index import TRUE, Argmax, Choice, Condition, Entry, Maximum, Total, bind, total
+from derive.functions import grouped, log1p
+from derive.index import TRUE, Choice, Condition, Entry, Maximum, Total, substitute, total
 from derive.loss import Loss
 
 
@@ -94,33 +95,33 @@ def log_sum_exp(node: Expr, loss: Loss) -> Expr | None:
     "the largest term is exp(0) = 1; with it apart, log(1 + rest) keeps a small rest",
 )
 def peel_largest(node: Expr, loss: Loss) -> Expr | None:
-    """log sum_k exp(f_k - m) = log(1 + sum_k (exp(f_k - m) - [k is the argmax]))."""
+    """log sum_k exp(f_k - m) = log(1 + rest), where rest is the sum without one largest term."""
     if not isinstance(node, log) or not isinstance(node.args[0], Total):
         return None
     rest = rest_of_sum(node.args[0])
-    return None if rest is None else log(1 + rest)
+    return None if rest is None else log1p(rest)
 
 
 def rest_of_sum(node: Expr) -> Expr | None:
-    """For sum_k exp(f_k - max f): the same sum without its largest term, which is 1.
+    """For sum_k exp(f_k - m) with m = max f: the same sum without one term that is 1.
 
-    1 is subtracted from the term rather than the term left out: exact, and NaN stays NaN.
+    1 is taken from each term at the maximum, and the ties beyond one are counted: nothing
+    cancels, and NaN stays NaN.
     """
     index, body, guard = node.open()
     if guard != TRUE or not isinstance(body, exp) or not is_shifted(body.args[0], index):
         return None
-    return total(index, body - indicator(index, argmax_of(node)))
+    tied = is_largest(node, index)
+    one = Choice(tied, Integer(1), Integer(0))
+    return grouped(total(index, one) - 1) + total(index, body - one)
 
 
-def argmax_of(node: Expr) -> Expr:
-    """The first index at which the body of a sum is largest, told from its exponent."""
+def is_largest(node: Expr, at: Expr) -> Condition:
+    """Whether the exponent of a shifted sum is at its maximum there."""
     index, body, _ = node.open()
-    return bind(Argmax, index, body.args[0])
-
-
-def indicator(i: Expr, j: Expr) -> Expr:
-    """1 where i = j, else 0."""
-    return Choice(Condition("==", i, j), Integer(1), Integer(0))
+    exponent = substitute(body.args[0], {index: at})
+    peak = next(arg for arg in Add.make_args(exponent) if isinstance(-arg, Maximum))
+    return Condition("==", exponent - peak, -peak)
 
 
 @rule(

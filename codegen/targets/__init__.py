@@ -1,0 +1,8 @@
+"""The targets: one small file and one template each."""
+
+from codegen.targets import c, numpy
+from codegen.targets.target import Target
+
+TARGETS: dict[str, Target] = {target.name: target for target in (numpy.TARGET, c.TARGET)}
+
+__all__ = ["TARGETS", "Target"]

@@ -10,6 +10,7 @@ from codegen.emit import render
 from codegen.kernel import Kernel, defines, trees
 from codegen.targets.facts import Facts
 from codegen.targets.numpy_lines import fitted, lines_of, tuple_of
+from codegen.targets.target import Target, load_python
 from derive.index import Entry
 
 RESERVED = (
@@ -46,8 +47,8 @@ class Function:
     gradients: tuple[tuple[str, str], ...]
 
 
-def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> str:
-    """The module's text; `dtypes` are those it accepts."""
+def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str]:
+    """The module; `dtypes` are those it accepts."""
     names = safe_names(kernel)
     keys = tuple(key for key, _ in kernel.outputs if key)
     wanted = {"": ("",), "_gradient": keys, "_value_and_gradient": ("", *keys)}
@@ -58,20 +59,23 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> str:
     )
     tensors = [given.tensor for given in kernel.inputs]
     body = "\n".join(line for function in functions for line in function.lines)
-    return render(
+    text = render(
         "numpy.py.j2",
         facts=facts,
         functions=functions,
         batched=kernel.batch is not None,
         helpers=[helper for helper in HELPERS if f"{helper}(" in body],
-        shapes=_table({names[g.name]: tuple(x.name for x in g.tensor.axes) for g in kernel.inputs}),
-        labels=_table(
+        shapes=table_of(
+            {names[g.name]: tuple(x.name for x in g.tensor.axes) for g in kernel.inputs}
+        ),
+        labels=table_of(
             {names[g.name]: str(g.tensor.label) for g in kernel.inputs if g.tensor.label}
         ),
         dtypes=tuple_of(f'"{dtype}"' for dtype in dtypes),
         has_labels=any(x.label for x in tensors),
         scales=kernel.batch is not None and bool(keys),
     )
+    return {f"{kernel.name}.py": text}
 
 
 def safe_names(kernel: Kernel) -> dict[str, str]:
@@ -110,7 +114,7 @@ def _function(
         results[""] = lines.pop().removeprefix(last)
     return Function(
         kernel.name + suffix,
-        _signature(kernel.name + suffix, kernel, names),
+        signature(kernel.name + suffix, kernel, names),
         SUMMARIES[suffix],
         _unpacked(kernel, names, used, text),
         tuple(lines),
@@ -119,13 +123,17 @@ def _function(
     )
 
 
-def _signature(name: str, kernel: Kernel, names: Mapping[str, str]) -> str:
+def signature(
+    name: str, kernel: Kernel, names: Mapping[str, str], more: tuple[str, ...] = ()
+) -> str:
+    """The signature of a function: arrays first, then consts and options by name."""
     first = [names[g.name] for g in kernel.inputs if g.role != "const"]
     consts = [g for g in kernel.inputs if g.role == "const"]
     named = [names[g.name] for g in consts if g.default is None]
     named += [f"{names[g.name]}={float(g.default)!r}" for g in consts if g.default is not None]
     if kernel.batch is not None:
         named += ['reduction="none"', 'on_empty="nan"']
+    named += more
     parameters = [*first, *(["*", *named] if named else [])]
     flat = f"def {name}({', '.join(parameters)}):"
     if len(flat) <= 100:
@@ -161,7 +169,7 @@ def _unpacked(
     return (call, *(f'{axis} = sizes["{axis}"]' for axis in axes))
 
 
-def _table(rows: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
+def table_of(rows: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
     """The rows of a dictionary, as the formatter would print them."""
 
     def value(item: str | tuple[str, ...]) -> str:
@@ -170,3 +178,6 @@ def _table(rows: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
         return tuple_of(f'"{x}"' for x in item) if item else "()"
 
     return tuple(f'"{name}": {value(item)}' for name, item in rows.items())
+
+
+TARGET = Target("numpy", "NumPy: a module that imports numpy alone", emit, load_python)

@@ -33,6 +33,8 @@ FUNCTIONS: dict[type, str] = {
     functions.lgamma: "_lgamma({})",
     functions.sigmoid: "_sigmoid({})",
     functions.softplus: "_softplus({})",
+    functions.log1p: "np.log1p({})",
+    functions.expm1: "np.expm1({})",
     functions.relu: "np.maximum({}, 0)",
     functions.step: "np.where({} > 0, 1, 0).astype(dtype)",
     functions.absolute: "np.abs({})",

@@ -12,12 +12,24 @@ from dataclasses import dataclass
 from sympy import Basic, Expr, S, nan, oo, zoo
 
 from derive.functions import absolute
-from derive.index import Choice, Delta, Entry, Index, free_indices, order, rebuild, substitute
+from derive.index import (
+    Choice,
+    Delta,
+    Entry,
+    Index,
+    Share,
+    free_indices,
+    order,
+    rebuild,
+    substitute,
+    walk,
+)
 from derive.index.binders import SCOPED
-from derive.normal import almost, linear
+from derive.index.look import dangling
+from derive.normal import almost, linear, signs
 from derive.normal.form import NormalForm
 from derive.normal.gather import gathered
-from derive.normal.poly import Mono, Poly, Undecided, add_to, scale, to_expr
+from derive.normal.poly import ONE, Mono, Poly, Undecided, add_to, scale, to_expr
 
 MOST_BRANCHES = 96
 TWO_VALUES = {"binary": (S.Zero, S.One), "sign": (S.NegativeOne, S.One)}
@@ -57,7 +69,7 @@ class ByCases:
         atom = _atom(self.form, expr)
         if atom is None:
             return False
-        return all(self._holds(expr, rows, branch) for branch in self._branches(atom))
+        return all(self._holds(expr, rows, branch) for branch in self._branches(atom, expr))
 
     def _holds(self, expr: Expr, rows: tuple[tuple[Expr, bool], ...], branch: Branch) -> bool:
         """Whether the expression vanishes in one branch; it does where no point reaches it."""
@@ -77,15 +89,13 @@ class ByCases:
         """Where poly >= 0 can only be poly = 0: the entry that this determines."""
         if not poly or not linear.impossible(self.form, [*rows, (poly, True)]):
             return None
-        for mono in sorted(
-            (m for m in poly if len(m) == 1), key=lambda m: str(sorted(map(str, m)))
-        ):
-            solved = _solved(poly, mono)
+        for mono in sorted(poly, key=lambda mono: (len(mono), str(sorted(map(str, mono))))):
+            solved = _solved(self.form, poly, mono)
             if solved is not None:
                 return solved
         return None
 
-    def _branches(self, atom: Expr) -> Iterator[Branch]:
+    def _branches(self, atom: Expr, expr: Expr) -> Iterator[Branch]:
         if isinstance(atom, Entry):
             kind = self.form.loss.declared[atom.tensor.name].domain.kind
             self.form.allows(f"{atom.tensor.name} in {kind}")
@@ -99,21 +109,42 @@ class ByCases:
             condition = atom.args[0]
             inner = condition.operands[0]
             equal = condition.op == "=="
-            yield Branch({atom: S.One}, ((inner, not equal), *(((-inner, False),) * equal)))
             never = almost.never_zero(self.form, inner)
+            yield Branch({atom: S.One}, ((inner, not equal), *(((-inner, False),) * equal)))
             yield Branch({atom: S.Zero}, () if equal else ((-inner, never),))
+        elif isinstance(atom, Share):
+            yield Branch({atom: S.One, **_attained(atom, expr)})
+            yield Branch({atom: S.Zero})
         else:
             inner = atom.args[0]
             yield Branch({atom: inner}, ((inner, False),))
             yield Branch({atom: -inner}, ((-inner, False),))
 
 
-def _solved(poly: Poly, mono: Mono) -> Mapping[Expr, Expr] | None:
-    ((base, power),) = mono
+def _solved(form: NormalForm, poly: Poly, mono: Mono) -> Mapping[Expr, Expr] | None:
+    """poly = 0 solved for an entry in one of its terms, where what it is multiplied by is not 0:
+    it is known to be > 0, or the other terms are a number."""
     rest = {other: value for other, value in poly.items() if other != mono}
-    if power != 1 or not isinstance(base, Entry) or to_expr(rest).has(base):
-        return None
-    return {base: to_expr(scale(rest, -1)) / to_expr({frozenset(): poly[mono]})}
+    for base, power in sorted(mono, key=lambda item: order(item[0])):
+        front = mono - {(base, power)}
+        sure = rest.keys() == {ONE} or all(signs.positive(form, item) for item in front)
+        fits = power == 1 and isinstance(base, Entry) and not to_expr({**rest, front: 1}).has(base)
+        if fits and sure:
+            return {base: to_expr(scale(rest, -1)) / to_expr({front: poly[mono]})}
+    return None
+
+
+def _attained(share: Expr, expr: Expr) -> dict[Expr, Expr]:
+    """What follows from who attains an extremum: its value, and that no other one does."""
+    extremum, place = share.args
+    index, body, _ = extremum.open()
+    put: dict[Expr, Expr] = {extremum: substitute(body, {index: place})}
+    others = {node for node in walk(expr) if isinstance(node, Share) and node.args[0] == extremum}
+    for other in sorted(others - {share}, key=order):
+        if dangling(other):
+            return {}
+        put[other] = Delta(other.args[1], place)
+    return put
 
 
 def _put(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
@@ -133,8 +164,8 @@ def _atom(form: NormalForm, expr: Expr) -> Expr | None:
         return rebuild(node, visit)
 
     visit(expr)
-    ranks = {Entry: 0, Delta: 1, Choice: 2}
-    key = lambda node: (ranks.get(type(node), 3), _depth(node, found), order(node))  # noqa: E731
+    ranks = {Entry: 0, Delta: 1, Choice: 2, Share: 3}
+    key = lambda node: (ranks.get(type(node), 4), _depth(node, found), order(node))  # noqa: E731
     return min(found, key=key, default=None)
 
 
@@ -146,5 +177,6 @@ def _depth(node: Expr, among: set[Expr]) -> int:
 def _splits(form: NormalForm, node: Basic) -> bool:
     if isinstance(node, Entry):
         declaration = form.loss.declared.get(node.tensor.name)
-        return declaration is not None and declaration.domain.kind in TWO_VALUES
-    return isinstance(node, Delta | Choice | absolute)
+        kind = declaration.domain.kind if declaration else ""
+        return kind in TWO_VALUES and form.may_assume(f"{node.tensor.name} in {kind}")
+    return isinstance(node, Delta | Choice | Share | absolute)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,8 @@ from derive.index import (
     substitute,
     tensors,
 )
-from derive.normal import angles, extrema, signs
+from derive.normal import almost, angles, extrema, signs
+from derive.normal.bits import complement, split
 from derive.normal.poly import (
     ONE,
     Poly,
@@ -29,7 +29,6 @@ from derive.normal.poly import (
     add_to,
     atom,
     constant,
-    content,
     mono_expr,
     scale,
     to_expr,
@@ -45,7 +44,7 @@ def indicator(form: NormalForm, condition: Condition) -> Poly:
     if op == "true":
         return constant(1)
     if op == "not":
-        return _complement(indicator(form, operands[0]))
+        return complement(indicator(form, operands[0]))
     if op == "and":
         result = constant(1)
         for operand in operands:
@@ -54,12 +53,12 @@ def indicator(form: NormalForm, condition: Condition) -> Poly:
     if op == "or":
         result = constant(1)
         for operand in operands:
-            result = form.mul(result, _complement(indicator(form, operand)))
-        return _complement(result)
+            result = form.mul(result, complement(indicator(form, operand)))
+        return complement(result)
     left, right = operands
     if op in ("==", "!=") and _is_index(left):
         same = form(Delta(left, right))
-        return same if op == "==" else _complement(same)
+        return same if op == "==" else complement(same)
     return _comparison(form, op, left, right)
 
 
@@ -74,33 +73,11 @@ def _comparison(form: NormalForm, op: str, left: Expr, right: Expr) -> Poly:
     if op in ("<", ">="):
         difference = scale(difference, -1)
     if op in ("<=", ">="):
-        return _complement(positive(form, difference))
+        return complement(positive(form, difference))
     if op in ("<", ">"):
         return positive(form, difference)
     zero = _zero(form, difference)
-    return zero if op == "==" else _complement(zero)
-
-
-MOST_CASES = 2
-MOST_BITS = 4
-
-
-def by_cases(form: NormalForm, poly: Poly, function: Callable[[Poly], Poly]) -> Poly | None:
-    """f(u + c v) = (1 - c) f(u) + c f(u + v) for a 0-1 atom c; None where there is none."""
-    found = {base for mono in poly for base, _ in mono if isinstance(base, Choice)}
-    if not found or len(found) > MOST_CASES:
-        return None
-    bit = min(found, key=order)
-    off = {mono: value for mono, value in poly.items() if bit not in dict(mono)}
-    on = dict(off)
-    for mono, value in poly.items():
-        if bit in dict(mono):
-            add_to(on, {mono - {(bit, 1)}: value})
-    if not on or not off:
-        return None
-    result = form.mul(_complement(atom(bit)), function(off))
-    add_to(result, form.mul(atom(bit), function(on)))
-    return result
+    return zero if op == "==" else complement(zero)
 
 
 def positive(form: NormalForm, poly: Poly) -> Poly:
@@ -113,28 +90,33 @@ def positive(form: NormalForm, poly: Poly) -> Poly:
         return {}
     if len(poly) == 1 and frozenset() in poly:
         return constant(1) if poly[frozenset()] > 0 else {}
-    known = _by_bits(form, poly, positive)
-    if known is not None:
-        return known
-    inner = angles.within(poly)
-    if inner is not None:
-        return positive(form, form(inner))
     found = extrema.above(form, poly)
     if found is not None:
         return _where(form, *found, _positive(form, poly))
+    known = split(form, poly, positive)
+    if known is not None:
+        return known
+    if form.assume and signs.nonnegative_poly(form, poly):
+        never = almost.never_zero(form, to_expr(poly))
+        return constant(1) if never else complement(_zero(form, poly))
+    if form.assume and signs.nonnegative_poly(form, scale(poly, -1)):
+        return {}
+    inner = angles.within(poly)
+    if inner is not None:
+        return positive(form, form(inner))
     return _positive(form, poly)
 
 
 def _where(form: NormalForm, inside: Poly, value: Poly, otherwise: Poly) -> Poly:
     result = form.mul(inside, value)
-    add_to(result, form.mul(_complement(inside), otherwise))
+    add_to(result, form.mul(complement(inside), otherwise))
     return result
 
 
 def _positive(form: NormalForm, poly: Poly) -> Poly:
-    factor, shared, rest = content(poly)
+    factor, shared, rest = form.content(poly)
     if factor < 0 and any(tensor.name in form.almost for tensor in tensors(to_expr(poly))):
-        result = _complement(positive(form, scale(poly, -1)))
+        result = complement(positive(form, scale(poly, -1)))
         add_to(result, _coincidence(form, poly), -1)
         return result
     sure = frozenset(item for item in shared if signs.positive(form, item))
@@ -156,48 +138,24 @@ def _coincidence(form: NormalForm, poly: Poly) -> Poly:
     return result
 
 
-def _by_bits(
-    form: NormalForm, poly: Poly, condition: Callable[[NormalForm, Poly], Poly]
-) -> Poly | None:
-    """A condition on a polynomial in 0-1 atoms, atom by atom; None where there is none."""
-    bits = {base for mono in poly for base, _ in mono if isinstance(base, Choice | Delta)}
-    if not bits or len(bits) > MOST_BITS:
-        return None
-    bit = min(bits, key=order)
-    off = {mono: value for mono, value in poly.items() if bit not in dict(mono)}
-    on = dict(off)
-    for mono, value in poly.items():
-        if bit in dict(mono):
-            add_to(on, {frozenset(item for item in mono if item[0] != bit): value})
-    result = form.mul(_complement(atom(bit)), condition(form, off))
-    add_to(result, form.mul(atom(bit), condition(form, on)))
-    return result
-
-
 def _zero(form: NormalForm, poly: Poly) -> Poly:
     if not poly:
         return constant(1)
     if len(poly) == 1 and frozenset() in poly:
         return {}
-    known = _by_bits(form, poly, _zero)
-    if known is not None:
-        return known
     found = extrema.level(form, poly)
     if found is not None:
-        return _where(form, *found, _zero_atom(poly))
-    return _zero_atom(poly)
+        return _where(form, *found, _zero_atom(form, poly))
+    known = split(form, poly, _zero)
+    if known is not None:
+        return known
+    return _zero_atom(form, poly)
 
 
-def _zero_atom(poly: Poly) -> Poly:
-    _, shared, rest = content(poly)
+def _zero_atom(form: NormalForm, poly: Poly) -> Poly:
+    _, shared, rest = form.content(poly)
     body = to_expr(rest) * mono_expr(shared)
     return atom(Choice(Condition("==", body, S.Zero), S.One, S.Zero))
-
-
-def _complement(poly: Poly) -> Poly:
-    result = constant(1)
-    add_to(result, poly, -1)
-    return result
 
 
 def choice(form: NormalForm, expr: Choice) -> Poly:
@@ -208,7 +166,7 @@ def choice(form: NormalForm, expr: Choice) -> Poly:
             return _comparison(form, condition.op, left, right)
     where = indicator(form, condition)
     result = form.mul(where, form(value))
-    add_to(result, form.mul(_complement(where), form(otherwise)))
+    add_to(result, form.mul(complement(where), form(otherwise)))
     return result
 
 
@@ -247,7 +205,7 @@ def absolute(form: NormalForm, expr: Expr) -> Poly:
 
 def direction(form: NormalForm, poly: Poly) -> Poly:
     """2 [u > 0] - 1: the sign of u, for what is 0 or undefined where u is 0."""
-    factor, _, _ = content(poly)
+    factor, _, _ = form.content(poly)
     result = scale(positive(form, poly if factor > 0 else scale(poly, -1)), 2)
     add_to(result, constant(1), -1)
     return result if factor > 0 else scale(result, -1)
@@ -259,7 +217,7 @@ def relu(form: NormalForm, expr: Expr) -> Poly:
 
 def ramp(form: NormalForm, poly: Poly) -> Poly:
     """u [u > 0]; by u + ramp(-u) where u leads with a minus sign, so that there is one form."""
-    if not poly or content(poly)[0] > 0:
+    if not poly or form.content(poly)[0] > 0:
         return form.mul(poly, positive(form, poly))
     result = dict(poly)
     add_to(result, ramp(form, scale(poly, -1)))

@@ -10,14 +10,14 @@ from sympy import E, Expr, exp, factorint, log
 
 from derive import functions as fn
 from derive.index import Product
-from derive.normal import conditions, signs, sums
+from derive.normal import bits, conditions, signs, sums
 from derive.normal.poly import (
     ONE,
     Coefficient,
     Exponent,
     Mono,
     Poly,
-    Undecided,
+    Undefined,
     add_to,
     atom,
     constant,
@@ -48,14 +48,14 @@ def power(form: NormalForm, poly: Poly, exponent: Exponent) -> Poly:
     """poly ** exponent for a rational exponent."""
     if not poly:
         if exponent <= 0:
-            raise Undecided
+            raise Undefined
         return {}
     if _expands(poly, exponent):
         result = constant(1)
         for _ in range(int(exponent)):
             result = form.mul(result, poly)
         return result
-    branches = conditions.by_cases(form, poly, lambda part: power(form, part, exponent))
+    branches = bits.by_cases(form, poly, lambda part: power(form, part, exponent), exponent > 0)
     if branches is not None:
         return branches
     factor, shared, rest = form.content(poly)
@@ -113,6 +113,8 @@ def absolute_power(form: NormalForm, base: Expr, exponent: Exponent) -> Poly:
 
 def power_of_absolute(form: NormalForm, poly: Poly, exponent: Poly) -> Poly:
     """|poly| ** exponent, factor by factor."""
+    if not poly:
+        return real_power(form, poly, exponent)
     rational = exponent.get(ONE, 0)
     symbolic = {mono: value for mono, value in exponent.items() if mono != ONE}
     number, sure, loose = _absolute_parts(form, poly)
@@ -127,6 +129,8 @@ def power_of_absolute(form: NormalForm, poly: Poly, exponent: Poly) -> Poly:
 
 def log_of_absolute(form: NormalForm, poly: Poly) -> Poly:
     """log |poly|, factor by factor."""
+    if not poly:
+        raise Undefined
     number, sure, loose = _absolute_parts(form, poly)
     result = logarithm(form, {sure: number})
     for base, times in loose:
@@ -165,7 +169,7 @@ def _number_power(form: NormalForm, factor: Coefficient, exponent: Exponent) -> 
 
 def exponential(form: NormalForm, poly: Poly) -> Poly:
     """exp of a polynomial: a product of one atom for each of its terms."""
-    branches = conditions.by_cases(form, poly, lambda part: exponential(form, part))
+    branches = bits.by_cases(form, poly, lambda part: exponential(form, part))
     if branches is not None:
         return branches
     result = constant(1)
@@ -185,6 +189,10 @@ def real_power(form: NormalForm, base: Poly, exponent: Poly) -> Poly:
     """base ** exponent for a positive base and any exponent."""
     if not base:
         return {}
+    grows = signs.positive_poly(form, exponent)
+    branches = bits.by_cases(form, base, lambda part: real_power(form, part, exponent), grows)
+    if branches is not None:
+        return branches
     exponent = dict(exponent)
     result = form.power(base, exponent.pop(ONE, 0))
     if not exponent:
@@ -211,10 +219,12 @@ def real_power(form: NormalForm, base: Poly, exponent: Poly) -> Poly:
 
 def logarithm(form: NormalForm, poly: Poly) -> Poly:
     """log of a polynomial: of its content and its primitive part, where signs allow."""
-    branches = conditions.by_cases(form, poly, lambda part: logarithm(form, part))
+    branches = bits.by_cases(form, poly, lambda part: logarithm(form, part))
     if branches is not None:
         return branches
-    factor, shared, rest = form.content(poly) if poly else (0, ONE, {})
+    if not poly:
+        raise Undefined
+    factor, shared, rest = form.content(poly)
     if factor < 0:
         factor, rest = -factor, scale(rest, -1)
     items = sorted(shared, key=lambda i: mono_key(frozenset((i,))))

@@ -17,11 +17,9 @@ from derive.index import (
     entries,
     free_indices,
     order,
-    scoped,
     substitute,
-    tensors,
 )
-from derive.normal import conditions
+from derive.normal import conditions, ties
 from derive.normal.poly import Coefficient, Poly, add_to, atom, constant, to_expr
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ def above(form: NormalForm, poly: Poly) -> tuple[Poly, Poly] | None:
     extremum, index, factor, inside = found
     if (factor > 0) != isinstance(extremum, Maximum):
         return inside, {}
-    if not _strict(form, extremum):
+    if not ties.never(form, extremum):
         return None
     result = constant(1)
     add_to(result, atom(Share(extremum, index)), -1)
@@ -48,7 +46,7 @@ def above(form: NormalForm, poly: Poly) -> tuple[Poly, Poly] | None:
 def level(form: NormalForm, poly: Poly) -> tuple[Poly, Poly] | None:
     """[poly == 0] for poly = c (max_i u_i - u_j), off the ties: j attains the extremum."""
     found = _gap(form, poly)
-    if found is None or not _strict(form, found[0]):
+    if found is None or not ties.never(form, found[0]):
         return None
     extremum, index, _, inside = found
     return inside, atom(Share(extremum, index))
@@ -81,17 +79,3 @@ def _places(poly: Poly, axis: Axis) -> Iterator[Expr]:
 
 def _bound(entry: Entry) -> bool:
     return any(getattr(index, "is_bound", False) for index in entry.indices)
-
-
-def _strict(form: NormalForm, extremum: Binder) -> bool:
-    """Whether ties are almost never: the varying names enter by one entry, as c x_i."""
-    with scoped(extremum) as (index, body, _):
-        varying = [
-            (mono, value)
-            for mono, value in form(body).items()
-            if any(t.name in form.almost for t in tensors(to_expr({mono: value})))
-        ]
-        if len(varying) != 1 or len(varying[0][0]) != 1:
-            return False
-        ((base, power),) = varying[0][0]
-        return power == 1 and isinstance(base, Entry) and index in base.indices

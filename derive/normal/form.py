@@ -14,7 +14,7 @@ from collections.abc import Callable
 from math import floor
 from typing import Any
 
-from sympy import Abs, Expr, Function, cos, cosh, exp, log, sign, sin, sinh, tan, tanh
+from sympy import Abs, Expr, Function, Integer, cos, cosh, exp, log, sign, sin, sinh, tan, tanh
 
 from derive import functions as fn
 from derive.index import (
@@ -98,10 +98,14 @@ class NormalForm:
 
     def allows(self, hypothesis: str) -> bool:
         """Whether a hypothesis may be used; if so, it counts as used."""
-        allowed = self.assume if isinstance(self.assume, bool) else hypothesis in self.assume
+        allowed = self.may_assume(hypothesis)
         if allowed:
             self.used.add(hypothesis)
         return allowed
+
+    def may_assume(self, hypothesis: str) -> bool:
+        """Whether a hypothesis may be used."""
+        return self.assume if isinstance(self.assume, bool) else hypothesis in self.assume
 
     def until(self, name: str) -> NormalForm:
         """The normaliser that unfolds every definition but `name`."""
@@ -245,7 +249,7 @@ class NormalForm:
         if isinstance(expr, fn.sigmoid):
             return special.logistic(self(expr.args[0]))
         if isinstance(expr, Function):
-            return atom(expr.func(*(self.expr(arg) for arg in expr.args)))
+            return special.function(self, expr)
         return atom(expr)
 
     def _pow(self, expr: Expr) -> Poly:
@@ -266,7 +270,7 @@ class NormalForm:
 MOST_WORK = 4_000
 MOST_NESTED = 60
 ABSOLUTE = (fn.absolute, Abs)
-SETTLED = (Delta, Choice, fn.absolute, sin)
+SETTLED = (Delta, Choice, Integer, fn.absolute, sin)
 HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
     Entry: NormalForm.entry,
     Axis: special.itself,
@@ -276,19 +280,15 @@ HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
     Maximum: special.extremum,
     Minimum: special.extremum,
     Delta: sums.delta,
-    Share: special.itself,
+    Share: special.share,
     Choice: conditions.choice,
     Diff: calculus.diff,
     Partial: calculus.partial,
-    tanh: special.hyperbolic,
-    sinh: special.hyperbolic,
-    cosh: special.hyperbolic,
-    tan: special.hyperbolic,
+    **dict.fromkeys((tanh, sinh, cosh, tan), special.hyperbolic),
     sin: angles.circular,
     cos: angles.circular,
-    fn.sigmoid: special.meaning,
-    fn.softplus: special.meaning,
-    fn.step: special.meaning,
+    **dict.fromkeys(fn.BY_MEANING, special.meaning),
+    **dict.fromkeys((fn.lgamma, fn.digamma, fn.trigamma), special.gamma),
     fn.signum: conditions.signum,
     fn.absolute: conditions.absolute,
     fn.relu: conditions.relu,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sympy import Expr
 
 from derive.index import Choice, Delta, Entry, Share
+from derive.magnitude import fraction
 from derive.normal import signs
 from derive.normal.poly import ONE, Mono, Poly, add_to, constant, mono_key, ratio, scale
 
@@ -57,15 +58,11 @@ def _bounds(form: NormalForm, mono: Mono, base: Expr) -> Iterable[Row]:
         kinds = ("simplex", "unit", "binary")
         below_one = domain.kind in kinds and form.allows(f"{declaration.name} in {domain.kind}")
         if domain.lower is not None:
-            yield _plus({mono: 1}, -_fraction(domain.lower)), domain.lower_open
+            yield _plus({mono: 1}, -fraction(domain.lower, -1)), domain.lower_open
         if domain.upper is not None:
-            yield _plus({mono: -1}, _fraction(domain.upper)), domain.upper_open
+            yield _plus({mono: -1}, fraction(domain.upper, 1)), domain.upper_open
     if below_one:
         yield _plus({mono: -1}, Fraction(1)), False
-
-
-def _fraction(value: Expr) -> Fraction:
-    return Fraction(str(value))
 
 
 def _plus(poly: Poly, value: Fraction) -> Poly:

@@ -26,6 +26,10 @@ class Undecided(Exception):
     """The normal form would grow beyond its limits."""
 
 
+class Undefined(Undecided):
+    """A value that does not exist: a division by 0, or the logarithm of 0."""
+
+
 def ratio(above: Coefficient, below: Coefficient = 1) -> Coefficient:
     """An exact quotient, as a plain integer where it is one: integers are the fast case."""
     value = Fraction(above) / Fraction(below)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sympy import E, Expr, exp
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from derive.normal.form import NormalForm
 
 
+VALUES = {"binary": (0, 1), "sign": (-1, 1)}
 NONNEGATIVE = (exp, Axis, Delta, Share, absolute, sigmoid, softplus)
 
 
@@ -23,6 +25,23 @@ def on_simplex(form: NormalForm, entry: Expr) -> bool:
         return False
     declaration = form.loss.declared.get(entry.tensor.name)
     return declaration is not None and declaration.domain.kind == "simplex"
+
+
+@dataclass(frozen=True)
+class TwoValues:
+    """The two numbers that an entry may be, and the hypothesis that says so."""
+
+    values: tuple[int, int]
+    hypothesis: str
+
+
+def two_values(form: NormalForm, base: Expr | None) -> TwoValues | None:
+    """What is known of an entry declared `in binary` or `in sign`."""
+    declaration = form.loss.declared.get(base.tensor.name) if isinstance(base, Entry) else None
+    values = VALUES.get(declaration.domain.kind) if declaration else None
+    if declaration is None or values is None:
+        return None
+    return TwoValues(values, f"{declaration.name} in {declaration.domain.kind}")
 
 
 def nonnegative(form: NormalForm, item: tuple[Expr, Exponent]) -> bool:

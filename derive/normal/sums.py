@@ -7,8 +7,9 @@ parts, each a canonical sum of one monomial.
 
 from __future__ import annotations
 
-from itertools import permutations
-from math import factorial
+from collections.abc import Iterator
+from itertools import chain, permutations, product
+from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 from sympy import Expr
@@ -30,11 +31,22 @@ from derive.index import (
     substitute,
 )
 from derive.normal import conditions, signs
-from derive.normal.poly import Exponent, Mono, Poly, add_to, atom, constant, mono_expr, to_expr
+from derive.normal.poly import (
+    Exponent,
+    Mono,
+    Poly,
+    Undefined,
+    add_to,
+    atom,
+    constant,
+    mono_expr,
+    to_expr,
+)
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
 
+ALIKE = 1 << 62
 MERGE_POWER = 3
 MERGE_INDICES = 4
 
@@ -63,9 +75,9 @@ def _total_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
     for base, power in mono:
         if isinstance(base, Delta) and power > 0:
             index = next((i for i in base.args if i in bound and _picks(base, i)), None)
-            if index is not None:
-                rest = mono - {(base, power)}
-                renamed = rename(form, rest, index, base.other(index))
+            rest = mono - {(base, power)}
+            renamed = None if index is None else _renamed(form, rest, index, base.other(index))
+            if renamed is not None:
                 return _total_poly(form, bound - {index}, renamed)
         if isinstance(base, Total) and power in range(1, MERGE_POWER + 1):
             few = len(bound) + power <= MERGE_INDICES
@@ -131,15 +143,41 @@ def _part_total(form: NormalForm, indices: set[Index], mono: Mono) -> Poly:
     summed = _assumed(form, indices, mono)
     if summed is not None:
         return summed
-    form.spend(4 * factorial(len(indices)))
     body = mono_expr(mono)
     forms = []
-    for ordering in permutations(sorted(indices, key=order)):
+    for ordering in _orderings(form, indices, mono):
         nested = body
         for index in ordering:
             nested = bind(Total, index, nested)
         forms.append(nested)
-    return atom(min(forms, key=order))
+    return atom(min(forms, key=order) if len(forms) > 1 else forms[0])
+
+
+def _orderings(form: NormalForm, indices: set[Index], mono: Mono) -> Iterator[tuple[Index, ...]]:
+    """The orders of summation from which one is chosen, whatever the indices are called.
+
+    Of three indices or more, those that stand in different places keep a fixed order.
+    """
+    inside = sorted(indices, key=order)
+    if len(inside) < 3:
+        form.spend(4 * len(inside))
+        yield from permutations(inside)
+        return
+    groups: dict[tuple[Any, ...], list[Index]] = {}
+    for index in inside:
+        groups.setdefault(_places(index, inside, mono), []).append(index)
+    tied = [groups[key] for key in sorted(groups)]
+    form.spend(4 * prod(factorial(len(group)) for group in tied))
+    for chosen in product(*map(permutations, tied)):
+        yield tuple(chain.from_iterable(chosen))
+
+
+def _places(index: Index, bound: list[Index], mono: Mono) -> tuple[Any, ...]:
+    """Where an index stands in a monomial, the other summed indices taken as alike."""
+    alike: dict[Index, Index] = {other: Index("", other.axis, ALIKE) for other in bound}
+    alike[index] = Index("", index.axis, ALIKE + 1)
+    factors = [(base.xreplace(alike), power) for base, power in mono if _mentions(base, index)]
+    return tuple(sorted((order(base), power) for base, power in factors))
 
 
 def _assumed(form: NormalForm, indices: set[Index], mono: Mono) -> Poly | None:
@@ -204,8 +242,18 @@ def apply_deltas(form: NormalForm, mono: Mono) -> Poly | None:
             continue
         rest = mono - {(base, power)}
         if not _mentions(keep, drop) and any(_mentions(other, drop) for other, _ in rest):
-            return form.mul({frozenset({(base, power)}): 1}, rename(form, rest, drop, keep))
+            renamed = _renamed(form, rest, drop, keep)
+            if renamed is not None:
+                return form.mul({frozenset({(base, power)}): 1}, renamed)
     return None
+
+
+def _renamed(form: NormalForm, mono: Mono, index: Expr, other: Expr) -> Poly | None:
+    """`rename`; None where that does not exist, as for 1/(x_i - x_j) and i = j."""
+    try:
+        return rename(form, mono, index, other)
+    except Undefined:
+        return None
 
 
 def _keep_first(delta: Delta) -> tuple[Expr, Expr]:

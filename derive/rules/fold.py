@@ -14,17 +14,15 @@ from functools import lru_cache
 from itertools import product
 from typing import Any
 
-from sympy import Expr, Function
+from sympy import Add, Expr, Function, Pow
 
 from derive.derivation import Rule
 from derive.index import (
     Entry,
     Index,
     Share,
-    Total,
     dangling,
     free_indices,
-    kinds,
     nodes,
     order,
     rebuild,
@@ -34,6 +32,7 @@ from derive.index import (
 )
 from derive.loss import Definition, Loss
 from derive.normal import NormalForm, Undecided, signs
+from derive.normal.hide import level_by_level, unveiled, veiled
 from derive.normal.poly import (
     Exponent,
     Poly,
@@ -45,8 +44,13 @@ from derive.normal.poly import (
     ratio,
     to_expr,
 )
+from derive.rules.branches import gathered
+from derive.rules.implied import implied
+from derive.rules.known import has_domains, near, sums_given
+from derive.rules.polish import polished
 from derive.rules.registry import register
-from derive.rules.shorten import factored, length, shortness
+from derive.rules.shorten import factored, length, shortness, weight
+from derive.rules.spelling import logs_as_written
 
 LONGEST_FOLD = 60
 
@@ -67,10 +71,9 @@ def shallow(loss: Loss) -> NormalForm:
     return NormalForm(loss, frozenset(loss.defined), shallow=True)
 
 
-@lru_cache(maxsize=8)
 def unfolded(loss: Loss) -> NormalForm:
     """The normal form with every definition unfolded."""
-    return NormalForm(loss)
+    return near(loss, frozenset())
 
 
 def assuming(loss: Loss, hypotheses: bool | frozenset[str] = True) -> NormalForm:
@@ -94,6 +97,8 @@ def solutions(form: NormalForm, definition: Definition) -> Iterator[Solved]:
             add_to(rest, atom(definition.entry))
             front = {raise_mono(others, -1): ratio(1, body[mono])}
             yield Solved(definition, base, power, to_expr(form.mul(rest, front)))
+    for base, power, value in implied(form, definition):
+        yield Solved(definition, base, power, value)
 
 
 def fold_poly(form: NormalForm, poly: Poly, solved: Solved) -> Poly:
@@ -146,66 +151,79 @@ def _match(solved: Solved, base: Expr) -> dict[Expr, Expr] | None:
 
 def _fold(expr: Expr, loss: Loss, solved: Solved) -> Expr:
     form = shallow(loss)
-    return to_expr(fold_poly(form, form(expr), solved))
+    outer, inner = veiled(expr)
+    folded = to_expr(fold_poly(form, form(outer), solved))
+    return unveiled(_spelled(folded, form, outer), inner)
 
 
 def _factor(expr: Expr, loss: Loss) -> Expr:
     form = shallow(loss)
-    return _spelled(factored(form(expr)), form, expr)
+    outer, inner = veiled(expr)
+    return unveiled(_collected(outer, form(outer), form), inner)
+
+
+def _collected(expr: Expr, poly: Poly, form: NormalForm) -> Expr:
+    """The shorter of the expression multiplied out and factored, and itself tidied."""
+    found = _spelled(factored(poly), form, expr), polished(expr)
+    return min(found, key=shortness)
 
 
 def _spelled(short: Expr, form: NormalForm, before: Expr) -> Expr:
     """Functions with their arguments as they were written, where that is shorter."""
     spelling: dict[Expr, Expr] = {}
     for node in sorted(nodes(before), key=order):
-        if isinstance(node, Function) and not dangling(node):
-            normal = form.expr(node)
-            if isinstance(normal, Function) and length(node) < length(normal):
-                spelling.setdefault(normal, node)
-    return substitute(short, spelling)
+        if isinstance(node, Function | Pow) and not dangling(node):
+            inner = node.base if isinstance(node, Pow) else node
+            normal = form.expr(inner)
+            if isinstance(normal, Function | Add) and length(inner) < length(normal):
+                spelling.setdefault(normal, inner)
+    return logs_as_written(substitute(short, spelling), form.loss)
+
+
+@lru_cache(maxsize=1 << 10)
+def _gather(expr: Expr, loss: Loss) -> Expr:
+    outer, inner = veiled(expr)
+    return unveiled(gathered(outer, shallow(loss)), inner)
 
 
 def _known_sums(expr: Expr, loss: Loss) -> Expr:
     """Replace each sum whose value the definitions fix, such as sum_i p_i = 1."""
-    return _sums_given(expr, unfolded(loss))
+    return sums_given(expr, loss)[0]
 
 
 def hypotheses_used(expr: Expr, loss: Loss) -> tuple[str, ...]:
     """The hypotheses that say something of an expression, after those on its sums."""
-    sums = NormalForm(loss, assume=True)
-    given = _sums_given(expr, sums)
+    if not has_domains(loss):
+        return ()
+    given, used = sums_given(expr, loss, True)
     form = assuming(loss)
-    form(given)
-    return tuple(sorted(form.used | (sums.used if given != expr else set())))
 
+    def look(part: Expr) -> Expr:
+        form(part)
+        return part
 
-def _sums_given(expr: Expr, form: NormalForm) -> Expr:
-    """Replace each sum that is a number in the normal form."""
-
-    def visit(node: Any) -> Any:
-        if Total not in kinds(node):
-            return node
-        node = rebuild(node, visit)
-        if not isinstance(node, Total):
-            return node
-        try:
-            poly = form(node)
-        except Undecided:
-            return node
-        return to_expr(poly) if not poly or set(poly) == {frozenset()} else node
-
-    return visit(expr)
+    level_by_level(given, look)
+    return tuple(sorted(form.used | used))
 
 
 def _assume(expr: Expr, loss: Loss, hypotheses: tuple[str, ...]) -> Expr:
-    expr = _sums_given(expr, NormalForm(loss, assume=frozenset(hypotheses)))
+    if not hypotheses:
+        return expr
     form = assuming(loss, frozenset(hypotheses))
-    poly = form(expr)
-    return _spelled(factored(poly), form, expr) if hypotheses else expr
+
+    def known(part: Expr) -> Expr:
+        form.used.clear()
+        poly = form(part)
+        if form.used:
+            return _spelled(factored(poly), form, part)
+        return _collected(part, poly, form)
+
+    return level_by_level(sums_given(expr, loss, frozenset(hypotheses))[0], known)
 
 
 fold = register(Rule("fold", "written in terms of a name that the loss defines", _fold))
 factor = register(Rule("factor", "common factors and sums are collected", _factor))
+gather = register(Rule("gather the cases", "one choice instead of several", _gather))
 known_sums = register(
     Rule("known sum", "by the definitions this sum is a number", _known_sums, "as the definitions")
 )
@@ -241,16 +259,18 @@ def _best(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter] | None
         options = list(_options(expr, loss, into))
     except Undecided:
         return None
-    best = min(options, key=lambda option: shortness(option[-1].after if option else expr))
+    best = min(options, key=lambda option: weight(option[-1].after if option else expr))
     return best if best and shortness(best[-1].after) < shortness(expr) else None
 
 
 def _options(expr: Expr, loss: Loss, into: tuple[str, ...]) -> Iterator[list[Shorter]]:
     """The expression factored, and folded into each name in each way, then factored."""
     form = shallow(loss)
-    poly = form(expr)
+    outer, inner = veiled(expr)
+    poly = form(outer)
     yield _with_factor(expr, [], poly, loss)
-    names = tensors(expr)
+    yield _with_gather(expr, [], loss)
+    names = tensors(outer)
     if len(poly) > LONGEST_FOLD:
         return
     for name in into:
@@ -259,16 +279,24 @@ def _options(expr: Expr, loss: Loss, into: tuple[str, ...]) -> Iterator[list[Sho
                 folded = fold_poly(form, poly, solved)
                 if folded != poly:
                     bindings = (("loss", loss), ("solved", solved))
-                    start = [Shorter(fold, bindings, to_expr(folded))]
+                    here = _spelled(to_expr(folded), form, outer)
+                    start = [Shorter(fold, bindings, unveiled(here, inner))]
                     yield _with_factor(expr, start, folded, loss)
 
 
 def _with_factor(expr: Expr, before: list[Shorter], poly: Poly, loss: Loss) -> list[Shorter]:
     here = before[-1].after if before else expr
-    short = _spelled(factored(poly), shallow(loss), here)
+    plain = veiled(here)[0] == here
+    short = _collected(here, poly, shallow(loss)) if plain else _factor(here, loss)
     if shortness(short) < shortness(here):
-        return [*before, Shorter(factor, (("loss", loss),), short)]
-    return before
+        before = [*before, Shorter(factor, (("loss", loss),), short)]
+    return _with_gather(expr, before, loss)
+
+
+def _with_gather(expr: Expr, before: list[Shorter], loss: Loss) -> list[Shorter]:
+    here = before[-1].after if before else expr
+    short = gather.apply(here, loss=loss)
+    return before if short == here else [*before, Shorter(gather, (("loss", loss),), short)]
 
 
 __all__ = ["Shorter", "Solved", "assume", "factor", "fold", "known_sums", "shorten_steps"]

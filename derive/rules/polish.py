@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flint import fmpz_mpoly_ctx
-from sympy import Add, Expr, Mul, Pow, asin, atan, cosh, erf, sin, sinh, tan, tanh
+from sympy import Add, Expr, Mul, Pow, S, asin, atan, cosh, erf, sin, sinh, tan, tanh
 
 from derive.functions import signum
 from derive.index import Total, order, rebuild, scoped, total
@@ -23,9 +23,11 @@ def polished(expr: Expr) -> Expr:
 
     def visit(node: Any) -> Any:
         node = rebuild(node, visit)
+        if node.is_Add:
+            node = _in_front(node)
         if not node.is_Mul:
             return node
-        node = _as_tanh(_same_base(node))
+        node = _as_tanh(_same_base(_numbers_out(node)))
         if node.is_Mul and node.args[0].is_negative:
             for factor in node.args:
                 turned = _turned(factor)
@@ -34,6 +36,27 @@ def polished(expr: Expr) -> Expr:
         return node
 
     return visit(expr)
+
+
+def _in_front(node: Expr) -> Expr:
+    """What every term of a sum has as a factor, in front of it."""
+    first, *others = node.args
+    shared = [
+        factor
+        for factor in Mul.make_args(first)
+        if not factor.is_number and all(factor in Mul.make_args(term) for term in others)
+    ]
+    if not shared:
+        return node
+    rest = (Mul(*(f for f in Mul.make_args(term) if f not in shared)) for term in node.args)
+    return Mul(*shared, Add(*rest))
+
+
+def _numbers_out(node: Expr) -> Expr:
+    """The number that the terms of a sum share, in front of the product that the sum is in."""
+    parts = [arg.primitive() if arg.is_Add else (S.One, arg) for arg in node.args]
+    front = Mul(*(number for number, _ in parts))
+    return node if front == 1 else Mul(front, *(part for _, part in parts))
 
 
 def _turned(factor: Expr) -> Expr | None:

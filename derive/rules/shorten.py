@@ -25,6 +25,7 @@ from derive.index import (
     Total,
     order,
     total,
+    walk,
 )
 from derive.normal.poly import (
     Coefficient,
@@ -40,6 +41,7 @@ from derive.normal.poly import (
     to_expr,
 )
 from derive.rules.polish import polished, polynomial_factors
+from derive.rules.spelling import joined_exponentials
 
 
 @lru_cache(maxsize=1 << 16)
@@ -69,6 +71,11 @@ def shortness(expr: Expr) -> tuple[int, bool]:
     return length(expr), bool(expr.is_Add)
 
 
+def weight(expr: Expr) -> tuple[tuple[int, bool], int]:
+    """The shortness, and at a tie how many names and indices are written."""
+    return shortness(expr), sum(not node.args for node in walk(expr))
+
+
 def factored(poly: Poly) -> Expr:
     """A polynomial as a short expression: sums merged, common factors in front."""
     if not poly:
@@ -76,7 +83,8 @@ def factored(poly: Poly) -> Expr:
     merged = _merge_totals(poly)
     one = polished(_factor(merged))
     two = polished(_factor(poly)) if merged is not poly else one
-    return min((one, two), key=lambda expr: (shortness(expr), order(expr)))
+    found = dict.fromkeys((one, two, joined_exponentials(one)))
+    return min(found, key=lambda expr: (shortness(expr), order(expr)))
 
 
 def _factor(poly: Poly) -> Expr:

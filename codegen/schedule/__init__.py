@@ -1,0 +1,26 @@
+"""Kernel IR -> schedule: which statements share a loop, and where each array is kept.
+
+A schedule is a list of phases.  A phase is one parallel loop over the rows of an axis, and inside
+a row a list of loops that run one after the other; or a sum over the rows of an earlier phase.
+Statements share a phase where each row needs no other row, and share a loop where each element
+needs no other element: the reductions decide how often the class axis is passed over.
+"""
+
+from __future__ import annotations
+
+from codegen.kernel import Kernel
+from codegen.schedule.in_place import in_place
+from codegen.schedule.phases import phases_of
+from codegen.schedule.plan import Loop, Phase, Schedule, Sum, tensors_of
+from codegen.schedule.prepare import prepare
+from codegen.schedule.rooms import rooms_of
+
+__all__ = ["Loop", "Phase", "Schedule", "Sum", "in_place", "schedule", "tensors_of"]
+
+
+def schedule(kernel: Kernel) -> Schedule:
+    """Decide phases, loops and rooms."""
+    kernel, elements = prepare(kernel)
+    phases = phases_of(kernel)
+    rooms, hosts = rooms_of(kernel, phases)
+    return Schedule(kernel, phases, rooms, hosts, elements)

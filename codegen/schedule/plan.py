@@ -1,0 +1,54 @@
+"""What a schedule is: phases, the loops of a row, and the room of each array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen.kernel import Contract, Kernel, Map, Reduce, defines
+from derive.index import Axis, Index
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Statements computed together for each value of the indices; straight-line without any."""
+
+    indices: tuple[Index, ...]
+    statements: tuple[Map | Reduce, ...]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Loops for each row; with no row, they run once."""
+
+    row: Index | None
+    loops: tuple[Loop, ...]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A sum over the rows that earlier phases computed, into an array over other axes."""
+
+    statement: Reduce | Contract
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Phases in order, and the room of each array that is computed.
+
+    Rooms: "output" (the caller's), "scalar" (one number a row), "local" (one number an element),
+    "row" (a row of scratch), "shared" (the row of the output that `hosts` names) and "array"
+    (scratch for all rows).  `elements` are the numbers of a row that are elements of it, and
+    rounded as such.
+    """
+
+    kernel: Kernel
+    phases: tuple[Phase | Sum, ...]
+    rooms: dict[str, str]
+    hosts: dict[str, str]
+    elements: frozenset[str]
+
+
+def tensors_of(kernel: Kernel) -> dict[str, tuple[Axis, ...]]:
+    """The axes of every array of a kernel, by name."""
+    found = {given.name: given.tensor.axes for given in kernel.inputs}
+    return found | {s.name: defines(s).axes for s in kernel.statements}

@@ -1,0 +1,164 @@
+"""The C99 target: one function for the loss, one for it and its gradients, in float and double."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from codegen.compile import library
+from codegen.emit import render
+from codegen.kernel import Kernel
+from codegen.schedule import Phase, Schedule, in_place, schedule, tensors_of
+from codegen.targets.c_binding import binding
+from codegen.targets.c_dialect import SUFFIX, helpers
+from codegen.targets.c_frame import Frame
+from codegen.targets.c_function import Function, Parameter
+from codegen.targets.c_functions import HEADERS, source
+from codegen.targets.c_lines import phase_lines
+from codegen.targets.c_names import identifier, identifiers
+from codegen.targets.c_strips import strip_lines, strips_of
+from codegen.targets.facts import Facts
+from codegen.targets.target import Functions, Target, python_module
+from derive.index import Axis, Tensor
+
+DTYPES = {"float32": "float", "float64": "double"}
+
+
+def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str]:
+    """The .c and .h files, and a Python module that calls the compiled library."""
+    found = tuple(f for dtype in dtypes if dtype in DTYPES for f in functions(kernel, dtype))
+    helper_texts = []
+    for real in dict.fromkeys(f.real for f in found):
+        text = "\n".join(line for f in found for line in (*f.lines, *f.strip))
+        helper_texts.append(source(helpers(text, real), real))
+    name = kernel.name
+    shared = [key for key, _ in in_place(schedule(kernel))]
+    values: dict[str, Any] = {"facts": facts, "functions": found, "in_place": shared}
+    return {
+        f"{name}.c": render(
+            "kernel.c.j2", **values, helpers=helper_texts, headers=HEADERS, header=f"{name}.h"
+        ),
+        f"{name}.h": render("kernel.h.j2", **values, guard=f"PMINUSY_{name.upper()}_H"),
+        f"{name}.py": binding(kernel, facts, found, shared),
+    }
+
+
+def functions(kernel: Kernel, dtype: str) -> tuple[Function, ...]:
+    """The functions of a kernel in one type: the loss, and the loss with its gradients."""
+    keys = tuple(key for key, _ in kernel.outputs if key)
+    parts = [("_loss", ("",))] + ([("", ("", *keys))] if keys else [])
+    return tuple(_function(kernel, suffix, keys, DTYPES[dtype]) for suffix, keys in parts)
+
+
+def function_name(kernel: Kernel, suffix: str, real: str) -> str:
+    """The name of a C function."""
+    return f"pminusy_{kernel.name}{suffix}_{SUFFIX[real]}"
+
+
+def _function(kernel: Kernel, suffix: str, keys: tuple[str, ...], real: str) -> Function:
+    plan = schedule(kernel.needed(*keys))
+    tensors = tensors_of(plan.kernel)
+    axes = tuple(dict.fromkeys(axis for of in tensors.values() for axis in of))
+    taken = {axis.name for axis in axes} | _index_names(plan)
+    outputs = {entry.tensor.name: key for key, entry in kernel.outputs if key in keys}
+    names = identifiers([given.name for given in kernel.inputs], taken)
+    for name, key in outputs.items():
+        names[name] = identifier(f"d{key}" if key else "loss_", taken) if key else "loss"
+    rest = [name for name in tensors if name not in names]
+    names |= identifiers(rest, taken)
+    leading = {
+        name: identifier(f"ld{names[name]}", taken)
+        for name in tensors
+        if len(tensors[name]) >= 2 and (name in outputs or name not in plan.rooms)
+    }
+    labels = frozenset(g.name for g in kernel.inputs if g.tensor.label is not None)
+    scaled = frozenset(name for name, key in outputs.items() if key)
+    frame = Frame(plan, names, leading, real, labels, scaled, tensors)
+    lines = [line for phase in plan.phases for line in phase_lines(phase, frame)]
+    parameters = _parameters(plan, frame, axes, outputs)
+    scratch = _scratch(plan, frame)
+    name = function_name(kernel, suffix, real)
+    strips = strips_of(plan)
+    strip = tuple(strip_lines(strips, frame)) if strips else ()
+    few = strips.axis.name if strips and strips.axis else ""
+    return Function(name, suffix, real, parameters, scratch, tuple(lines), strip, few)
+
+
+def _index_names(plan: Schedule) -> set[str]:
+    found = {"row"}
+    for phase in plan.phases:
+        if isinstance(phase, Phase):
+            found |= {index.name for loop in phase.loops for index in loop.indices}
+        else:
+            found |= {i.name for i in (*phase.statement.indices, *phase.statement.over)}
+    return found
+
+
+def _parameters(
+    plan: Schedule, frame: Frame, axes: tuple[Axis, ...], outputs: dict[str, str]
+) -> tuple[Parameter, ...]:
+    real, names = frame.real, frame.names
+    found = [Parameter("size", a.name, f"int64_t {a.name}", a.name) for a in axes]
+    for given in plan.kernel.inputs:
+        found += _argument(given.tensor, names[given.name], frame)
+    for name in sorted(outputs, key=lambda name: list(outputs.values()).index(outputs[name])):
+        found.append(Parameter("result", names[name], f"{real} *{names[name]}", outputs[name]))
+        if name in frame.leading:
+            stride = frame.leading[name]
+            found.append(Parameter("result stride", stride, f"int64_t {stride}", outputs[name]))
+    if frame.scaled:
+        found.append(Parameter("scale", "scale", "double scale"))
+    found.append(Parameter("workspace", "workspace", "void *workspace"))
+    return tuple(found)
+
+
+def _argument(tensor: Tensor, name: str, frame: Frame) -> list[Parameter]:
+    if tensor.label is not None:
+        if tensor.axes:
+            return [Parameter("array", name, f"const int64_t *{name}", tensor.name)]
+        return [Parameter("label", name, f"int64_t {name}", tensor.name)]
+    if not tensor.axes:
+        return [Parameter("number", name, f"{frame.real} {name}", tensor.name)]
+    found = [Parameter("array", name, f"const {frame.real} *{name}", tensor.name)]
+    if tensor.name in frame.leading:
+        stride = frame.leading[tensor.name]
+        found.append(Parameter("stride", stride, f"int64_t {stride}", tensor.name))
+    return found
+
+
+def _scratch(plan: Schedule, frame: Frame) -> tuple[tuple[str, str], ...]:
+    """(name, number of elements) of each array that the caller's workspace holds."""
+    found = []
+    for name, room in plan.rooms.items():
+        axes = frame.tensors[name]
+        if room == "array":
+            found.append((frame.names[name], " * ".join(a.name for a in axes) or "1"))
+        elif room == "row":
+            size = " * ".join(a.name for a in axes[1:])
+            found.append((f"{frame.names[name]}_rows", f"PM_THREADS * ({size})"))
+    return tuple(found)
+
+
+def load(files: Mapping[str, str], name: str) -> Functions:
+    """Compile, and call through the binding; a short axis gets a library of its own."""
+    sources = {file: text for file, text in files.items() if not file.endswith(".py")}
+    module = dict(python_module(files[f"{name}.py"]))
+    module["load"](library(sources, name))
+    few = "PM_FEW" in sources[f"{name}.c"].replace("PM_LANES", "")
+
+    def specialise(size: int) -> None:
+        module["load"](library(sources, name, (f"-DPM_FEW={size}",)), size)
+
+    if few:
+        module["_call"].__globals__["specialise"] = specialise
+    return module
+
+
+TARGET = Target(
+    "c",
+    "C99 with OpenMP, and a Python module that calls it",
+    emit,
+    load,
+    programs=("cc",),
+    remedy="apt-get install gcc",
+)

@@ -1,0 +1,67 @@
+"""The Python module that calls a compiled kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codegen.emit import render
+from codegen.kernel import Kernel
+from codegen.targets.c_function import Function
+from codegen.targets.facts import Facts
+from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of
+from codegen.targets.numpy_lines import tuple_of
+
+SUFFIXES = {"_loss": "", "": "_value_and_gradient"}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A Python function that calls a C function."""
+
+    signature: str
+    summary: str
+    passed: str
+    suffix: str
+    gradients: bool
+
+
+def binding(
+    kernel: Kernel, facts: Facts, functions: Sequence[Function], in_place: Sequence[str]
+) -> str:
+    """The text of the module."""
+    names = safe_names(kernel)
+    keys = [key for key, _ in kernel.outputs if key]
+    first = functions[0].real
+    mine = [f for f in functions if f.real == first]
+    passed = ", ".join(f"{names[g.name]}={names[g.name]}" for g in kernel.inputs)
+    bound = []
+    for function in mine:
+        suffix = SUFFIXES[function.suffix]
+        text = signature(kernel.name + suffix, kernel, names, ("out=None",))
+        bound.append(Bound(text, SUMMARIES[suffix], passed, function.suffix, bool(suffix)))
+    results = {key: tuple(a.name for a in entry.tensor.axes) for key, entry in kernel.outputs}
+    labels = {names[g.name]: str(g.tensor.label) for g in kernel.inputs if g.tensor.label}
+    return render(
+        "binding.py.j2",
+        facts=facts,
+        name=kernel.name,
+        functions=bound,
+        keys=keys,
+        few=next((f.few for f in mine if f.few), ""),
+        batched=kernel.batch is not None,
+        scales=False,
+        in_place=in_place,
+        in_place_set=tuple_of(f'"{key}"' for key in in_place),
+        has_labels=bool(labels),
+        labels=table_of(labels),
+        shapes=table_of(
+            {names[g.name]: tuple(x.name for x in g.tensor.axes) for g in kernel.inputs}
+        ),
+        dtypes=tuple_of(('"float32"', '"float64"')),
+        results=table_of(results),
+        parameters=[
+            (f.suffix, [(p.kind, names.get(p.of, p.of)) for p in f.parameters]) for f in mine
+        ],
+        prefix=f"pminusy_{kernel.name}",
+    )

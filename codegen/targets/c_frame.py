@@ -1,0 +1,105 @@
+"""Where the numbers of a schedule stand in C."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sympy import Basic
+
+from codegen.kernel import Map
+from codegen.schedule import Loop, Phase, Schedule, Sum
+from codegen.targets.c_dialect import dialect
+from codegen.targets.scalar_expressions import Elements, Writer
+from derive.index import Axis, Entry, Index
+
+START = {"sum": "0", "prod": "1", "max": "-(real)INFINITY", "min": "(real)INFINITY"}
+SIGNS = {"sum": "+", "prod": "*", "max": "max", "min": "min"}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the lines need to know: the schedule, names in C, and the real type."""
+
+    plan: Schedule
+    names: Mapping[str, str]
+    leading: Mapping[str, str]
+    real: str
+    labels: frozenset[str]
+    scaled: frozenset[str]
+    tensors: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict)
+
+    def writer(self, phase: Phase | Sum, real: str, loop: Loop | None = None) -> Writer:
+        """Writes expressions in `real`; numbers of a row are kept in double, and cast."""
+        elements = Elements(
+            lambda entry: self.read(entry, phase, real, loop),
+            lambda index: self.place(index, phase),
+        )
+        return Writer(dialect(real), elements)
+
+    def read(self, entry: Entry, phase: Phase | Sum, real: str, loop: Loop | None = None) -> str:
+        """An entry as C; what the same loop has just computed, by its own name."""
+        name = entry.tensor.name
+        room = self.plan.rooms.get(name, "input")
+        if loop is not None and any(s.name == name and isinstance(s, Map) for s in loop.statements):
+            return f"{self.names[name]}_now"
+        if entry.tensor.label is not None:
+            return f"({real}){self.place(entry, phase)}"
+        if room == "scalar":
+            wide = self.is_wide(name)
+            return f"(float){self.names[name]}" if real == "float" and wide else self.names[name]
+        if not entry.indices:
+            return self.names[name] if room == "input" else f"*{self.names[name]}"
+        return self.cell(name, [self.place(i, phase) for i in entry.indices])
+
+    def is_wide(self, name: str) -> bool:
+        return self.plan.rooms.get(name) == "scalar"
+
+    def cell(self, name: str, places: Sequence[str]) -> str:
+        """An element of an array in memory."""
+        room = self.plan.rooms.get(name, "input")
+        if room == "shared":
+            return self.cell(self.plan.hosts[name], places)
+        axes = self.tensors[name]
+        if room == "row":
+            axes, places = axes[1:], places[1:]
+        if not axes:
+            return f"*{self.names[name]}"
+        flat = places[0]
+        for at, (axis, place) in enumerate(zip(axes[1:], places[1:], strict=True)):
+            stride = self.leading.get(name) if at == 0 else None
+            left = f"({flat})" if " " in flat else flat
+            flat = f"{left} * {stride or axis.name} + {place}"
+        return f"{self.names[name]}[{flat}]"
+
+    def place(self, index: Basic, phase: Phase | Sum) -> str:
+        """An index or a label as an integer."""
+        if isinstance(index, Index):
+            return index.name
+        if isinstance(index, Entry):
+            name = index.tensor.name
+            if self.plan.rooms.get(name) == "scalar":
+                return self.names[name]
+            if name in self.labels and isinstance(phase, Phase) and self.is_own_row(index, phase):
+                return f"{self.names[name]}_here"
+            if not index.indices:
+                return self.names[name]
+            return self.cell(name, [self.place(i, phase) for i in index.indices])
+        return f"(int64_t)({self.writer(phase, 'double')(index)})"
+
+    def is_own_row(self, label: Entry, phase: Phase) -> bool:
+        return phase.row is not None and label.indices == (phase.row,)
+
+
+def indent(lines: Iterable[str], by: int = 1) -> Iterator[str]:
+    """The lines, moved in; directives stay at the margin of what follows them."""
+    for line in lines:
+        yield "    " * by + line if line else line
+
+
+def store(name: str, indices: Sequence[Index], text: str, phase: Phase | Sum, frame: Frame) -> str:
+    """The line that puts a result where the caller or a later phase finds it."""
+    cell = frame.cell(name, [i.name for i in indices])
+    if name in frame.scaled:
+        text = f"scale * ({text})" if " " in text else f"scale * {text}"
+    return f"{cell} = ({frame.real})({text});" if frame.real == "float" else f"{cell} = {text};"

@@ -1,0 +1,236 @@
+"""The layout for few classes: strips of rows, transposed, so that vectors run along the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sympy import Basic
+
+from codegen.kernel import Input, Map, Reduce, defines, reads
+from codegen.schedule import Loop, Phase, Schedule
+from codegen.targets.c_dialect import dialect
+from codegen.targets.c_frame import SIGNS, START, Frame, indent
+from codegen.targets.scalar_expressions import Elements, Writer
+from derive.index import Axis, Entry, Index, free_indices
+
+LANES = "PM_LANES"
+EACH_LANE = "for (int lane = 0; lane < PM_LANES; ++lane)"
+
+
+@dataclass(frozen=True)
+class Strips:
+    """A phase that may run in strips: its class axis, None where a row is a few numbers."""
+
+    phase: Phase
+    axis: Axis | None
+
+
+def strips_of(plan: Schedule) -> Strips | None:
+    """The whole kernel as strips, where every row stands alone and has one short axis at most."""
+    if len(plan.phases) != 1 or not isinstance(plan.phases[0], Phase):
+        return None
+    phase = plan.phases[0]
+    statements = [s for loop in phase.loops for s in loop.statements]
+    axes = {index.axis for loop in phase.loops for index in loop.indices}
+    if phase.row is None or len(axes) > 1 or any(len(loop.indices) > 1 for loop in phase.loops):
+        return None
+    if any(isinstance(s, Reduce) and s.op == "argmax" for s in statements):
+        return None
+    if any(len(given.tensor.axes) > 2 for given in plan.kernel.inputs):
+        return None
+    if phase.row.axis in axes or any(_reads_other_rows(s, phase.row) for s in statements):
+        return None
+    return Strips(phase, next(iter(axes), None))
+
+
+def _reads_other_rows(statement: Map | Reduce, row: Index) -> bool:
+    return any(
+        index != row and isinstance(index, Index) and index.axis == row.axis
+        for entry in statement.expr.atoms(Entry)
+        for index in entry.indices
+    )
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """How a strip reads and writes: each array of rows has a copy with the lanes innermost."""
+
+    strips: Strips
+    frame: Frame
+
+    @property
+    def row(self) -> Index:
+        assert self.strips.phase.row is not None
+        return self.strips.phase.row
+
+    def keeps(self, statement: Map | Reduce) -> bool:
+        """Whether the strip has an array for it: what another loop reads, or the caller."""
+        loops = self.strips.phase.loops
+        if isinstance(statement, Reduce) or self.frame.plan.rooms[statement.name] == "output":
+            return True
+        return any(
+            entry.tensor.name == statement.name
+            for loop in loops
+            if statement not in loop.statements
+            for other in loop.statements
+            for entry in reads(other)
+        )
+
+    def writer(self, loop: Loop) -> Writer:
+        elements = Elements(lambda entry: self.read(entry, loop), self.place)
+        return Writer(dialect(self.frame.real), elements)
+
+    def read(self, entry: Entry, loop: Loop) -> str:
+        name = entry.tensor.name
+        if entry.tensor.label is not None:
+            return f"({self.frame.real}){self.place(entry)}"
+        made = [s for s in loop.statements if s.name == name and isinstance(s, Map)]
+        if made:
+            return f"{self.frame.names[name]}_now"
+        if self.row not in free_indices(entry):
+            return self.frame.read(entry, self.strips.phase, self.frame.real)
+        return self.cell(entry)
+
+    def cell(self, entry: Entry) -> str:
+        """An element of the strip's copy; at a label, of the array itself."""
+        name = self.frame.names[entry.tensor.name]
+        if len(entry.indices) == 1:
+            if entry.indices[0] == self.row:
+                return f"{name}_lanes[lane]"
+            return f"{name}[{self.place(entry.indices[0])}]"
+        first, second = entry.indices
+        if first != self.row or not isinstance(second, Index):
+            stride = self.frame.leading[entry.tensor.name]
+            at = "first + (lane < count ? lane : 0)" if first == self.row else self.place(first)
+            return f"{name}[({at}) * {stride} + {self.place(second)}]"
+        return f"{name}_lanes[{second.name} * {LANES} + lane]"
+
+    def place(self, index: Basic) -> str:
+        if isinstance(index, Index):
+            return "(first + lane)" if index == self.row else index.name
+        assert isinstance(index, Entry)
+        name = self.frame.names[index.tensor.name]
+        return f"{name}_lanes[lane]" if index.indices == (self.row,) else name
+
+
+def strip_lines(strips: Strips, frame: Frame) -> Iterator[str]:
+    """The body of the function that computes one strip: `count` rows from `first` on."""
+    lanes = Lanes(strips, frame)
+    phase = strips.phase
+    loaded = _loaded(lanes)
+    checks = [g for g in frame.plan.kernel.inputs if g.name in frame.labels and g.tensor.axes]
+    if checks:
+        yield f"int wrong[{LANES}] = {{0}};"
+        yield "int status = 0;"
+    for given in loaded:
+        yield from _load(given.name, given.tensor.axes, given.tensor.label, lanes)
+    for statement in (s for loop in phase.loops for s in loop.statements):
+        if lanes.keeps(statement):
+            rank = len(statement.indices)
+            size = f"PM_FEW * {LANES}" if rank == 2 else LANES
+            yield f"{frame.real} {frame.names[statement.name]}_lanes[{size}];"
+    for loop in phase.loops:
+        yield from _loop(loop, lanes)
+    yield from _stores(lanes, bool(checks))
+    yield "return status;" if checks else "return 0;"
+
+
+def _loaded(lanes: Lanes) -> list[Input]:
+    """The inputs with a row, of which the strip keeps a copy."""
+    phase = lanes.strips.phase
+    entries = [e for loop in phase.loops for s in loop.statements for e in reads(s)]
+    labels = lanes.frame.labels
+
+    def is_copied(name: str) -> bool:
+        plain = (e for e in entries if e.tensor.name == name)
+        return name in labels or any(all(isinstance(i, Index) for i in e.indices) for e in plain)
+
+    return [
+        given
+        for given in lanes.frame.plan.kernel.inputs
+        if given.tensor.axes and given.tensor.axes[0] == lanes.row.axis and is_copied(given.name)
+    ]
+
+
+def _load(name: str, axes: tuple[Axis, ...], label: Axis | None, lanes: Lanes) -> Iterator[str]:
+    plain = lanes.frame.names[name]
+    if label is not None:
+        yield f"int64_t {plain}_lanes[{LANES}] = {{0}};"
+        yield "for (int lane = 0; lane < count; ++lane) {"
+        yield f"    const int64_t label = {plain}[first + lane];"
+        yield f"    const int bad = label < 0 || label >= {label};"
+        yield "    wrong[lane] |= bad;"
+        yield "    status |= bad;"
+        yield f"    {plain}_lanes[lane] = bad ? 0 : label;"
+        yield "}"
+    elif len(axes) == 1:
+        yield f"{lanes.frame.real} {plain}_lanes[{LANES}] = {{0}};"
+        yield "for (int lane = 0; lane < count; ++lane)"
+        yield f"    {plain}_lanes[lane] = {plain}[first + lane];"
+    else:
+        stride, size = lanes.frame.leading[name], axes[1].name
+        yield f"{lanes.frame.real} {plain}_lanes[PM_FEW * {LANES}];"
+        yield "if (count < PM_LANES)"
+        yield f"    memset({plain}_lanes, 0, sizeof {plain}_lanes);"
+        yield "for (int lane = 0; lane < count; ++lane)"
+        yield f"    for (int64_t k = 0; k < {size}; ++k)"
+        yield f"        {plain}_lanes[k * {LANES} + lane] = {plain}[(first + lane) * {stride} + k];"
+
+
+def _loop(loop: Loop, lanes: Lanes) -> Iterator[str]:
+    names, real = lanes.frame.names, lanes.frame.real
+    reductions = [s for s in loop.statements if isinstance(s, Reduce)]
+    for s in reductions:
+        start = START[s.op].replace("real", real)
+        yield f"{EACH_LANE} {names[s.name]}_lanes[lane] = {start};"
+    if loop.indices:
+        index = loop.indices[0]
+        yield f"for (int64_t {index.name} = 0; {index.name} < {index.axis.name}; ++{index.name}) {{"
+    body = [line for s in loop.statements for line in _element(s, loop, lanes)]
+    depth = 1 if loop.indices else 0
+    yield "    " * depth + "PM_SIMD()"
+    yield "    " * depth + EACH_LANE + " {"
+    yield from indent(body, depth + 1)
+    yield "    " * depth + "}"
+    if loop.indices:
+        yield "}"
+
+
+def _element(statement: Map | Reduce, loop: Loop, lanes: Lanes) -> Iterator[str]:
+    name, real = lanes.frame.names[statement.name], lanes.frame.real
+    text = lanes.writer(loop)(statement.expr)
+    if isinstance(statement, Reduce):
+        cell = f"{name}_lanes[lane]"
+        if statement.op in ("sum", "prod"):
+            yield f"{cell} {SIGNS[statement.op]}= {text};"
+        else:
+            sign = ">" if statement.op == "max" else "<"
+            yield f"const {real} {name}_next = {text};"
+            here = f"{name}_next"
+            yield f"{cell} = {here} {sign} {cell} || {here} != {here} ? {here} : {cell};"
+        return
+    yield f"const {real} {name}_now = {text};"
+    if lanes.keeps(statement):
+        entry = Entry(defines(statement), *statement.indices)
+        yield f"{lanes.cell(entry)} = {name}_now;"
+
+
+def _stores(lanes: Lanes, checked: bool) -> Iterator[str]:
+    frame = lanes.frame
+    for statement in (s for loop in lanes.strips.phase.loops for s in loop.statements):
+        if frame.plan.rooms[statement.name] != "output":
+            continue
+        name = frame.names[statement.name]
+        value = f"{name}_lanes[{'k * PM_LANES + ' if len(statement.indices) == 2 else ''}lane]"
+        if statement.name in frame.scaled:
+            value = f"{'(float)' if frame.real == 'float' else ''}scale * {value}"
+        if checked:
+            value = f"wrong[lane] ? ({frame.real})NAN : {value}"
+        yield "for (int lane = 0; lane < count; ++lane)"
+        if len(statement.indices) == 2:
+            size, stride = statement.indices[1].axis.name, frame.leading[statement.name]
+            yield f"    for (int64_t k = 0; k < {size}; ++k)"
+            yield f"        {name}[(first + lane) * {stride} + k] = {value};"
+        else:
+            yield f"    {name}[first + lane] = {value};"

@@ -1,0 +1,257 @@
+"""Between which numbers an expression lies: interval arithmetic over what is declared.
+
+An entry of a definition lies in the range of its body, and in [0, 1] where the normal form
+proves that; a sum whose weights are >= 0 and sum to 1 lies where its terms do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from functools import reduce
+from itertools import product as cartesian
+from typing import Any, NamedTuple
+
+from sympy import Abs, Add, Expr, Mul, acos, asin, atan, cos, cosh, erf, exp, log, pi, sin, tanh
+
+from derive import functions as fn
+from derive.index import (
+    TRUE,
+    Axis,
+    Choice,
+    Delta,
+    Entry,
+    Index,
+    Maximum,
+    Minimum,
+    Share,
+    Total,
+    free_indices,
+    total,
+)
+from derive.loss import Declaration, Loss
+from derive.normal import NormalForm, Undecided
+from derive.quadratic import bounded_by, nonnegative
+
+Number = Fraction | float
+INFINITE = float("inf")
+
+
+class Range(NamedTuple):
+    """A closed interval; an end that is not bounded is infinite."""
+
+    lower: Number = -INFINITE
+    upper: Number = INFINITE
+
+    @property
+    def bounded(self) -> bool:
+        return self.lower > -INFINITE and self.upper < INFINITE
+
+
+EVERYTHING, UNIT = Range(), Range(Fraction(0), Fraction(1))
+POSITIVE, NEGATIVE = Range(Fraction(0)), Range(upper=Fraction(0))
+SYMMETRIC = Range(Fraction(-1), Fraction(1))
+KINDS = {"simplex": UNIT, "unit": UNIT, "binary": UNIT, "sign": SYMMETRIC}
+FIXED: dict[type, Range] = {
+    Delta: UNIT,
+    Share: UNIT,
+    fn.step: UNIT,
+    fn.sigmoid: UNIT,
+    tanh: SYMMETRIC,
+    erf: SYMMETRIC,
+    sin: SYMMETRIC,
+    cos: SYMMETRIC,
+    fn.signum: SYMMETRIC,
+    cosh: Range(Fraction(1)),
+    fn.softplus: POSITIVE,
+    fn.trigamma: POSITIVE,
+    acos: Range(Fraction(0), Fraction(22, 7)),
+    asin: Range(Fraction(-11, 7), Fraction(11, 7)),
+    atan: Range(Fraction(-11, 7), Fraction(11, 7)),
+    Axis: Range(Fraction(1)),
+}
+
+
+class Ranges:
+    """The ranges of expressions of one loss; keeps those of its definitions."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+        self.form = NormalForm(loss, assume=True)
+        self._defined: dict[str, Range] = {}
+
+    def __call__(self, expr: Expr) -> Range:
+        """The range of an expression wherever it is defined."""
+        if expr.is_Rational:
+            return Range(Fraction(expr.p, expr.q), Fraction(expr.p, expr.q))
+        if expr == pi:
+            return Range(Fraction(3), Fraction(22, 7))
+        if expr.is_Add:
+            return reduce(_add, map(self, expr.args))
+        if expr.is_Mul:
+            return reduce(_times, map(self, expr.args))
+        handler = HANDLERS.get(type(expr))
+        if handler is not None:
+            return handler(self, expr)
+        if expr.is_Pow and not isinstance(expr, exp):
+            return self._power(expr)
+        return FIXED.get(type(expr), EVERYTHING)
+
+    def nonnegative(self, expr: Expr) -> bool:
+        """Whether an expression is known to be >= 0."""
+        if self(expr).lower >= 0:
+            return True
+        try:
+            return nonnegative(self.form, expr)
+        except Undecided:
+            return False
+
+    def _entry(self, entry: Entry) -> Range:
+        name = entry.tensor.name
+        if name in self.loss.declared:
+            return declared(self.loss.declared[name])
+        if name not in self._defined:
+            own = self.loss.defined[name]
+            self._defined[name] = self._narrowed(own.entry, self(own.body))
+        return self._defined[name]
+
+    def _narrowed(self, entry: Entry, found: Range) -> Range:
+        """The range of a definition, with what its normal form says of 0 and 1."""
+        if found.bounded:
+            return found
+        lower, upper = found
+        try:
+            if lower < 0 and nonnegative(self.form, entry):
+                lower = Fraction(0)
+            if upper > 1 and lower >= 0 and bounded_by(self.loss, entry, Fraction(1)):
+                upper = Fraction(1)
+        except Undecided:
+            pass
+        return Range(lower, upper)
+
+    def _total(self, expr: Total) -> Range:
+        index, body, guard = expr.open()
+        if guard == TRUE:
+            mean = self._mean(index, body)
+            if mean is not None:
+                return mean
+        lower, upper = self(body)
+        return Range(
+            Fraction(0) if lower >= 0 else -INFINITE, Fraction(0) if upper <= 0 else INFINITE
+        )
+
+    def _mean(self, index: Index, body: Expr) -> Range | None:
+        """The range of sum_i w_i f_i for weights w >= 0 that sum to 1, each factor tried."""
+        factors = Mul.make_args(body)
+        for weight in factors:
+            if not isinstance(weight, Entry | Delta) or index not in free_indices(weight):
+                continue
+            if self(weight).lower >= 0 and self._sums_to_one(index, weight):
+                return self(Mul(*(f for f in factors if f is not weight)))
+        return None
+
+    def _sums_to_one(self, index: Index, weight: Expr) -> bool:
+        try:
+            return self.form.equal(total(index, weight), Add(1))
+        except Undecided:
+            return False
+
+    def _extremum(self, expr: Expr) -> Range:
+        return self(expr.open()[1])
+
+    def _choice(self, expr: Choice) -> Range:
+        _, value, otherwise = expr.args
+        return _hull((self(value), self(otherwise)))
+
+    def _absolute(self, expr: Expr) -> Range:
+        lower, upper = self(expr.args[0])
+        return Range(max(lower, -upper, Fraction(0)), max(-lower, upper))
+
+    def _largest(self, expr: Expr) -> Range:
+        one, two = map(self, expr.args)
+        return Range(max(one.lower, two.lower), max(one.upper, two.upper))
+
+    def _smallest(self, expr: Expr) -> Range:
+        one, two = map(self, expr.args)
+        return Range(min(one.lower, two.lower), min(one.upper, two.upper))
+
+    def _relu(self, expr: Expr) -> Range:
+        lower, upper = self(expr.args[0])
+        return Range(max(lower, Fraction(0)), max(upper, Fraction(0)))
+
+    def _exp(self, expr: Expr) -> Range:
+        lower, upper = self(expr.args[0])
+        return Range(Fraction(int(lower >= 0)), Fraction(1) if upper <= 0 else INFINITE)
+
+    def _log(self, expr: Expr) -> Range:
+        lower, upper = self(expr.args[0])
+        return Range(
+            Fraction(0) if lower >= 1 else -INFINITE, Fraction(0) if upper <= 1 else INFINITE
+        )
+
+    def _power(self, expr: Expr) -> Range:
+        base, exponent = self(expr.base), self(expr.exp)
+        if expr.exp.is_Integer and expr.exp > 0:
+            return _whole_power(base, int(expr.exp))
+        if base.lower < 0 and not self.nonnegative(expr.base):
+            odd = expr.exp.is_odd and base.upper <= 0
+            return POSITIVE if expr.exp.is_even else NEGATIVE if odd else EVERYTHING
+        if exponent.lower >= 0:
+            most = Fraction(1) if base.upper <= 1 else INFINITE
+            return Range(Fraction(int(base.lower >= 1)), most)
+        if exponent.upper <= 0:
+            most = Fraction(1) if base.lower >= 1 else INFINITE
+            return Range(Fraction(int(base.upper <= 1)), most)
+        return POSITIVE
+
+
+def declared(declaration: Declaration) -> Range:
+    """What the domain of a declared name says."""
+    domain = declaration.domain
+    if domain.kind in KINDS:
+        return KINDS[domain.kind]
+    lower, upper = (
+        None if bound is None else _fraction(bound) for bound in (domain.lower, domain.upper)
+    )
+    return Range(-INFINITE if lower is None else lower, INFINITE if upper is None else upper)
+
+
+def _fraction(bound: Any) -> Fraction | None:
+    return Fraction(int(bound.p), int(bound.q)) if bound.is_Rational else None
+
+
+def _add(one: Range, two: Range) -> Range:
+    return Range(one.lower + two.lower, one.upper + two.upper)
+
+
+def _times(one: Range, two: Range) -> Range:
+    ends = [Fraction(0) if 0 in (a, b) else a * b for a, b in cartesian(one, two)]
+    return Range(min(ends), max(ends))
+
+
+def _whole_power(base: Range, exponent: int) -> Range:
+    ends = [base.lower**exponent, base.upper**exponent]
+    if exponent % 2 == 0 and base.lower < 0 < base.upper:
+        ends.append(Fraction(0))
+    return Range(min(ends), max(ends))
+
+
+def _hull(parts: Iterable[Range]) -> Range:
+    found = list(parts)
+    return Range(min(part.lower for part in found), max(part.upper for part in found))
+
+
+HANDLERS: dict[type, Callable[[Ranges, Any], Range]] = {
+    Entry: Ranges._entry,
+    Total: Ranges._total,
+    Maximum: Ranges._extremum,
+    Minimum: Ranges._extremum,
+    Choice: Ranges._choice,
+    fn.absolute: Ranges._absolute,
+    Abs: Ranges._absolute,
+    fn.largest: Ranges._largest,
+    fn.smallest: Ranges._smallest,
+    fn.relu: Ranges._relu,
+    exp: Ranges._exp,
+    log: Ranges._log,
+}

@@ -1,0 +1,125 @@
+"""The check of a step within its own stage: what was derived before is used, not derived again.
+
+Unfolding a loss of many definitions costs more with each of them.  A step that speaks of one
+stage is confirmed there; one that is not is left to the unfolded check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sympy import Abs, Expr, sign
+
+from derive import functions as fn
+from derive.derivation import Derivation
+from derive.index import Argmax, Choice, Maximum, Minimum, Partial, Share, Tensor, kinds, tensors
+from derive.loss import Loss
+from derive.normal import Undecided
+from derive.normal.hide import all_sums
+from derive.normal.stage import Stage, is_total, needs
+
+EXACT = "normal form"
+BY_CASES = "normal form in every case"
+OFF_KINKS = "normal form off the kinks"
+FEW = 3
+MANY = 4
+LEVELS = 3
+PIECEWISE = (fn.relu, fn.step, fn.absolute, fn.signum, fn.largest, fn.smallest, Abs, sign)
+KINKED = frozenset((*PIECEWISE, Argmax, Choice, Maximum, Minimum, Share))
+Key = tuple[Tensor, Tensor, Expr]
+
+
+class Stages:
+    """Confirms steps with the definitions as variables, and remembers what lemmas say."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+        self._worth = len(loss.definitions) > FEW
+        self._exact: dict[Key, tuple[Expr, Expr]] = {}
+        self._almost: dict[Key, tuple[Expr, Expr]] = {}
+        self._forms: dict[tuple[str, bool, frozenset[str]], Stage] = {}
+
+    def learn(self, derivation: Derivation) -> None:
+        """Use a derivative whose every step was confirmed and assumes nothing."""
+        checks = {step.check for step in derivation.steps}
+        start = derivation.start
+        if not isinstance(start, Partial) or derivation.hypotheses:
+            return
+        of, variable, direct = start.args
+        key = (of.tensor, variable.tensor, direct)
+        pair = (start, derivation.result)
+        if checks <= {EXACT, BY_CASES}:
+            self._exact.setdefault(key, pair)
+        if checks <= {EXACT, BY_CASES, OFF_KINKS}:
+            self._almost.setdefault(key, pair)
+
+    def method(self, before: Expr, after: Expr, assume: bool, opened: frozenset[str]) -> str:
+        """The method that confirms before = after, or nothing."""
+        if not self._worth:
+            return ""
+        if is_total(before):
+            return self._chain(before, after)
+        if self._same("exact", before, after, assume, opened):
+            return EXACT
+        if Partial in kinds(before):
+            usable = self._almost != self._exact
+            return OFF_KINKS if usable and self._same("almost", before, after, assume) else ""
+        for names in self._near(before, after):
+            if self._same("exact", before, after, assume, names):
+                return EXACT
+        return ""
+
+    def _same(
+        self,
+        lemmas: str,
+        before: Expr,
+        after: Expr,
+        assume: bool,
+        opened: frozenset[str] = frozenset(),
+    ) -> bool:
+        try:
+            return self._form(lemmas, assume, opened).same(before, after)
+        except Undecided:
+            return False
+
+    def _near(self, before: Expr, after: Expr) -> Iterator[frozenset[str]]:
+        """The definitions that sums on one side only may rest on, a few steps and one by one."""
+        gone = all_sums(before) ^ all_sums(after)
+        reached = frozenset().union(*map(tensors, gone))
+        opened: frozenset[str] = frozenset()
+        for _ in range(LEVELS):
+            names = {tensor.name for tensor in reached} & self.loss.defined.keys()
+            if names <= opened:
+                return
+            opened |= names
+            yield opened
+            reached = frozenset().union(*(tensors(self.loss.defined[n].body) for n in names))
+
+    def _chain(self, before: Expr, after: Expr) -> str:
+        """A total derivative as a sum over those that the variable acts through."""
+        kinked = self._kinked(before)
+        if kinked and len(self.loss.definitions) <= MANY:
+            return ""
+        try:
+            found = self._form("none", False, frozenset()).chained(before, after)
+        except Undecided:
+            return ""
+        return (OFF_KINKS if kinked else EXACT) if found else ""
+
+    def _kinked(self, slope: Expr) -> bool:
+        """Whether a definition on a path of the derivative has kinks or jumps."""
+        of, variable, _ = slope.args
+        reached = needs(self.loss, of.tensor)
+        return any(
+            KINKED & kinds(definition.body)
+            for definition in self.loss.definitions
+            if definition.entry.tensor in reached
+            and variable.tensor in needs(self.loss, definition.entry.tensor)
+        )
+
+    def _form(self, lemmas: str, assume: bool, opened: frozenset[str]) -> Stage:
+        key = (lemmas, assume, opened)
+        if key not in self._forms:
+            known = {"exact": self._exact, "almost": self._almost, "none": {}}[lemmas]
+            self._forms[key] = Stage(self.loss, known, assume, opened)
+        return self._forms[key]
