@@ -1,4 +1,4 @@
-"""What a gradient is, in ball arithmetic, and what one unit in the last place of it is.
+"""What a loss and its gradient are, in ball arithmetic, and what one unit in the last place is.
 
 The truth is the automatic derivative of the loss itself, with precision raised until its ball is
 small against the rounding to the dtype.  No rule of the engine has a part in it; the derived
@@ -8,7 +8,7 @@ gradient only says how large the terms are that an entry is the sum of.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import product as cartesian
@@ -20,11 +20,10 @@ from sympy import Expr
 
 from codegen.builder import gradients
 from codegen.stabilize import stabilize
-from codegen.terms import Form, Place, last_place
-from derive.balls import Undetermined
+from codegen.terms import Form, Once, Place, last_place
+from derive.balls import Undetermined, ball
 from derive.batch import PER_SAMPLE, names_batch
 from derive.errors import PminusyError
-from derive.evaluate import Evaluator
 from derive.index import Entry, Partial
 from derive.loss import Loss
 from derive.point import Point
@@ -34,6 +33,7 @@ FORMATS = {"float32": (24, -149, 128), "float64": (53, -1074, 1024)}
 ROUNDED = {"float32": 2**10, "float64": 2**20}  # rounding loses no more of the derived terms
 UNDERFLOW = 4  # below the normal range, products of numbers there lose this many bits more
 FAR = (Fraction(2**14), Fraction(2**15))
+MOST_MOVED = 16  # targets of a sample whose rounding counts; of more, the first
 Arrays = Mapping[str, Any]
 
 
@@ -54,6 +54,11 @@ class Known:
             return float("inf")
         with ctx.workprec(PRECISIONS[-1]):
             return float((abs(arb(got) - self.exact) / self.unit).mid())
+
+    def strict(self, dtype: str) -> Known:
+        """The same counted in units in the last place of the exact number, whatever it sums."""
+        bits, lowest, _ = FORMATS[dtype]
+        return replace(self, unit=last_place(self.exact, bits, lowest))
 
     def is_wrong(self, got: float, dtype: str) -> bool:
         """Whether neither the rounding of the derived formula nor underflow explains the error."""
@@ -79,6 +84,7 @@ class Oracle:
     loss: Loss
     wrt: str
     reduction: str = "none"
+    most: int | None = None  # entries of a row that are asked for, evenly spaced; None: all
 
     @cached_property
     def whole(self) -> bool:
@@ -124,7 +130,7 @@ class Oracle:
     def _decided(self, point: Point, dtype: str) -> dict[Place, Known]:
         entry = self.loss.free_entry(self.wrt)
         ranges = [range(point.sizes[axis.name]) for axis in entry.tensor.axes]
-        waiting, found = list(cartesian(*ranges)), {}
+        waiting, found = self._spaced(list(cartesian(*ranges))), {}
         bits, lowest, _ = FORMATS[dtype]
         with ctx.workprec(PRECISIONS[0]):
             units = self._units(point, waiting, dtype)
@@ -139,8 +145,13 @@ class Oracle:
             waiting = [place for place in waiting if place not in found]
         return dict(sorted(found.items()))
 
+    def _spaced(self, places: list[Place]) -> list[Place]:
+        if self.most is None or len(places) <= self.most:
+            return places
+        return [places[k * len(places) // self.most] for k in range(self.most)]
+
     def _at(self, point: Point, places: list[Place], entry: Entry) -> Iterator[tuple[Place, arb]]:
-        truth = Evaluator(self.loss, point)
+        truth = Once(self.loss, point)
         for place in places:
             env: dict[Expr, int] = dict(zip(entry.indices, place, strict=True))
             try:
@@ -155,7 +166,7 @@ class Oracle:
         stable, derived = self._forms
         bits, lowest, _ = FORMATS[dtype]
         columns = (
-            stable.sizes(point, places),
+            map(_smaller, stable.sizes(point, places), derived.sizes(point, places)),
             derived.moved(point, places, bits, lowest),
             derived.sizes(point, places, through=True),
         )
@@ -173,8 +184,68 @@ class Oracle:
         return Form(stable.loss, found[0].wrt, stable.gradients[0].result), derived
 
 
+@dataclass(frozen=True)
+class Values:
+    """True values of a loss at arrays of floats, one for each sample."""
+
+    loss: Loss
+
+    def rows(self, values: Arrays, sizes: Mapping[str, int], dtype: str) -> list[Known | None]:
+        """For each sample its value; None where it is not decided, or not finite."""
+        if names_batch(self.loss):
+            return [self._decided(_point(values, sizes, FAR[0]), dtype)]
+        leading = {d.name for d in self.loss.declarations if d.role in PER_SAMPLE}
+        rows = ({k: v[n] if k in leading else v for k, v in values.items()} for n in range(sizes["N"]))
+        return [self._decided(_point(row, sizes, FAR[0]), dtype) for row in rows]
+
+    def _decided(self, point: Point, dtype: str) -> Known | None:
+        bits, lowest, _ = FORMATS[dtype]
+        value = self.loss.value
+        with ctx.workprec(PRECISIONS[0]):
+            form = Form(self.loss, value.entry, value.body)
+            (terms,) = form.sizes(point, [()])
+        for precision in PRECISIONS:
+            with ctx.workprec(precision):
+                try:
+                    exact = Once(self.loss, point).at(value.name, ())
+                except (Undetermined, ZeroDivisionError, ValueError):
+                    continue
+                moved = self._moved(point, bits, lowest)
+                unit = last_place(_larger(abs(exact), arb(0)), bits, lowest) + moved
+                if exact.is_finite() and exact.rad() * 1024 <= unit.mid():
+                    return Known(exact, unit.mid(), terms)
+        return None
+
+    def _moved(self, point: Point, bits: int, lowest: int) -> arb:
+        """How far the value moves when soft targets, themselves rounded, move by a last place."""
+        whole = arb(0)
+        for declaration in self.loss.declarations:
+            if declaration.domain.kind != "simplex" or declaration.role != "target":
+                continue
+            entry = self.loss.free_entry(declaration.name)
+            soft = [
+                (place, number)
+                for place, number in sorted(point.values[declaration.name].items())
+                if Fraction(number).denominator != 1
+            ]
+            for place, number in soft[:MOST_MOVED]:
+                env = dict(zip(entry.indices, place, strict=True))
+                step = last_place(ball(number), bits, lowest)
+                try:
+                    slope = Once(self.loss, point)(Partial(self.loss.value.entry, entry), env)
+                except (Undetermined, ZeroDivisionError, ValueError):
+                    continue
+                if slope.is_finite():
+                    whole += abs(slope.mid()) * step
+        return whole
+
+
 def _larger(one: arb, two: arb) -> arb:
     return one if one.mid() >= two.mid() else two
+
+
+def _smaller(one: arb, two: arb) -> arb:
+    return one if one.mid() <= two.mid() else two
 
 
 def _scaled(parts: list[Known], share: int) -> Known:

@@ -97,6 +97,9 @@ class Once(Evaluator):
         super().__init__(loss, point)
         self._kept: dict[Expr, Any] = {}
 
+    def _varied(self, name: str, place: Place, freeze: bool) -> Once:
+        return Once(self.loss, super()._varied(name, place, freeze).point)
+
     def __call__(self, expr: Expr, env: Mapping[Expr, int]) -> Any:
         if not isinstance(expr, Binder) or free_indices(expr):
             return super().__call__(expr, env)

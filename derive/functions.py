@@ -37,7 +37,7 @@ class softplus(Function):
 
 
 class log1p(Function):
-    """log(1 + x) for x > -1, as one function: 1 is not added, so that a small x keeps its digits."""
+    """log(1 + x) for x > -1, as one function: a small x keeps its digits."""
 
     is_real = True
 

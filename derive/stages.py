@@ -19,10 +19,11 @@ from derive.normal.hide import all_sums
 from derive.normal.stage import Stage, is_total, needs
 
 EXACT = "normal form"
-BY_CASES = "normal form in every case"
+BY_CASES = "normal form by cases"
 OFF_KINKS = "normal form off the kinks"
 FEW = 3
-MANY = 4
+MANY = 6
+MOST_KINKED = 2
 LEVELS = 3
 PIECEWISE = (fn.relu, fn.step, fn.absolute, fn.signum, fn.largest, fn.smallest, Abs, sign)
 KINKED = frozenset((*PIECEWISE, Argmax, Choice, Maximum, Minimum, Share))
@@ -96,9 +97,13 @@ class Stages:
             reached = frozenset().union(*(tensors(self.loss.defined[n].body) for n in names))
 
     def _chain(self, before: Expr, after: Expr) -> str:
-        """A total derivative as a sum over those that the variable acts through."""
+        """A total derivative as a sum over those that the variable acts through.
+
+        On a kink the chain rule need not hold, so where the way is long enough that unfolding
+        would take too much, it is said to hold off the kinks; else the unfolded form decides.
+        """
         kinked = self._kinked(before)
-        if kinked and len(self.loss.definitions) <= MANY:
+        if 0 < kinked <= MOST_KINKED and len(self.loss.definitions) <= MANY:
             return ""
         try:
             found = self._form("none", False, frozenset()).chained(before, after)
@@ -106,12 +111,12 @@ class Stages:
             return ""
         return (OFF_KINKS if kinked else EXACT) if found else ""
 
-    def _kinked(self, slope: Expr) -> bool:
-        """Whether a definition on a path of the derivative has kinks or jumps."""
+    def _kinked(self, slope: Expr) -> int:
+        """How many definitions on a path of the derivative have kinks or jumps."""
         of, variable, _ = slope.args
         reached = needs(self.loss, of.tensor)
-        return any(
-            KINKED & kinds(definition.body)
+        return sum(
+            not KINKED.isdisjoint(kinds(definition.body))
             for definition in self.loss.definitions
             if definition.entry.tensor in reached
             and variable.tensor in needs(self.loss, definition.entry.tensor)

@@ -16,7 +16,7 @@ from derive.index import Condition, Diff, Entry, total
 from derive.letters import Names, names_of
 from derive.loss import Declaration, Domain, Loss
 from derive.printing import language
-from derive.record import EXACT, OFF_KINKS
+from derive.stages import BY_CASES, EXACT, OFF_KINKS
 
 Show = Callable[[Basic, Loss, Names | None], str]
 DETAILS = ("brief", "normal", "full")
@@ -165,7 +165,7 @@ def _lines(derivation: Derivation, dress: Dress, full: bool) -> Iterator[Line]:
 
 def _line(left: str, right: str, step: Step, number: str, full: bool) -> Line:
     """A row; what the normal form decides is said once, at the end, unless all is asked for."""
-    brief = {EXACT: "", OFF_KINKS: "off the kinks"}
+    brief = {EXACT: "", BY_CASES: "", OFF_KINKS: "off the kinks"}
     check = step.check if full else brief.get(step.check, _method(step.check))
     return Line(left, right, number, step.name, step.reason.rstrip("."), check)
 
@@ -253,6 +253,6 @@ def _verdict(derivation: Derivation) -> str:
 
 
 def _method(check: str) -> str:
-    if check == EXACT:
+    if check in (EXACT, BY_CASES):
         return "exact normal form"
     return check.split(" at ")[0]

@@ -87,7 +87,8 @@ def _rows(section: Section, reasons: bool) -> Iterator[str]:
 
 def _rule_column(width: int, lines: Sequence[Line]) -> int:
     """Where rule names start: right of every formula that leaves them room."""
-    longest = max(len(note) for line in lines if len(note := _note(line)) <= LONGEST_NOTE)
+    notes = [note for line in lines if len(note := _note(line)) <= LONGEST_NOTE]
+    longest = max(map(len, notes), default=LONGEST_NOTE)
     room = WIDTH - _INDENT - longest - 3
     fitting = [width + 3 + len(line.right) for line in lines]
     return min(max((w for w in fitting if w <= room), default=room), room)

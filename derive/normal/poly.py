@@ -32,6 +32,8 @@ class Undefined(Undecided):
 
 def ratio(above: Coefficient, below: Coefficient = 1) -> Coefficient:
     """An exact quotient, as a plain integer where it is one: integers are the fast case."""
+    if isinstance(above, int) and isinstance(below, int) and below and above % below == 0:
+        return above // below
     value = Fraction(above) / Fraction(below)
     return value.numerator if value.denominator == 1 else value
 

@@ -39,11 +39,11 @@ def _others(body: Expr, entry: Expr) -> Iterator[tuple[Expr, Expr]]:
         yield sqrt(1 + body.args[0] ** 2), cosh(entry)
     elif isinstance(body, relu):
         yield step(body.args[0]), step(entry)
-    elif isinstance(body, largest):
-        one, two = body.args
-        yield step(one - two), step(entry - two)
-        yield step(two - one), step(entry - one)
-    elif isinstance(body, smallest):
-        one, two = body.args
-        yield step(one - two), step(one - entry)
-        yield step(two - one), step(two - entry)
+    elif isinstance(body, largest) and body.args[1].is_number:
+        yield step(body.args[0] - body.args[1]), step(entry - body.args[1])
+    elif isinstance(body, largest) and body.args[0].is_number:
+        yield step(body.args[1] - body.args[0]), step(entry - body.args[0])
+    elif isinstance(body, smallest) and body.args[1].is_number:
+        yield step(body.args[1] - body.args[0]), step(body.args[1] - entry)
+    elif isinstance(body, smallest) and body.args[0].is_number:
+        yield step(body.args[0] - body.args[1]), step(body.args[0] - entry)

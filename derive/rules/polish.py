@@ -9,10 +9,11 @@ from flint import fmpz_mpoly_ctx
 from sympy import Add, Expr, Mul, Pow, S, asin, atan, cosh, erf, sin, sinh, tan, tanh
 
 from derive.functions import signum
-from derive.index import Total, order, rebuild, scoped, total
+from derive.index import Condition, Total, order, rebuild, scoped, total
 from derive.normal.poly import Poly, constant
 
 ODD = (sinh, tanh, sin, tan, asin, atan, erf, signum)
+FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 LARGEST = 40
 LARGEST_POWER = 8
 
@@ -23,6 +24,8 @@ def polished(expr: Expr) -> Expr:
 
     def visit(node: Any) -> Any:
         node = rebuild(node, visit)
+        if isinstance(node, Condition):
+            return _two_sides(node)
         if node.is_Add:
             node = _in_front(node)
         if not node.is_Mul:
@@ -36,6 +39,21 @@ def polished(expr: Expr) -> Expr:
         return node
 
     return visit(expr)
+
+
+def _two_sides(node: Condition) -> Condition:
+    """u > v for u - v > 0, and x < 1 for 1 - x > 0."""
+    if node.op not in FLIPPED or node.operands[1] != 0 or not node.operands[0].is_Add:
+        return node
+    terms = node.operands[0].args
+    minus = [term for term in terms if term.as_coeff_Mul()[0].is_negative]
+    plus = Add(*(term for term in terms if term not in minus))
+    taken = Add(*(-term for term in minus))
+    if plus == 0 or taken == 0:
+        return node
+    if plus.is_number:
+        return Condition(FLIPPED[node.op], taken, plus)
+    return Condition(node.op, plus, taken)
 
 
 def _in_front(node: Expr) -> Expr:
