@@ -36,6 +36,11 @@ class Stages:
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
         self._worth = len(loss.definitions) > FEW
+        self._jagged = frozenset(
+            definition.entry.tensor
+            for definition in loss.definitions
+            if not KINKED.isdisjoint(kinds(definition.body))
+        )
         self._exact: dict[Key, tuple[Expr, Expr]] = {}
         self._almost: dict[Key, tuple[Expr, Expr]] = {}
         self._forms: dict[tuple[str, bool, frozenset[str]], Stage] = {}
@@ -103,7 +108,7 @@ class Stages:
         would take too much, it is said to hold off the kinks; else the unfolded form decides.
         """
         kinked = self._kinked(before)
-        if 0 < kinked <= MOST_KINKED and len(self.loss.definitions) <= MANY:
+        if kinked and len(self._jagged) <= MOST_KINKED and len(self.loss.definitions) <= MANY:
             return ""
         try:
             found = self._form("none", False, frozenset()).chained(before, after)
@@ -111,16 +116,11 @@ class Stages:
             return ""
         return (OFF_KINKS if kinked else EXACT) if found else ""
 
-    def _kinked(self, slope: Expr) -> int:
-        """How many definitions on a path of the derivative have kinks or jumps."""
+    def _kinked(self, slope: Expr) -> bool:
+        """Whether a definition on a path of the derivative has kinks or jumps."""
         of, variable, _ = slope.args
-        reached = needs(self.loss, of.tensor)
-        return sum(
-            not KINKED.isdisjoint(kinds(definition.body))
-            for definition in self.loss.definitions
-            if definition.entry.tensor in reached
-            and variable.tensor in needs(self.loss, definition.entry.tensor)
-        )
+        on_the_way = needs(self.loss, of.tensor) & self._jagged - {variable.tensor}
+        return any(variable.tensor in needs(self.loss, tensor) for tensor in on_the_way)
 
     def _form(self, lemmas: str, assume: bool, opened: frozenset[str]) -> Stage:
         key = (lemmas, assume, opened)

@@ -7,7 +7,7 @@ both.  Valid as C99 and C++11; wants <math.h>, <stdint.h>, <string.h>, and never
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -111,7 +111,7 @@ def source(names: Iterable[str], real: str) -> str:
         "suffix": shape.suffix,
         "f": shape.f,
         "uint": f"uint{shape.width}_t",
-        "c": _values(shape),
+        "c": values(shape, shape.literal, shape.hexadecimal),
     }
     return "\n".join(
         render(f"c_functions/{name}.c.j2", **values).lstrip("\n") for name in closure(names)
@@ -130,8 +130,10 @@ def closure(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in FUNCTIONS if name in wanted)
 
 
-def _values(shape: Format) -> dict[str, str | int | tuple[str, ...]]:
-    """What the templates call c: literals of the format."""
+def values(
+    shape: Format, literal: Callable[[float], str], hexadecimal: Callable[[int], str]
+) -> dict[str, str | int | tuple[str, ...]]:
+    """What the templates call c: literals of the format, as a language writes them."""
     real, mantissa, bias = shape.real, shape.mantissa, shape.bias
     # Adding it rounds to an integer, and leaves the integer in the lowest bits.
     integer = 1.5 * 2.0**mantissa
@@ -170,10 +172,10 @@ def _values(shape: Format) -> dict[str, str | int | tuple[str, ...]]:
     }
     return {
         "mantissa": mantissa,
-        **{name: shape.literal(number) for name, number in numbers.items()},
-        **{name: shape.hexadecimal(bits) for name, bits in words.items()},
+        **{name: literal(number) for name, number in numbers.items()},
+        **{name: hexadecimal(bits) for name, bits in words.items()},
         **{
-            name: tuple(shape.literal(number) for number in numbers)
+            name: tuple(literal(number) for number in numbers)
             for name, numbers in POLYNOMIALS[real].items()
         },
     }

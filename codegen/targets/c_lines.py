@@ -227,7 +227,7 @@ def _element_lines(
     expr = statement.expr
     stored = frame.plan.rooms[statement.name] != "local"
     read_here = any(e.tensor.name == statement.name for s in loop.statements for e in reads(s))
-    found = _at_label(expr, statement, phase) if stored and not read_here else None
+    found = at_label(expr, statement, phase) if stored and not read_here else None
     if found is not None:
         label, value, expr = found
         places = [*(i.name for i in statement.indices[:-1]), frame.place(label, phase)]
@@ -243,7 +243,7 @@ def _element_lines(
         stores.append(f"{cell} = {scale}{name}_now;")
 
 
-def _at_label(expr: Expr, statement: Map, phase: Phase) -> tuple[Entry, Expr, Expr] | None:
+def at_label(expr: Expr, statement: Map, phase: Phase) -> tuple[Entry, Expr, Expr] | None:
     """(label, value there, value elsewhere), where one element of the last axis is different."""
     if not isinstance(expr, Choice) or len(statement.indices) != 2 or phase.row is None:
         return None

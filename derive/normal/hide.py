@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sympy import Expr
@@ -102,6 +102,14 @@ def unveiled(expr: Expr, sums: Mapping[str, Expr]) -> Expr:
         return rebuild(node, visit)
 
     return visit(expr)
+
+
+def levels(expr: Expr) -> Iterator[Expr]:
+    """The outer levels of an expression, then those of each sum below them."""
+    outer, sums = veiled(expr)
+    yield outer
+    for pattern in sums.values():
+        yield from levels(pattern)
 
 
 def level_by_level(expr: Expr, function: Callable[[Expr], Expr]) -> Expr:

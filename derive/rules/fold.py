@@ -32,7 +32,7 @@ from derive.index import (
 )
 from derive.loss import Definition, Loss
 from derive.normal import NormalForm, Undecided, signs
-from derive.normal.hide import level_by_level, unveiled, veiled
+from derive.normal.hide import level_by_level, levels, unveiled, veiled
 from derive.normal.poly import (
     Exponent,
     Poly,
@@ -197,12 +197,8 @@ def hypotheses_used(expr: Expr, loss: Loss) -> tuple[str, ...]:
         return ()
     given, used = sums_given(expr, loss, True)
     form = assuming(loss)
-
-    def look(part: Expr) -> Expr:
+    for part in levels(given):
         form(part)
-        return part
-
-    level_by_level(given, look)
     return tuple(sorted(form.used | used))
 
 
