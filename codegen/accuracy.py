@@ -8,16 +8,18 @@ max(|p|, |y|); a loss of rounded soft targets, against what their last places mo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from codegen.builder import KernelFunction, build, default_wrt
+from codegen.builder import build, default_wrt
 from codegen.oracle import Known, Oracle, Values
-from codegen.regimes import Sample, samples
+from codegen.peers import Peer, installed
+from codegen.points import Sample
+from codegen.regimes import samples
 from derive.loss import Loss
 
 GOAL = 512.0  # of a fast form in fp64; a compensated one reaches 4
@@ -56,41 +58,47 @@ class Stratum:
     loss: Loss
     regime: str
     sample: Sample
-
-    @property
-    def arrays(self) -> Mapping[str, Any]:
-        return self._ready
+    signed: bool = False
 
     @cached_property
-    def _ready(self) -> dict[str, Any]:
+    def arrays(self) -> Mapping[str, Any]:
         return self.sample.finished()
 
     @cached_property
     def values(self) -> list[Known | None]:
-        return Values(self.loss).rows(self.arrays, self.sample.sizes, self.sample.dtype)
+        return Values(self.loss, self.signed and not self._large).rows(
+            self.arrays, self.sample.sizes, self.sample.dtype
+        )
 
     @cached_property
     def slopes(self) -> dict[str, Mapping[tuple[int, ...], Known]]:
         return {
-            name: Oracle(self.loss, name, most=MOST_ENTRIES).entries(
+            name: Oracle(self.loss, name, most=MOST_ENTRIES, counts_terms=not self._large).entries(
                 self.arrays, self.sample.sizes, self.sample.dtype
             )
             for name in default_wrt(self.loss)
         }
 
-    def row(self, kernel: KernelFunction) -> Row:
-        """The errors of a kernel at these points."""
+    @property
+    def _large(self) -> bool:
+        """Whether there are too many terms to look at each."""
+        return max(self.sample.sizes.values()) > 100
+
+    def row(self, kernel: Peer, name: str) -> Row:
+        """The errors of a kernel, or of a peer, at these points."""
         dtype = self.sample.dtype
-        got, slopes = kernel(**self.arrays)
+        with np.errstate(all="ignore"):
+            got, slopes = kernel(**self.arrays)
         pairs = list(zip(self.values, np.atleast_1d(got), strict=True))
         values = [_error(known, mine, dtype) for known, mine in pairs if known is not None]
         errors = [
-            _error(known, slopes[name][place], dtype)
-            for name, table in self.slopes.items()
+            _error(known, slopes[wrt][place], dtype)
+            for wrt, table in self.slopes.items()
+            if wrt in slopes
             for place, known in table.items()
         ]
         figures = [*_summary(values), *_summary(errors)]
-        return Row(self.loss.name, kernel.target, dtype, self.regime, *figures)
+        return Row(self.loss.name, name, dtype, self.regime, *figures)
 
 
 def _error(known: Known, got: Any, dtype: str) -> tuple[float, float]:
@@ -110,15 +118,22 @@ def measure(
     targets: Sequence[str] = ("numpy",),
     dtypes: Sequence[str] = DTYPES,
     regimes: Sequence[str] = (),
+    peers: bool = False,
 ) -> Iterator[Row]:
-    """A row for each regime, dtype and target; `regimes` names the ones wanted, none means all."""
-    kernels = {
-        (target, dtype): build(loss, target, dtype=dtype) for target in targets for dtype in dtypes
-    }
+    """A row for each regime, dtype and target; `regimes` names the ones wanted, none means all.
+
+    With `peers` also what other libraries give, where they are installed and have the loss.
+    """
+    others: dict[str, Peer] = installed(loss.name) if peers else {}
     for dtype in dtypes:
-        for name, sample in samples(loss, dtype):
-            if regimes and name not in regimes:
-                continue
-            stratum = Stratum(loss, name, sample)
-            for target in targets:
-                yield stratum.row(kernels[target, dtype])
+        kernels: dict[str, Peer] = {t: build(loss, t, dtype=dtype) for t in targets}
+        strata = [
+            Stratum(loss, name, sample)
+            for name, sample in samples(loss, dtype)
+            if not regimes or name in regimes
+        ]
+        signed = any(v and v.exact < 0 for stratum in strata for v in stratum.values)
+        for stratum in strata:
+            here = replace(stratum, signed=True) if signed else stratum
+            for target, kernel in {**kernels, **others}.items():
+                yield here.row(kernel, target)

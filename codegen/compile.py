@@ -18,7 +18,9 @@ FLAGS = (
     *("-std=c99", "-O3", "-march=native", "-shared", "-fPIC"),
     *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
 )
-PARALLEL = ("-fopenmp",)
+# Tried in this order: threads and vectors, vectors alone, neither; and what gcc alone knows.
+PARALLEL = (("-fopenmp",), ("-fopenmp-simd", "-DPM_USE_SIMD"), ())
+UNROLLED = ("-funroll-loops", "-fvariable-expansion-in-unroller")
 
 
 def library(files: dict[str, str], name: str, defines: tuple[str, ...] = ()) -> Path:
@@ -28,7 +30,7 @@ def library(files: dict[str, str], name: str, defines: tuple[str, ...] = ()) -> 
     Raises KernelError where there is no compiler, or it refuses.
     """
     compiler = find_compiler()
-    words = [*FLAGS, *PARALLEL, *defines, *machine(compiler)]
+    words = [*FLAGS, *PARALLEL[0], *UNROLLED, *defines, *machine(compiler)]
     for file in sorted(files):
         words += [file, files[file]]
     key = hashlib.sha256("\0".join(words).encode()).hexdigest()[:24]
@@ -77,7 +79,7 @@ def _compile(
         for file, text in files.items():
             (Path(room) / file).write_text(text, encoding="utf-8")
         made = Path(room) / place.name
-        for extra in (PARALLEL, ()):
+        for extra in [(*p, *u) for p in PARALLEL for u in (UNROLLED, ())]:
             command = [compiler, *FLAGS, *extra, *defines, "-o", str(made), f"{name}.c", "-lm"]
             done = subprocess.run(command, cwd=room, capture_output=True, text=True, check=False)
             if done.returncode == 0:

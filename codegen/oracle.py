@@ -85,6 +85,7 @@ class Oracle:
     wrt: str
     reduction: str = "none"
     most: int | None = None  # entries of a row that are asked for, evenly spaced; None: all
+    counts_terms: bool = True  # without it the unit is that of the exact number
 
     @cached_property
     def whole(self) -> bool:
@@ -163,6 +164,8 @@ class Oracle:
 
     def _units(self, point: Point, places: list[Place], dtype: str) -> dict[Place, tuple[arb, ...]]:
         """For each entry the terms of its stable form, what rounded stages move, its terms."""
+        if not self.counts_terms:
+            return dict.fromkeys(places, (arb(0), arb(0), arb(0)))
         stable, derived = self._forms
         bits, lowest, _ = FORMATS[dtype]
         columns = (
@@ -186,32 +189,43 @@ class Oracle:
 
 @dataclass(frozen=True)
 class Values:
-    """True values of a loss at arrays of floats, one for each sample."""
+    """True values of a loss at arrays of floats, one for each sample.
+
+    A unit covers what rounding the given targets, and sums of products of inputs, moves.
+
+    A loss that can be negative has roots: `counts_terms` makes their unit that of its terms.
+    """
 
     loss: Loss
+    counts_terms: bool = False
 
     def rows(self, values: Arrays, sizes: Mapping[str, int], dtype: str) -> list[Known | None]:
         """For each sample its value; None where it is not decided, or not finite."""
         if names_batch(self.loss):
             return [self._decided(_point(values, sizes, FAR[0]), dtype)]
         leading = {d.name for d in self.loss.declarations if d.role in PER_SAMPLE}
-        rows = ({k: v[n] if k in leading else v for k, v in values.items()} for n in range(sizes["N"]))
-        return [self._decided(_point(row, sizes, FAR[0]), dtype) for row in rows]
+        found = []
+        for n in range(sizes["N"]):
+            row = {k: v[n] if k in leading else v for k, v in values.items()}
+            found.append(self._decided(_point(row, sizes, FAR[0]), dtype))
+        return found
 
     def _decided(self, point: Point, dtype: str) -> Known | None:
         bits, lowest, _ = FORMATS[dtype]
         value = self.loss.value
+        form, terms = Form(self.loss, value.entry, value.body), arb(0)
         with ctx.workprec(PRECISIONS[0]):
-            form = Form(self.loss, value.entry, value.body)
-            (terms,) = form.sizes(point, [()])
+            (staged,) = form.moved(point, [()], bits, lowest)
+            if self.counts_terms:
+                (terms,) = form.sizes(point, [()])
         for precision in PRECISIONS:
             with ctx.workprec(precision):
                 try:
                     exact = Once(self.loss, point).at(value.name, ())
                 except (Undetermined, ZeroDivisionError, ValueError):
                     continue
-                moved = self._moved(point, bits, lowest)
-                unit = last_place(_larger(abs(exact), arb(0)), bits, lowest) + moved
+                moved = self._moved(point, bits, lowest) + staged.mid()
+                unit = last_place(_larger(abs(exact), terms), bits, lowest) + moved
                 if exact.is_finite() and exact.rad() * 1024 <= unit.mid():
                     return Known(exact, unit.mid(), terms)
         return None

@@ -6,110 +6,16 @@ left out.  The structure of the declarations decides, never the name of a loss.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from derive.batch import PER_SAMPLE, names_batch
-from derive.loss import Declaration, Loss
+from codegen.points import Sample, is_real, moderate
+from derive.batch import names_batch
+from derive.loss import Loss
 
-SIZES = {"N": 4, "K": 5, "D": 3}
 AXIS_SIZES = (1, 2, 3, 10, 1000)
-ROWS = 6
-Arrays = dict[str, Any]
-
-
-@dataclass
-class Sample:
-    """Arguments of a kernel, with the sizes of the axes; regimes change `arrays` in place."""
-
-    loss: Loss
-    sizes: dict[str, int]
-    dtype: str
-    random: np.random.Generator
-    arrays: Arrays = field(default_factory=dict)
-
-    @property
-    def whole(self) -> bool:
-        """Whether the loss is written over the batch."""
-        return names_batch(self.loss)
-
-    def shape(self, declaration: Declaration) -> tuple[int, ...]:
-        own = tuple(self.sizes[axis.name] for axis in declaration.tensor.axes)
-        leading = not self.whole and declaration.role in PER_SAMPLE
-        return (self.sizes["N"], *own) if leading else own
-
-    def movable(self) -> list[str]:
-        """Inputs and params that take any real number."""
-        return [d.name for d in self.loss.declarations if _is_real(d) and d.role != "target"]
-
-    def classes(self) -> tuple[str, Any] | None:
-        """The logits, and a class for each row of them: the label, or the largest target."""
-        for name in self.movable():
-            axes = self.loss.declared[name].tensor.axes
-            for other in self.loss.declarations if axes else ():
-                shape = self.arrays[name].shape[:-1]
-                if other.tensor.label == axes[-1] and self.arrays[other.name].shape == shape:
-                    return name, self.arrays[other.name]
-                if other.domain.kind == "simplex" and other.tensor.axes == axes:
-                    return name, np.argmax(self.arrays[other.name], axis=-1)
-        return None
-
-    def finished(self) -> Arrays:
-        """The arrays in their dtype; a const stays a number."""
-        ready = {}
-        for declaration in self.loss.declarations:
-            value = self.arrays[declaration.name]
-            label = declaration.tensor.label is not None
-            ready[declaration.name] = value if label else np.asarray(value).astype(self.dtype)
-        return ready
-
-
-def _is_real(declaration: Declaration) -> bool:
-    domain = declaration.domain
-    bare = domain.kind == "real" and domain.lower is None and domain.upper is None
-    return declaration.tensor.label is None and bare and declaration.role != "const"
-
-
-def moderate(loss: Loss, sizes: Mapping[str, int], dtype: str, seed: str) -> Sample:
-    """A sample of moderate values inside every domain; the same on every run."""
-    known = {axis.name: 3 for axis in loss.axes} | SIZES | {"N": ROWS}
-    if names_batch(loss):
-        known["N"] = SIZES["N"]
-    random = np.random.default_rng(zlib.crc32(f"{loss.name} {seed}".encode()))
-    sample = Sample(loss, {**known, **sizes}, dtype, random)
-    for declaration in loss.declarations:
-        sample.arrays[declaration.name] = _draw(declaration, sample)
-    return sample
-
-
-def _draw(declaration: Declaration, sample: Sample) -> Any:
-    random, shape, domain = sample.random, sample.shape(declaration), declaration.domain
-    if declaration.tensor.label is not None:
-        return random.integers(0, sample.sizes[declaration.tensor.label.name], shape)
-    if declaration.default is not None:
-        return np.array(float(declaration.default))
-    if domain.kind == "simplex":
-        weights = random.dirichlet(np.ones(shape[-1]), shape[:-1])
-        return weights
-    if domain.kind in ("binary", "sign"):
-        bits = random.integers(0, 2, shape).astype(float)
-        return bits if domain.kind == "binary" else 2 * bits - 1
-    ends = (0.0, 1.0) if domain.kind == "unit" else (domain.lower, domain.upper)
-    lower, upper = (None if end is None else float(end) for end in ends)
-    if lower is not None and upper is not None:
-        return lower + (upper - lower) * random.uniform(0.02, 0.98, shape)
-    if lower is not None:
-        return lower + random.gamma(2.0, 1.0, shape) + 0.01
-    values = 2 * random.normal(size=shape)
-    return values if upper is None else upper - np.abs(values) - 0.01
-
-
-# -- regimes: each changes a sample, or returns False where it has nothing to change ----------
-
 Change = Callable[[Sample], bool]
 
 
@@ -179,11 +85,13 @@ def _close(size: float) -> Change:
                 if not same or other.tensor.label is not None or other.role == "const":
                     continue
                 there = sample.arrays[other.name]
+                if np.shape(there) != np.shape(sample.arrays[name]):
+                    continue
                 noise = size * sample.random.normal(size=np.shape(there))
                 if other.domain.kind == "simplex" and axes:
                     sample.arrays[name] = np.log(np.maximum(there, 1e-30)) + noise
-                elif _is_real(other):
-                    sample.arrays[name] = (there.astype(sample.dtype) * (1 + noise))
+                elif is_real(other):
+                    sample.arrays[name] = there.astype(sample.dtype) * (1 + noise)
                 else:
                     continue
                 changed = True
@@ -199,7 +107,7 @@ def _edge(size: float) -> Change:
     def apply(sample: Sample) -> bool:
         changed = False
         for d in sample.loss.declarations:
-            if d.role not in ("input", "param") or d.tensor.label is not None or _is_real(d):
+            if d.role not in ("input", "param") or d.tensor.label is not None or is_real(d):
                 continue
             value = sample.arrays[d.name]
             if d.domain.kind == "simplex":
@@ -233,10 +141,22 @@ def _tail(sign: int, low: float, high: float) -> Change:
     return apply
 
 
+def _consts(sample: Sample) -> bool:
+    """Consts away from their defaults: an exponent 2 becomes 1/2."""
+    changed = False
+    for d in sample.loss.declarations:
+        if d.role == "const" and not d.tensor.axes and d.default is not None:
+            value = float(d.default)
+            low = 0.0 if d.domain.lower is None else float(d.domain.lower)
+            sample.arrays[d.name] = np.array(low + (value - low) / 4)
+            changed = True
+    return changed
+
+
 def _near_zero(sample: Sample) -> bool:
     """Small inputs, and real targets 0."""
     for d in sample.loss.declarations:
-        if _is_real(d) and d.role == "target":
+        if is_real(d) and d.role == "target":
             sample.arrays[d.name] = np.zeros_like(sample.arrays[d.name])
     return _each(lambda x, s: x * 10.0 ** s.random.uniform(-9, -2, np.shape(x)))(sample)
 
@@ -244,7 +164,7 @@ def _near_zero(sample: Sample) -> bool:
 def _tiny(sample: Sample) -> bool:
     info = np.finfo(sample.dtype)
     for d in sample.loss.declarations:
-        if _is_real(d) and d.role == "target":
+        if is_real(d) and d.role == "target":
             sample.arrays[d.name] = np.zeros_like(sample.arrays[d.name])
     tiny = float(info.smallest_subnormal)
     return _each(lambda x, s: np.round(np.abs(x) * 50 + 1) * np.sign(x) * tiny)(sample)
@@ -269,6 +189,12 @@ REGIMES: Mapping[str, Change] = {
     "tail below": _tail(-1, 5, 600),
     "near zero": _near_zero,
     "subnormal": _tiny,
+    "other consts": _consts,
+    "other consts, tail above": lambda sample: _consts(sample) and REGIMES["tail above"](sample),
+    "other consts, tail below": lambda sample: _consts(sample) and REGIMES["tail below"](sample),
+    "other consts, far above": lambda sample: _consts(sample) and _margin(1)(sample),
+    "other consts, far below": lambda sample: _consts(sample) and _margin(-1)(sample),
+    "huge": _each(lambda x, s: x * (1e200 if s.dtype == "float64" else 1e25)),
     "close 1e-2": _close(1e-2),
     "close 1e-6": _close(1e-6),
     "edges 1e-3": _edge(1e-3),

@@ -26,6 +26,7 @@ from derive.index import (
     Maximum,
     Minimum,
     Total,
+    dangling,
     free_indices,
     tensors,
     walk,
@@ -101,14 +102,14 @@ class Once(Evaluator):
         return Once(self.loss, super()._varied(name, place, freeze).point)
 
     def __call__(self, expr: Expr, env: Mapping[Expr, int]) -> Any:
-        if not isinstance(expr, Binder) or free_indices(expr):
+        if not isinstance(expr, Binder) or free_indices(expr) or dangling(expr):
             return super().__call__(expr, env)
         if expr not in self._kept:
             self._kept[expr] = super().__call__(expr, env)
         return self._kept[expr]
 
     def index(self, index: Expr, env: Mapping[Expr, int]) -> int:
-        if not isinstance(index, Argmax) or free_indices(index):
+        if not isinstance(index, Argmax) or free_indices(index) or dangling(index):
             return super().index(index, env)
         if index not in self._kept:
             self._kept[index] = super().index(index, env)

@@ -10,10 +10,11 @@ import pytest
 import samples
 from exact import Exact
 from mpmath import mp
+from structures import variants_of
 
 import codegen
 import derive
-from codegen.builder import KernelFunction, dense_target, gradients
+from codegen.builder import KernelFunction, gradients
 from codegen.targets import TARGETS
 from derive.batch import names_batch
 from derive.errors import DerivationError, KernelError
@@ -21,13 +22,7 @@ from derive.functions import absolute, largest, relu, signum, smallest
 from derive.index import Choice, Maximum, Minimum, walk
 
 REDUCTIONS = ("none", "sum", "mean")
-VARIANTS = [
-    (name, labels, target)
-    for target in TARGETS
-    for name in derive.library()
-    for labels in ("dense", "index")
-    if labels == "dense" or dense_target(derive.load(name))
-]
+VARIANTS = [(*variant, target) for target in TARGETS for variant in variants_of(target)]
 COLUMNS = ("name", "labels", "target")
 targets = pytest.mark.parametrize("target", TARGETS)
 variants = pytest.mark.parametrize(COLUMNS, VARIANTS)

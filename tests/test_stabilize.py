@@ -29,10 +29,18 @@ p[i] = exp(a[i] - max(a[k] for k in K)) / sum(exp(a[k] - max(a[n] for n in K)) f
 e[i] = exp(a[i])
 S = sum(exp(a[k]) for k in K)
 q = sigmoid(z)
+v = s - z
 """
 SHIFTED = "sum(exp(a[k] - max(a[n] for n in K)) for k in K)"
+GUARDED = "sum(exp(a[k] - max(a[n] for n in K if b[n] <= b[t])) for k in K if b[k] <= b[t])"
 
 CASES = {
+    "terms that cancel": ["z + v", "exp(z) - 2*v - 2*z"],
+    "log of an exponential": ["log(exp(z/g))", "log(exp(a[t]/(u*g)))"],
+    "one exponential a term": ["(exp(z) - s)*exp((1 - g)*z)", "exp(-z)*(u*exp(2*z) + exp(z) + 1)"],
+    "root less its start": ["sqrt(1 + z**2/g**2) - 1", "sqrt(u**2 + z**2) - u + s"],
+    "hypotenuse": ["sqrt(1 + z**2)", "1/sqrt(z**2 + u**2)", "sqrt(4 + z**2/g**2)"],
+    "square over its root": ["z**2/(1 + max(1, z))"],
     "log of a named value": ["sum(y[i]*log(p[i]) for i in K)", "log(q)"],
     "log of a product": ["log(p[t]*u)", "log(exp(a[t])/S)"],
     "log of a power": ["log(u**g)", "log(q**g)"],
@@ -46,7 +54,7 @@ CASES = {
         "1/sum(exp(a[k] + b[k]) for k in K)",
     ],
     "log-sum-exp": ["log(sum(exp(a[k]) for k in K))", "log(sum(y[k]*exp(2*a[k]) for k in K))"],
-    "one and the rest": [f"log({SHIFTED})"],
+    "one and the rest": [f"log({SHIFTED})", f"log({GUARDED})"],
     "take an exponential out of a sum": ["sum(y[k]*exp(z) for k in K)"],
     "take an exponential into a sum": [
         "exp(-max(a[k] for k in K))*sum(b[k]*exp(a[k]) for k in K)",
@@ -64,6 +72,7 @@ CASES = {
     "hyperbolic tangent": ["sinh(z)/cosh(z)"],
     "log of cosh": ["log(cosh(z))", "log(cosh(5*z))"],
     "complement": [
+        "(1 - g*u)*q - 1",
         "1 - q",
         "q - 1",
         "1 - sigmoid(z)",

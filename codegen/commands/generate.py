@@ -21,11 +21,11 @@ HELP = "generate kernels"
 def arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("loss", metavar="LOSS", help="a library name, a .loss file, or -")
-    add("--target", metavar="TARGETS", default="numpy", help="numpy (more to come)")
+    add("--target", metavar="TARGETS", default="numpy", help="numpy, c, numba: one or more")
     add("--wrt", metavar="NAMES", help="gradients with respect to these: a or W,b")
     add("--labels", choices=("dense", "index"), default="dense", help="the target as class labels")
     add("--naive", action="store_true", help="the formulas as written, not made stable")
-    add("--explain", action="store_true", help="print the rewriting that makes it stable")
+    add("--explain", action="store_true", help="print what makes it stable, and the schedule")
     add("-o", metavar="DIR", dest="out", help="write the files to a folder")
 
 
@@ -33,16 +33,24 @@ def run(options: Namespace) -> int:
     from codegen.builder import build
     from codegen.documents import write
     from codegen.explain import checked
+    from codegen.schedule import schedule, schedule_lines
     from derive import load
 
     loss = load(options.loss)
     wrt = split_names(options.wrt) if options.wrt else None
     files: dict[str, str] = {}
     explained: list[str] = []
-    for target in split_names(options.target):
+    targets = split_names(options.target)
+    for target in targets:
         kernel = build(loss, target, wrt, labels=options.labels, stable=not options.naive)
-        files |= kernel.files
+        folder = f"{target}/" if len(targets) > 1 else ""
+        files |= {folder + name: text for name, text in kernel.files.items()}
+    if options.explain:
         explained += [write(d, "text") for d in checked(kernel.explain)]
+        explained += [
+            "Schedule",
+            *(f"  {line}" for line in schedule_lines(schedule(kernel.kernel))),
+        ]
     if options.out is not None:
         for name, text in files.items():
             write_file(Path(options.out) / name, text)

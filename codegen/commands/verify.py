@@ -3,8 +3,11 @@
 For each loss: every derivation is replayed and each result proved anew from the unfolded
 loss; the generated kernel is held against ball arithmetic and against finite differences.
 
+With --accuracy: the errors of the kernels in ULP, by loss and regime, against ball arithmetic.
+
   pminusy verify
   pminusy verify softmax_cross_entropy examples/weight_decay.loss
+  pminusy verify --accuracy focal entropy --target numpy,c --dtype float64
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from codegen.commands import as_json, say, split_names
+from codegen.commands.accuracy_table import accuracy
 
 if TYPE_CHECKING:
     from codegen.verify import Check
@@ -24,10 +28,15 @@ HELP = "the whole battery, as a table"
 def arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("losses", metavar="LOSS", nargs="*", help="all of the library where none is named")
-    add("--target", metavar="TARGETS", default="numpy", help="numpy (more to come)")
+    add("--target", metavar="TARGETS", default="numpy", help="numpy, c, ... separated by commas")
+    add("--accuracy", action="store_true", help="errors in ULP by regime, in place of the battery")
+    add("--dtype", metavar="DTYPES", default="float64,float32", help="with --accuracy: of these")
+    add("--peers", action="store_true", help="with --accuracy: torch, scipy, ... where installed")
 
 
 def run(options: Namespace) -> int:
+    if options.accuracy:
+        return accuracy(options)
     from rich.console import Console
     from rich.progress import track
 

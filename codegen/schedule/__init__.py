@@ -14,8 +14,18 @@ from codegen.schedule.phases import phases_of
 from codegen.schedule.plan import Loop, Phase, Schedule, Sum, tensors_of
 from codegen.schedule.prepare import prepare
 from codegen.schedule.rooms import rooms_of
+from codegen.schedule.show import schedule_lines
 
-__all__ = ["Loop", "Phase", "Schedule", "Sum", "in_place", "schedule", "tensors_of"]
+__all__ = [
+    "Loop",
+    "Phase",
+    "Schedule",
+    "Sum",
+    "in_place",
+    "schedule",
+    "schedule_lines",
+    "tensors_of",
+]
 
 
 def schedule(kernel: Kernel) -> Schedule:

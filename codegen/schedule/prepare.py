@@ -13,6 +13,7 @@ from sympy import Add, Basic, Expr, Integer, Mul, Pow, Rational
 from codegen.kernel import Contract, Kernel, Map, Reduce, Statement, defines
 from codegen.lower.names import unique
 from codegen.schedule.hoist import at_least_one, hoisted
+from codegen.schedule.rest import from_parts
 from derive import functions
 from derive.index import (
     Axis,
@@ -57,7 +58,9 @@ def prepare(kernel: Kernel) -> tuple[Kernel, frozenset[str]]:
     if kernel.batch is not None:
         statements = _for_each_row(statements, Index("row", kernel.batch), taken)
     statements = _picked(_inlined(statements, keep, taken), taken, elements)
-    statements = [part for s in statements for part in hoisted(s, taken, at_least_one(statements))]
+    large = at_least_one(statements)
+    statements = from_parts(statements, large)
+    statements = [part for s in statements for part in hoisted(s, taken, large)]
     prepared = replace(kernel, statements=tuple(statements))
     return prepared.needed(*(key for key, _ in kernel.outputs)), frozenset(elements)
 

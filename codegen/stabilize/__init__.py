@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from sympy import Basic, Expr
 
-from codegen.stabilize import complement, hyperbolic, logistic, logs, softmax
+from codegen.stabilize import complement, hyperbolic, logistic, logs, roots, softmax
 from derive.derivation import Derivation, Rule, Step
 from derive.errors import KernelError
 from derive.functions import expm1, grouped, log1p, sigmoid, softplus
@@ -24,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     *logistic.RULES,
     *hyperbolic.RULES,
     *complement.RULES,
+    *roots.RULES,
 )
 EMITTED: tuple[Rule, ...] = logistic.EMITTED
 LIMIT = 50

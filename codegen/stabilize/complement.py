@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Mul, exp
+from sympy import Add, Expr, Mul, S, exp
 
 from codegen.bounds import is_fraction, is_weight
 from codegen.stabilize.local import body_of, powers, rule
@@ -61,11 +61,23 @@ def complement(node: Expr, loss: Loss) -> Expr | None:
         if one not in (1, -1):
             continue
         for arg in node.args:
-            left = complement_of(-one * arg, loss)
-            if left is not None:
-                others = [x for x in node.args if x not in (one, arg)]
-                return Add(*others, one * left)
+            for share, more in ((arg, S.Zero), *_spread(arg)):
+                left = complement_of(-one * share, loss)
+                if left is not None:
+                    others = [x for x in node.args if x not in (one, arg)]
+                    return Add(*others, one * left, more)
     return None
+
+
+def _spread(term: Expr) -> list[tuple[Expr, Expr]]:
+    """(c + u) p as c p and u p, for each bracket in the term with a number c."""
+    found = []
+    for factor in Mul.make_args(term):
+        number, rest = factor.as_coeff_Add()
+        if number != 0 and rest != 0:
+            others = term / factor
+            found.append((number * others, rest * others))
+    return found
 
 
 @rule(

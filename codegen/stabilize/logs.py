@@ -1,19 +1,25 @@
-"""Rules for logarithms: the log of a product of positive things is a sum of logs.
-
-log(exp x) = x needs no rule: SymPy applies it to real x as soon as it is built.
-"""
+"""Rules for logarithms: the log of a product of positive things is a sum of logs."""
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Mul, Pow, exp, log
+from sympy import Add, Expr, Mul, Pow, exp, factor_terms, log
 
 from codegen.bounds import nonnegative
-from codegen.stabilize.local import body_of, rule
+from codegen.stabilize.local import body_of, rule, split_exp
 from derive.functions import sigmoid
-from derive.index import Product, Total, total
+from derive.index import Product, Total, entries, total
 from derive.loss import Loss
 
 ACTS = (exp, sigmoid, Product, Pow, Mul)
+
+
+@rule("log of an exponential", "the logarithm undoes the exponential, which may overflow")
+def log_of_exp(node: Expr, loss: Loss) -> Expr | None:
+    """log(exp x) = x; SymPy does so by itself only where it sees that x is real."""
+    if isinstance(node, log) and isinstance(node.args[0], exp):
+        exponent: Expr = node.args[0].args[0]
+        return exponent
+    return None
 
 
 @rule(
@@ -87,10 +93,49 @@ def product_of_exps(node: Expr, loss: Loss) -> Expr | None:
     return Mul(*rest, exp(Add(*(factor.args[0] for factor in found))))
 
 
+@rule(
+    "one exponential a term",
+    "factors that grow and shrink together are one exponential, before either overflows",
+)
+def spread_exp(node: Expr, loss: Loss) -> Expr | None:
+    """exp(u) (c exp(v) + d) = c exp(u + v) + d exp(u), where u and v depend on the same entry."""
+    cofactor, own = split_exp(node)
+    if own is None or not node.is_Mul:
+        return None
+    for bracket in Mul.make_args(cofactor):
+        inside = [split_exp(term) for term in bracket.args] if bracket.is_Add else []
+        if any(v is not None and entries(v) & entries(own) for _, v in inside):
+            terms = (c * exp(_collected(own + v) if v is not None else own) for c, v in inside)
+            return cofactor / bracket * Add(*terms)
+    return None
+
+
+def _collected(exponent: Expr) -> Expr:
+    """The exponent with what its terms share taken out."""
+    collected: Expr = factor_terms(exponent.expand())
+    return collected
+
+
+@rule("terms that cancel", "the name is written out, and what cancels is not computed")
+def cancel(node: Expr, loss: Loss) -> Expr | None:
+    """c v + u, where the definition of v has terms of -u/c."""
+    for arg in node.args if node.is_Add else ():
+        scale, name = arg.as_coeff_Mul()
+        body = body_of(name, loss)
+        if body is not None:
+            shorter = Add(node - arg, *(scale * term for term in Add.make_args(body)))
+            if len(Add.make_args(shorter)) < len(node.args):
+                return shorter
+    return None
+
+
 RULES = (
+    cancel,
+    log_of_exp,
     log_of_name,
     log_of_product,
     log_of_power,
     log_of_long_product,
     product_of_exps,
+    spread_exp,
 )

@@ -7,7 +7,7 @@ from sympy import Add, Expr, Integer, Mul, S, exp, log
 from codegen.bounds import is_shifted
 from codegen.stabilize.local import body_of, peak_of, powers, rule, split_exp
 from derive.functions import grouped, log1p
-from derive.index import TRUE, Choice, Condition, Entry, Maximum, Total, substitute, total
+from derive.index import Choice, Condition, Entry, Maximum, Total, substitute, total
 from derive.loss import Loss
 
 
@@ -109,19 +109,27 @@ def rest_of_sum(node: Expr) -> Expr | None:
     cancels, and NaN stays NaN.
     """
     index, body, guard = node.open()
-    if guard != TRUE or not isinstance(body, exp) or not is_shifted(body.args[0], index):
+    if not isinstance(body, exp) or not is_shifted(body.args[0], index):
+        return None
+    inner, _, allowed = peak_in(body.args[0]).open()
+    if substitute(allowed, {inner: index}) != guard:
         return None
     tied = is_largest(node, index)
     one = Choice(tied, Integer(1), Integer(0))
-    return grouped(total(index, one) - 1) + total(index, body - one)
+    return grouped(total(index, one, guard) - 1) + total(index, body - one, guard)
+
+
+def peak_in(exponent: Expr) -> Expr:
+    """The maximum that a shifted exponent subtracts."""
+    return next(-arg for arg in Add.make_args(exponent) if isinstance(-arg, Maximum))
 
 
 def is_largest(node: Expr, at: Expr) -> Condition:
     """Whether the exponent of a shifted sum is at its maximum there."""
     index, body, _ = node.open()
     exponent = substitute(body.args[0], {index: at})
-    peak = next(arg for arg in Add.make_args(exponent) if isinstance(-arg, Maximum))
-    return Condition("==", exponent - peak, -peak)
+    peak = peak_in(exponent)
+    return Condition("==", exponent + peak, peak)
 
 
 @rule(

@@ -106,7 +106,7 @@ FORMATS = {
 def source(names: Iterable[str], real: str) -> str:
     """The text of the named helpers and of those that they call, each after what it calls."""
     shape = FORMATS[real]
-    values = {
+    context = {
         "real": real,
         "suffix": shape.suffix,
         "f": shape.f,
@@ -114,7 +114,7 @@ def source(names: Iterable[str], real: str) -> str:
         "c": values(shape, shape.literal, shape.hexadecimal),
     }
     return "\n".join(
-        render(f"c_functions/{name}.c.j2", **values).lstrip("\n") for name in closure(names)
+        render(f"c_functions/{name}.c.j2", **context).lstrip("\n") for name in closure(names)
     )
 
 

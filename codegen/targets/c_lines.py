@@ -183,6 +183,7 @@ def _innermost(loop: Loop, phase: Phase, frame: Frame) -> Iterator[str]:
         return
     yield f"for (int64_t block = 0; block < {size}; block += {BLOCK}) {{"
     yield f"    const int64_t end = {size} - block < {BLOCK} ? {size} : block + {BLOCK};"
+    yield from indent(_prefetch(loop, phase, frame))
     for s in sums:
         yield f"    {frame.real} {frame.names[s.name]}_part = {START[s.op]};"
     yield "    " + head
@@ -194,6 +195,21 @@ def _innermost(loop: Loop, phase: Phase, frame: Frame) -> Iterator[str]:
         yield f"    {name}_all {SIGNS[s.op]}= {name}_part;"
     yield "}"
     yield from fixes
+
+
+def _prefetch(loop: Loop, phase: Phase, frame: Frame) -> Iterator[str]:
+    """While this row is computed, the next one comes from memory."""
+    if phase.row is None or len(loop.indices) != 1:
+        return
+    index = loop.indices[0]
+    given = {e.tensor.name for s in loop.statements for e in reads(s)} - set(frame.plan.rooms)
+    for name in sorted(given):
+        if frame.tensors[name] != (phase.row.axis, index.axis):
+            continue
+        line = 64 // (4 if frame.real == "float" else 8)
+        yield f"if (row + 1 < {phase.row.axis.name})"
+        yield f"    for (int64_t ahead = block; ahead < end; ahead += {line})"
+        yield f"        PM_PREFETCH(&{frame.cell(name, ['(row + 1)', 'ahead'])});"
 
 
 def _clause(reduction: Reduce, frame: Frame) -> str:

@@ -58,6 +58,16 @@ class Kernels:
     few: str
     scratch: tuple[tuple[str, str], ...]
 
+    @property
+    def compiled(self) -> tuple[Piece, ...]:
+        """Every piece; the strip stands alone, and shares nothing."""
+        return (self.strip, *self.pieces) if self.strip else self.pieces
+
+    def given(self, piece: Piece) -> str:
+        """The arguments of a piece."""
+        shared = [] if piece is self.strip else [name for name, _ in self.scratch]
+        return ", ".join([self.arguments, *shared])
+
 
 @dataclass(frozen=True)
 class Function:
@@ -121,8 +131,7 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
 
 
 def _helpers(found: Sequence[Kernels]) -> list[str]:
-    pieces = [(k, p) for k in found for p in (*k.pieces, *((k.strip,) if k.strip else ()))]
-    text = "\n".join(line for _, piece in pieces for line in piece.lines)
+    text = "\n".join(line for k in found for piece in k.compiled for line in piece.lines)
     return [
         helper for suffix, real in REALS.values() for helper in source(called(text, suffix), real)
     ]
@@ -166,7 +175,9 @@ def _piece(phase: Phase | Sum, frame: Frame, stem: str, number: int) -> Piece:
         *outer, last = (index.axis.name for index in phase.statement.indices)
         return Piece(name, "sum", tuple(sum_lines(phase, frame)), last, outer[0] if outer else "")
     lines = tuple(phase_lines(phase, frame))
-    return Piece(name, "rows" if phase.row else "once", lines, phase.row.axis.name if phase.row else "")
+    return Piece(
+        name, "rows" if phase.row else "once", lines, phase.row.axis.name if phase.row else ""
+    )
 
 
 def _indices(plan: Schedule) -> list[str]:

@@ -96,7 +96,9 @@ def _innermost(loop: Loop, phase: Phase, frame: Frame) -> Iterator[str]:
     fixes: list[str] = []
     stores: list[str] = []
     body = [
-        line for s in loop.statements for line in _element_lines(s, loop, phase, frame, stores, fixes)
+        line
+        for s in loop.statements
+        for line in _element_lines(s, loop, phase, frame, stores, fixes)
     ]
     # Last, since a result may lie in the memory of an input.
     body += stores

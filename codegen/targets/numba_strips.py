@@ -137,7 +137,7 @@ def _loop(loop: Loop, lanes: Lanes) -> Iterator[str]:
     frame = lanes.frame
     for statement in loop.statements:
         if isinstance(statement, Reduce):
-            yield f"{frame.names[statement.name]}_lanes[:] = {frame.start(statement.op)}"
+            yield f"{frame.names[statement.name]}_lanes[:] = {frame.real}({frame.start(statement.op)})"
     depth = 0
     if loop.indices:
         yield from loop_over(loop.indices[0])

@@ -123,7 +123,7 @@ def _negative(term: Expr) -> bool:
 
 def _product(expr: Expr, at: Layout) -> tuple[str, int]:
     number, rest = expr.as_coeff_Mul()
-    above, below = _halves(rest)
+    above, below = halves(rest)
     if not isinstance(number, Rational):
         above, number = [number, *above], Integer(1)
     sign = "-" if number < 0 else ""
@@ -141,7 +141,7 @@ def _product(expr: Expr, at: Layout) -> tuple[str, int]:
     return text, SIGN if sign and len(texts) == 1 and not below else MUL
 
 
-def _halves(expr: Expr) -> tuple[list[Expr], list[Expr]]:
+def halves(expr: Expr) -> tuple[list[Expr], list[Expr]]:
     """The factors above and below the line."""
     factors = sorted(sympy.Mul.make_args(expr), key=order)
     above, below = [], []

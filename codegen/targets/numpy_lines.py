@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sympy import Add, Basic, Expr, Mul
 
 from codegen.kernel import Contract, Map, Reduce, Statement, defines
+from codegen.targets.numpy_exponentials import Call
 from codegen.targets.numpy_expressions import Layout, show
 from codegen.targets.numpy_scatter import scatter_lines, scattered_part
 from derive.index import Entry, Index, free_indices, order, rebuild, walk
 
-WIDTH = 100 - 8
+WIDTH = 100 - 12
 SHORTEST = 12
 OPS = {"sum": "np.sum", "prod": "np.prod", "max": "np.max", "min": "np.min", "argmax": "np.argmax"}
 
 
-def lines_of(statement: Statement, names: Mapping[str, str], ranges: set[str]) -> tuple[str, ...]:
-    """A statement as NumPy: one line, or two where one entry a row differs."""
+def lines_of(
+    statement: Statement | Call,
+    names: Mapping[str, str],
+    ranges: set[str],
+    kept: Collection[str] | None = None,
+) -> tuple[str, ...]:
+    """A statement as NumPy: one line, or two where one entry a row differs.
+
+    `kept` are the arrays that are still needed; None means any may be.
+    """
+    if isinstance(statement, Call):
+        left = ", ".join(names[name] for name in statement.names)
+        right = ", ".join(names[entry.tensor.name] for entry in statement.arguments)
+        return (f"{left} = {statement.function}({right})",)
     at = Layout(dims_of(statement), names, ranges)
-    found = scatter_lines(statement, at) if isinstance(statement, Map) else None
+    found = scatter_lines(statement, at, kept) if isinstance(statement, Map) else None
     return found or (f"{names[statement.name]} = {_value(statement, at)}",)
 
 
@@ -33,7 +46,10 @@ def _value(statement: Statement, at: Layout) -> str:
         text = f"{OPS[statement.op]}({show(statement.expr, at)}, axis={axis})"
     else:
         text = show(statement.expr, at)
-        if isinstance(statement.expr, Entry) or free_indices(statement.expr) != set(at.dims):
+        plain = isinstance(statement.expr, Entry) and all(
+            isinstance(i, Index) for i in statement.expr.indices
+        )
+        if plain or free_indices(statement.expr) != set(at.dims):
             shape = tuple_of(i.axis.name for i in at.dims) if at.dims else "()"
             text = f"np.full({shape}, {text}, dtype=dtype)"
     return text
@@ -81,22 +97,20 @@ def _matmul(left: Entry, right: Entry, statement: Contract, at: Layout) -> str:
     return " @ ".join(texts)
 
 
-def fitted(
-    statements: tuple[Statement, ...], names: dict[str, str]
-) -> tuple[list[Statement], dict[str, str]]:
+def fitted(statements: Sequence[Statement | Call], names: dict[str, str]) -> list[Statement | Call]:
     """Statements that fit a line each: of a long one, the largest part is computed before."""
-    done: list[Statement] = []
+    done: list[Statement | Call] = []
     for statement in statements:
-        while not isinstance(statement, Contract):
+        while isinstance(statement, Map | Reduce):
             part = scattered_part(statement)
             if part is None and _width(statement, names) > WIDTH:
                 part = _largest_part(statement.expr, statement, names)
             if part is None:
                 break
             before, statement = _split(statement, part, names)
-            done += fitted((before,), names)[0]
+            done += fitted((before,), names)
         done.append(statement)
-    return done, names
+    return done
 
 
 def _width(statement: Statement, names: Mapping[str, str]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sympy import Add, Expr
 
 from codegen.kernel import Map, Reduce
@@ -54,8 +56,13 @@ def scattered_part(statement: Map | Reduce) -> Expr | None:
     return None
 
 
-def scatter_lines(statement: Map, at: Layout) -> tuple[str, ...] | None:
-    """The lines of NumPy for such a statement, None for any other."""
+def scatter_lines(
+    statement: Map, at: Layout, kept: Collection[str] | None = None
+) -> tuple[str, ...] | None:
+    """The lines of NumPy for such a statement, None for any other.
+
+    An array that is not among those `kept` is changed itself rather than a copy of it.
+    """
     found = scattered(statement.expr, statement.indices) if 0 < len(at.dims) <= 2 else None
     if found is None:
         return None
@@ -63,7 +70,9 @@ def scatter_lines(statement: Map, at: Layout) -> tuple[str, ...] | None:
     rows = Layout(at.dims[:-1], at.names, at.ranges)
     name = at.names[statement.name]
     slots = [show(i, rows) for i in at.dims[:-1]] + [show(label, rows)]
-    start = show(rest, at) + (".copy()" if isinstance(rest, Entry) else "")
+    start = show(rest, at)
+    if isinstance(rest, Entry) and (kept is None or rest.tensor.name in kept):
+        start += '.copy(order="K")'
     changed, number = show(value, rows), value.is_number and value < 0
     if sign == "+=" and number:
         sign, changed = "-=", show(-value, rows)

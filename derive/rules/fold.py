@@ -50,7 +50,7 @@ from derive.rules.known import has_domains, near, sums_given
 from derive.rules.polish import polished
 from derive.rules.registry import register
 from derive.rules.shorten import factored, length, shortness, weight
-from derive.rules.spelling import logs_as_written
+from derive.rules.spelling import spell
 
 LONGEST_FOLD = 60
 
@@ -177,7 +177,7 @@ def _spelled(short: Expr, form: NormalForm, before: Expr) -> Expr:
             normal = form.expr(inner)
             if isinstance(normal, Function | Add) and length(inner) < length(normal):
                 spelling.setdefault(normal, inner)
-    return logs_as_written(substitute(short, spelling), form.loss)
+    return substitute(short, spelling)
 
 
 @lru_cache(maxsize=1 << 10)
@@ -245,7 +245,9 @@ def shorten_steps(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter
             expr = after
         step = _best(expr, loss, into)
         if step is None:
-            return done
+            written = spell.apply(expr, loss=loss)
+            better = shortness(written) < shortness(expr)
+            return [*done, Shorter(spell, (("loss", loss),), written)] if better else done
         done += step
         expr = done[-1].after
 

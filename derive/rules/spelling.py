@@ -6,9 +6,11 @@ from typing import Any
 
 from sympy import Add, Expr, Mul, exp, log
 
+from derive.derivation import Rule
 from derive.index import kinds, rebuild, tensors, walk
 from derive.loss import Loss
 from derive.normal.poly import ONE, Poly, as_poly, content, mono_expr, number, scale, to_expr
+from derive.rules.registry import register
 
 
 def logs_as_written(expr: Expr, loss: Loss) -> Expr:
@@ -79,3 +81,13 @@ def _joined_exps(node: Expr) -> Expr:
 
 def _minuses(poly: Poly) -> int:
     return sum(value < 0 for value in poly.values())
+
+
+spell = register(
+    Rule(
+        "logarithm of a quotient",
+        "a difference of logarithms is the logarithm of a quotient, as the loss has it",
+        logs_as_written,
+        "both are positive",
+    )
+)

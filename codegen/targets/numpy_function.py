@@ -1,0 +1,197 @@
+"""One function of a generated NumPy module: its lines, as they are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from codegen.kernel import Kernel, Map, Statement, trees
+from codegen.targets.numpy_blocks import Blocks, blocks_of, without_gathered
+from codegen.targets.numpy_direct import last_written, line_into, picked_once
+from codegen.targets.numpy_exponentials import Call, unshifted
+from codegen.targets.numpy_expressions import Layout
+from codegen.targets.numpy_lines import fitted, lines_of, tuple_of
+from derive.index import Entry
+
+INDENT = "    "
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function as the template sees it: `setup` checks and unpacks, `lines` compute."""
+
+    signature: str
+    summary: str
+    setup: tuple[str, ...]
+    lines: tuple[str, ...]
+    loss: bool
+    gradients: bool
+
+
+@dataclass
+class Writing:
+    """A function while it is written: names, and the axes whose ranges turned out needed.
+
+    The array `direct` is computed into the result `key`.
+    """
+
+    part: Kernel
+    names: dict[str, str]
+    ranges: set[str] = field(default_factory=set)
+    direct: str | None = None
+    key: str = ""
+
+    @property
+    def given(self) -> set[str]:
+        """The arrays that are not ours to change."""
+        names = {g.name for g in self.part.inputs}
+        return names | {e.tensor.name for _, e in self.part.outputs}
+
+    def fresh(self, name: str) -> str:
+        """A name that no array has yet."""
+        while name in self.names or name in self.names.values():
+            name += "_"
+        self.names[name] = name
+        return name
+
+    def lines(self, statements: Sequence[Statement | Call]) -> list[str]:
+        """The statements as NumPy, after the ranges that they use."""
+        self.ranges.clear()
+        fit = fitted(statements, self.names)
+        lines: list[str] = []
+        for k, one in enumerate(fit):
+            kept = _used(fit[k + 1 :]) | self.given
+            if isinstance(one, Map) and one.name == self.direct:
+                at = Layout(one.indices, self.names, self.ranges)
+                lines.append(line_into(one, at, self.key))
+            else:
+                lines += lines_of(one, self.names, self.ranges, kept)
+        return [f"index_{axis} = np.arange({axis})" for axis in sorted(self.ranges)] + lines
+
+    def keys(self, names: frozenset[str]) -> list[tuple[str, Entry]]:
+        """The outputs among these arrays."""
+        return [(key, e) for key, e in self.part.outputs if e.tensor.name in names]
+
+
+def function(
+    kernel: Kernel, names: dict[str, str], head: str, summary: str, keys: Sequence[str]
+) -> Function:
+    """The function that gives these outputs."""
+    part = kernel.needed(*keys)
+    outputs = frozenset(entry.tensor.name for _, entry in part.outputs)
+    to = Writing(part, dict(names))
+    statements = without_gathered(unshifted(part.statements, outputs, to.fresh), part)
+    if part.batch is not None:
+        statements = picked_once(statements, part, to.fresh)
+    blocks = blocks_of(part, statements)
+    inside: list[str] = []
+    if blocks is None:
+        lines = [*to.lines(statements), *_stores(to, outputs)]
+    else:
+        inside = _inside(to, blocks)
+        lines = _around(to, statements, blocks, inside)
+    setup = _setup(to, statements, keys, lines, inside)
+    return Function(head, summary, tuple(setup), tuple(lines), "" in keys, any(keys))
+
+
+def _inside(to: Writing, blocks: Blocks) -> list[str]:
+    """The lines for one block of samples."""
+    ordered, to.direct, to.key = last_written(blocks.inside, to.part)
+    lines = to.lines(ordered)
+    rows = frozenset(e.tensor.name for _, e in to.part.outputs if to.part.batch in e.tensor.axes)
+    for key, entry in to.keys(rows):
+        if len(entry.tensor.axes) == 2:
+            value = to.names[entry.tensor.name]
+            lines.append(f'_put(results["{key}"], rows, {value}, divisor)')
+        else:
+            lines.append(f'results["{key}"][rows] = {_scaled(to, key, entry)}')
+    for key, entry in to.keys(frozenset(blocks.added)):
+        lines.append(f'results["{key}"] += {to.names[entry.tensor.name]}')
+    return lines
+
+
+def _around(
+    to: Writing, statements: Sequence[Statement | Call], blocks: Blocks, inside: list[str]
+) -> list[str]:
+    """The loop over the blocks, with what comes before and after it."""
+    part, batch, used = to.part, to.part.batch, _used(statements)
+    assert batch is not None
+    arrays = [to.names[g.name] for g in part.inputs if batch in g.tensor.axes and g.name in used]
+    sizes = [" * ".join(axis.name for axis in axes) for axes in blocks.row]
+    size = f"max({', '.join(sizes)})" if len(sizes) > 1 else "".join(sizes)
+    size = f"{size} * dtype.itemsize" if sizes else "dtype.itemsize"
+    least = f", least={blocks.least}" if blocks.least > 1 else ""
+    sums = to.keys(frozenset(blocks.added))
+    lines = [f'results["{key}"].fill(0)' for key, _ in sums]
+    lines += to.lines(blocks.before)
+    lines.append(
+        f"for {', '.join(('rows', *arrays))} in _blocks({size}, {', '.join(arrays)}{least}):"
+    )
+    if _mentions(inside, batch.name):
+        lines.append(f"{INDENT}{batch.name} = len({arrays[0]})")
+    lines += [INDENT + line for line in inside]
+    for key, _ in sums:
+        lines.append(f'results["{key}"][...] = _scale(results["{key}"], divisor)')
+    done = {*blocks.added, *(e.tensor.name for _, e in part.outputs if batch in e.tensor.axes)}
+    return lines + _stores(to, frozenset(e.tensor.name for _, e in part.outputs) - done)
+
+
+def _stores(to: Writing, names: frozenset[str]) -> list[str]:
+    """The lines that put what was computed at once into the results."""
+    return [f'results["{key}"][...] = {_scaled(to, key, e)}' for key, e in to.keys(names)]
+
+
+def _scaled(to: Writing, key: str, entry: Entry) -> str:
+    value = to.names[entry.tensor.name]
+    return f"_scale({value}, divisor)" if key and to.part.batch is not None else value
+
+
+def _setup(
+    to: Writing,
+    statements: Sequence[Statement | Call],
+    keys: Sequence[str],
+    lines: Sequence[str],
+    inside: Sequence[str],
+) -> list[str]:
+    """The lines that check the arguments, and give arrays, sizes and memory for the results."""
+    names, part, used = to.names, to.part, _used(statements)
+    arrays = [names[g.name] if g.name in used else "_" for g in part.inputs]
+    given = [f"{names[g.name]}={names[g.name]}" for g in part.inputs]
+    call = f"given, dtype, sizes = _prepare({', '.join(given)})"
+    if len(call) > 96:
+        call = _folded("given, dtype, sizes = _prepare(", given)
+    setup = [call]
+    if set(arrays) != {"_"}:
+        setup.append(f"{', '.join(arrays)}{',' * (len(arrays) == 1)} = given")
+    batch = part.batch.name if part.batch else ""
+    outside = lines if not inside else [line for line in lines if not line.startswith(INDENT)]
+    for axis in sorted({a.name for g in part.inputs for a in g.tensor.axes}):
+        if _mentions(outside if axis == batch else lines, axis):
+            setup.append(f'{axis} = sizes["{axis}"]')
+    if batch:
+        setup.append(f'divisor = _divisor(sizes["{batch}"], reduction, on_empty)')
+    wanted = tuple_of(f'"{key}"' for key in keys)
+    setup.append(f"results = _results({wanted}, given, dtype, sizes, out)")
+    return setup
+
+
+def _folded(opening: str, items: Sequence[str]) -> str:
+    """A long call as the formatter would break it."""
+    inner = f"{INDENT * 2}{', '.join(items)}"
+    if len(inner) > 100:
+        inner = "\n".join(f"{INDENT * 2}{item}," for item in items)
+    return f"{opening}\n{inner}\n{INDENT})"
+
+
+def _used(statements: Sequence[Statement | Call]) -> set[str]:
+    """The names of the arrays that are read."""
+    found: set[str] = set()
+    for s in statements:
+        read = s.arguments if isinstance(s, Call) else trees(s)
+        found |= {e.tensor.name for tree in read for e in tree.atoms(Entry)}
+    return found
+
+
+def _mentions(lines: Sequence[str], name: str) -> bool:
+    text = "".join(c if c.isalnum() or c == "_" else " " for c in "\n".join(lines))
+    return name in text.split()
