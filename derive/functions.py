@@ -60,6 +60,31 @@ class expm1(Function):
         return exp(self.args[0]) - 1
 
 
+class log1pmx(Function):
+    """log(1 + x) - x for x > -1, as one function: about -x^2/2 near 0, where both are about x."""
+
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -self.args[0] / (1 + self.args[0])
+
+    def meaning(self) -> Expr:
+        return log(1 + self.args[0]) - self.args[0]
+
+
+class expm1mx(Function):
+    """exp(x) - 1 - x, as one function: about x^2/2 near 0."""
+
+    is_real = True
+    is_nonnegative = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return expm1(self.args[0])
+
+    def meaning(self) -> Expr:
+        return exp(self.args[0]) - 1 - self.args[0]
+
+
 class grouped(Function):
     """x itself, computed before it joins a longer sum: a bracket, which SymPy would drop."""
 
@@ -172,4 +197,4 @@ def _wins(lead: Expr, argindex: int, first: Expr) -> Expr:
 
 
 # What is short for something simpler, and is read as that where only the value counts.
-BY_MEANING = (sigmoid, softplus, log1p, expm1, grouped, step)
+BY_MEANING = (sigmoid, softplus, log1p, expm1, log1pmx, expm1mx, grouped, step)

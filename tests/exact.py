@@ -47,6 +47,8 @@ FUNCTIONS = {
     functions.softplus: lambda x: mpmath.log1p(mpmath.exp(x)),
     functions.log1p: mpmath.log1p,
     functions.expm1: mpmath.expm1,
+    functions.log1pmx: lambda x: mpmath.log1p(x) - x,
+    functions.expm1mx: lambda x: mpmath.expm1(x) - x,
     functions.grouped: lambda x: x,
     functions.relu: lambda x: max(x, mp.zero),
     functions.step: lambda x: mp.one if x > 0 else mp.zero,

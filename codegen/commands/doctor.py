@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 from argparse import ArgumentParser, Namespace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from codegen.commands import as_json, say, styled
+from codegen.compile import find_compiler
+from derive.errors import PminusyError
 
 HELP = "which targets and tools are usable here"
 
@@ -31,6 +34,14 @@ def arguments(parser: ArgumentParser) -> None:
     """This command has no arguments of its own."""
 
 
+def _compiler() -> tuple[str, str]:
+    """The name of the C compiler, and whether it is here."""
+    try:
+        return Path(find_compiler()).name, "found"
+    except PminusyError:
+        return "cc", ""
+
+
 def run(options: Namespace) -> int:
     rows = []
     for purpose, name, remedy in PACKAGES:
@@ -38,6 +49,7 @@ def run(options: Namespace) -> int:
             rows.append((purpose, name, version(name), remedy))
         except PackageNotFoundError:
             rows.append((purpose, name, "", remedy))
+    rows.append(("the C target", *_compiler(), "apt-get install gcc, or set CC"))
     for purpose, name, remedy in PROGRAMS:
         rows.append((purpose, name, "found" if shutil.which(name) else "", remedy))
     if options.json:

@@ -9,6 +9,7 @@ from sympy import Add, Basic, Expr, Integer, Mul, S, exp, oo
 from codegen.bounds import bounded, is_shifted, vanishes
 from codegen.kernel import Contract, Map, Reduce, Statement, exp_difference, weighted
 from codegen.lower.names import canonical, suggest, unique
+from codegen.lower.series import SERIES
 from derive.errors import KernelError
 from derive.functions import grouped
 from derive.index import (
@@ -63,6 +64,8 @@ def lower(expr: Basic, to: Builder) -> Basic:
         return _lower_total(expr, to)
     if isinstance(expr, Binder):
         return _reduce(expr, to)
+    if isinstance(expr, tuple(SERIES)):
+        return lower(SERIES[type(expr)](_named(expr.args[0], to)), to)
     if isinstance(expr, grouped):
         return hoist(expr.args[0], suggest(expr, expr.args[0]), to)
     if isinstance(expr, exp):
@@ -72,6 +75,13 @@ def lower(expr: Basic, to: Builder) -> Basic:
     if isinstance(expr, Expr) and expr.is_Mul:
         return _lower_product(expr.args, to)
     return rebuild(expr, lambda arg: lower(arg, to))
+
+
+def _named(argument: Expr, to: Builder) -> Expr:
+    """An argument that is used many times: an entry, of an array of its own if need be."""
+    if isinstance(argument, Entry) or argument.is_number:
+        return argument
+    return hoist(argument, suggest(argument, argument), to)
 
 
 def _share(share: Share) -> Expr:

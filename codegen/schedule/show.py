@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from codegen.kernel import Contract, Map, Reduce
 from codegen.schedule.in_place import in_place
-from codegen.schedule.plan import Phase, Schedule, Sum
+from codegen.schedule.plan import Schedule, Sum
 from derive.index import Index
 
 KEPT = {

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 
 from sympy import Basic, Expr
 
-from codegen.stabilize import complement, hyperbolic, logistic, logs, roots, softmax
+from codegen.stabilize import complement, divergence, hyperbolic, logistic, logs, roots, softmax
 from derive.derivation import Derivation, Rule, Step
 from derive.errors import KernelError
-from derive.functions import expm1, grouped, log1p, sigmoid, softplus
+from derive.functions import expm1, expm1mx, grouped, log1p, log1pmx, sigmoid, softplus
 from derive.index import Entry, rebuild
 from derive.loss import Definition, Loss
 from derive.record import Checker, Recorder
 
 RULES: tuple[Rule, ...] = (
+    *divergence.RULES,
     *logs.RULES,
     *softmax.RULES,
     *logistic.RULES,
@@ -28,6 +29,7 @@ RULES: tuple[Rule, ...] = (
 )
 EMITTED: tuple[Rule, ...] = logistic.EMITTED
 LIMIT = 50
+WRITTEN = (expm1, expm1mx, grouped, log1p, log1pmx, sigmoid, softplus)
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,7 @@ def as_written(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
 
     def visit(node: Basic) -> Basic:
         node = rebuild(node, visit)
-        return (
-            node.meaning()
-            if isinstance(node, expm1 | grouped | log1p | sigmoid | softplus)
-            else node
-        )
+        return node.meaning() if isinstance(node, WRITTEN) else node
 
     definitions = tuple(Definition(d.entry, visit(d.body)) for d in loss.definitions)
     plain = tuple(replace(g, result=visit(g.result)) for g in gradients)

@@ -31,8 +31,11 @@ from derive.index import Axis
 REALS = {"float32": ("f32", "float"), "float64": ("f64", "double")}
 REMEDY = "pip install 'pminusy[numba]'"
 ENDINGS = ("", "_all", "_now", "_part", "_next", "_best", "_lanes", "_at")
-RESERVED = """np math njit prange f32 f64 abs min max range first end outer block count lane lanes
-start scale row row_at chunk step at lanes_f32 lanes_f64 job strips loss""".split()
+RESERVED = (
+    *("np", "math", "njit", "prange", "f32", "f64", "abs", "min", "max", "range"),
+    *("first", "end", "outer", "block", "count", "lane", "lanes", "start", "scale", "row"),
+    *("row_at", "step", "at", "lanes_f32", "lanes_f64", "job", "strips", "loss"),
+)
 
 
 @dataclass(frozen=True)

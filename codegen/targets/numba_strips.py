@@ -84,8 +84,7 @@ class Lanes:
         plain = {
             entry.tensor.name
             for statement in self.statements
-            for inner in (statement.expr,)
-            for entry in inner.atoms(Entry)
+            for entry in statement.expr.atoms(Entry)
             if self.row in entry.indices[:1] and all(isinstance(i, Index) for i in entry.indices)
         }
         return [given.name for given in self.frame.plan.kernel.inputs if given.name in plain]
@@ -98,7 +97,8 @@ def strip_lines(strips: Strips, frame: Frame) -> Iterator[str]:
         label = next(g.tensor.label for g in frame.plan.kernel.inputs if g.name == name)
         shape = _shape(frame.tensors[name])
         # Lanes beyond the last row hold numbers too, which are computed with and then dropped.
-        yield f"{frame.names[name]}_lanes = np.zeros({shape}, {'np.uintp' if label else frame.real})"
+        kind = "np.uintp" if label else frame.real
+        yield f"{frame.names[name]}_lanes = np.zeros({shape}, {kind})"
     for statement in filter(lanes.keeps, lanes.statements):
         shape = _shape(defines(statement).axes)
         yield f"{frame.names[statement.name]}_lanes = np.empty({shape}, {frame.real})"
@@ -137,7 +137,8 @@ def _loop(loop: Loop, lanes: Lanes) -> Iterator[str]:
     frame = lanes.frame
     for statement in loop.statements:
         if isinstance(statement, Reduce):
-            yield f"{frame.names[statement.name]}_lanes[:] = {frame.real}({frame.start(statement.op)})"
+            start = f"{frame.real}({frame.start(statement.op)})"
+            yield f"{frame.names[statement.name]}_lanes[:] = {start}"
     depth = 0
     if loop.indices:
         yield from loop_over(loop.indices[0])

@@ -1,0 +1,73 @@
+"""Functions that no target has, by series and asymptotic expansions in arithmetic that all have.
+
+Each is cut off where the rest is below the rounding of fp64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sympy import Expr, Function, Integer, Pow, Rational, bernoulli, log
+
+from derive.functions import absolute, digamma, expm1, expm1mx, log1p, log1pmx, trigamma
+from derive.index import Choice, Condition
+
+NEAR = Rational(1, 2)
+TERMS = 18
+SHIFT = 8  # recurrences take x up to here, where the expansions hold
+ASYMPTOTIC = 10
+
+
+def _polynomial(coefficients: Sequence[Rational], x: Expr) -> Expr:
+    """c0 + x (c1 + x (c2 + ...))."""
+    value: Expr = coefficients[-1]
+    for coefficient in reversed(coefficients[:-1]):
+        value = coefficient + x * value
+    return value
+
+
+def _expm1mx(x: Expr) -> Expr:
+    """x^2 (1/2! + x/3! + ...) near 0."""
+    factorials = [Integer(1)]
+    for k in range(1, TERMS):
+        factorials.append(factorials[-1] * k)
+    series = _polynomial([1 / f for f in factorials[2:]], x)
+    return Choice(Condition("<", absolute(x), NEAR), x**2 * series, expm1(x) - x)
+
+
+def _log1pmx(x: Expr) -> Expr:
+    """With s = x/(2 + x), log(1 + x) = 2 (s + s^3/3 + ...) and x - 2 s = x s."""
+    s = x / (2 + x)
+    rest = _polynomial([Rational(2, 2 * k + 3) for k in range(TERMS)], s**2)
+    near = s * (s**2 * rest - x)
+    return Choice(Condition("<", absolute(x), NEAR), near, log1p(x) - x)
+
+
+def _digamma(x: Expr) -> Expr:
+    """log y - 1/(2 y) - sum_k B_2k/(2k y^2k), at y = x + 8 less the recurrence for x < 8."""
+
+    def far(y: Expr) -> Expr:
+        series = [-bernoulli(2 * k) / (2 * k) for k in range(1, ASYMPTOTIC)]
+        return log(y) - 1 / (2 * y) + y**-2 * _polynomial(series, y**-2)
+
+    down = sum((Pow(x + k, -1) for k in range(1, SHIFT)), 1 / x)
+    return Choice(Condition("<", x, Integer(SHIFT)), far(x + SHIFT) - down, far(x))
+
+
+def _trigamma(x: Expr) -> Expr:
+    """1/y + 1/(2 y^2) + sum_k B_2k/y^(2k+1), at y = x + 8 with the recurrence for x < 8."""
+
+    def far(y: Expr) -> Expr:
+        series = [bernoulli(2 * k) for k in range(1, ASYMPTOTIC)]
+        return 1 / y + y**-2 / 2 + y**-3 * _polynomial(series, y**-2)
+
+    up = sum((Pow(x + k, -2) for k in range(1, SHIFT)), x**-2)
+    return Choice(Condition("<", x, Integer(SHIFT)), far(x + SHIFT) + up, far(x))
+
+
+SERIES: Mapping[type[Function], Callable[[Expr], Expr]] = {
+    expm1mx: _expm1mx,
+    log1pmx: _log1pmx,
+    digamma: _digamma,
+    trigamma: _trigamma,
+}
