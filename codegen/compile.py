@@ -30,13 +30,14 @@ def library(files: dict[str, str], name: str, defines: tuple[str, ...] = ()) -> 
     Raises KernelError where there is no compiler, or it refuses.
     """
     compiler = find_compiler()
-    words = [*FLAGS, *PARALLEL[0], *UNROLLED, *defines, *machine(compiler)]
+    libraries = blas(compiler) if any("PM_CBLAS" in text for text in files.values()) else ()
+    words = [*libraries, *FLAGS, *PARALLEL[0], *UNROLLED, *defines, *machine(compiler)]
     for file in sorted(files):
         words += [file, files[file]]
     key = hashlib.sha256("\0".join(words).encode()).hexdigest()[:24]
     place = cache_folder() / f"{name}-{key}.so"
     if not place.exists():
-        _compile(compiler, files, name, defines, place)
+        _compile(compiler, files, name, defines, libraries, place)
     return place
 
 
@@ -62,6 +63,21 @@ def machine(compiler: str) -> tuple[str, ...]:
     return (compiler, *sorted(macros.splitlines()))
 
 
+@lru_cache(maxsize=4)
+def blas(compiler: str) -> tuple[str, ...]:
+    """The words that link the system's BLAS; none where it has none, and loops do its work."""
+    program = "void cblas_sgemm(void); int main(void) { cblas_sgemm(); return 0; }"
+    for word in ("-lopenblas", "-lcblas", "-l:libopenblas.so.0"):
+        with tempfile.TemporaryDirectory() as room:
+            command = [compiler, "-x", "c", "-", "-x", "none", "-o", f"{room}/program", word]
+            done = subprocess.run(
+                command, input=program, capture_output=True, text=True, check=False
+            )
+        if done.returncode == 0:
+            return ("-DPM_CBLAS", word)
+    return ()
+
+
 def cache_folder() -> Path:
     """Where the libraries are kept; $PMINUSY_CACHE overrides the system's place for caches."""
     import platformdirs
@@ -73,14 +89,29 @@ def cache_folder() -> Path:
 
 
 def _compile(
-    compiler: str, files: dict[str, str], name: str, defines: tuple[str, ...], place: Path
+    compiler: str,
+    files: dict[str, str],
+    name: str,
+    defines: tuple[str, ...],
+    libraries: tuple[str, ...],
+    place: Path,
 ) -> None:
     with tempfile.TemporaryDirectory(dir=place.parent, prefix="build-") as room:
         for file, text in files.items():
             (Path(room) / file).write_text(text, encoding="utf-8")
         made = Path(room) / place.name
         for extra in [(*p, *u) for p in PARALLEL for u in (UNROLLED, ())]:
-            command = [compiler, *FLAGS, *extra, *defines, "-o", str(made), f"{name}.c", "-lm"]
+            command = [
+                compiler,
+                *FLAGS,
+                *extra,
+                *defines,
+                "-o",
+                str(made),
+                f"{name}.c",
+                *libraries,
+                "-lm",
+            ]
             done = subprocess.run(command, cwd=room, capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 made.replace(place)

@@ -7,6 +7,7 @@ gradient only says how large the terms are that an entry is the sum of.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -21,7 +22,7 @@ from sympy import Expr
 from codegen.builder import gradients
 from codegen.stabilize import stabilize
 from codegen.terms import Form, Once, Place, last_place
-from derive.balls import Undetermined, ball
+from derive.balls import Undetermined
 from derive.batch import PER_SAMPLE, names_batch
 from derive.errors import PminusyError
 from derive.index import Entry, Partial
@@ -33,7 +34,6 @@ FORMATS = {"float32": (24, -149, 128), "float64": (53, -1074, 1024)}
 ROUNDED = {"float32": 2**10, "float64": 2**20}  # rounding loses no more of the derived terms
 UNDERFLOW = 4  # below the normal range, products of numbers there lose this many bits more
 FAR = (Fraction(2**14), Fraction(2**15))
-MOST_MOVED = 16  # targets of a sample whose rounding counts; of more, the first
 Arrays = Mapping[str, Any]
 
 
@@ -170,7 +170,11 @@ class Oracle:
         bits, lowest, _ = FORMATS[dtype]
         columns = (
             map(_smaller, stable.sizes(point, places), derived.sizes(point, places)),
-            derived.moved(point, places, bits, lowest),
+            map(
+                operator.add,
+                derived.moved(point, places, bits, lowest),
+                derived.softened(point, places, bits, lowest),
+            ),
             derived.sizes(point, places, through=True),
         )
         return dict(zip(places, zip(*columns, strict=True), strict=True))
@@ -216,6 +220,7 @@ class Values:
         form, terms = Form(self.loss, value.entry, value.body), arb(0)
         with ctx.workprec(PRECISIONS[0]):
             (staged,) = form.moved(point, [()], bits, lowest)
+            (softened,) = form.softened(point, [()], bits, lowest)
             if self.counts_terms:
                 (terms,) = form.sizes(point, [()])
         for precision in PRECISIONS:
@@ -224,34 +229,11 @@ class Values:
                     exact = Once(self.loss, point).at(value.name, ())
                 except (Undetermined, ZeroDivisionError, ValueError):
                     continue
-                moved = self._moved(point, bits, lowest) + staged.mid()
+                moved = staged.mid() + softened.mid()
                 unit = last_place(_larger(abs(exact), terms), bits, lowest) + moved
                 if exact.is_finite() and exact.rad() * 1024 <= unit.mid():
                     return Known(exact, unit.mid(), terms)
         return None
-
-    def _moved(self, point: Point, bits: int, lowest: int) -> arb:
-        """How far the value moves when soft targets, themselves rounded, move by a last place."""
-        whole = arb(0)
-        for declaration in self.loss.declarations:
-            if declaration.domain.kind != "simplex" or declaration.role != "target":
-                continue
-            entry = self.loss.free_entry(declaration.name)
-            soft = [
-                (place, number)
-                for place, number in sorted(point.values[declaration.name].items())
-                if Fraction(number).denominator != 1
-            ]
-            for place, number in soft[:MOST_MOVED]:
-                env = dict(zip(entry.indices, place, strict=True))
-                step = last_place(ball(number), bits, lowest)
-                try:
-                    slope = Once(self.loss, point)(Partial(self.loss.value.entry, entry), env)
-                except (Undetermined, ZeroDivisionError, ValueError):
-                    continue
-                if slope.is_finite():
-                    whole += abs(slope.mid()) * step
-        return whole
 
 
 def _larger(one: arb, two: arb) -> arb:

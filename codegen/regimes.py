@@ -141,6 +141,12 @@ def _tail(sign: int, low: float, high: float) -> Change:
     return apply
 
 
+def _huge(sample: Sample) -> float:
+    """So large that squares overflow; of vectors, that products do not."""
+    largest = 1e200 if sample.dtype == "float64" else 1e25
+    return float(np.sqrt(largest)) if sample.loss.axes else largest
+
+
 def _consts(sample: Sample) -> bool:
     """Consts away from their defaults: an exponent 2 becomes 1/2."""
     changed = False
@@ -194,7 +200,7 @@ REGIMES: Mapping[str, Change] = {
     "other consts, tail below": lambda sample: _consts(sample) and REGIMES["tail below"](sample),
     "other consts, far above": lambda sample: _consts(sample) and _margin(1)(sample),
     "other consts, far below": lambda sample: _consts(sample) and _margin(-1)(sample),
-    "huge": _each(lambda x, s: x * (1e200 if s.dtype == "float64" else 1e25)),
+    "huge": _each(lambda x, s: x * _huge(s)),
     "close 1e-2": _close(1e-2),
     "close 1e-6": _close(1e-6),
     "edges 1e-3": _edge(1e-3),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from itertools import product as cartesian
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from flint import arb
 from sympy import Expr, log
 
+from derive.balls import ball
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
 from derive.index import (
@@ -35,6 +37,7 @@ from derive.loss import Loss
 from derive.point import Point
 
 Place = tuple[int, ...]
+MOST_SOFT = 16
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,20 @@ class Form:
             for k, place in enumerate(places):
                 whole[k] += _finite(
                     lambda env, there=there: abs(there(self.result, env) - base(self.result, env)),
+                    self._env(place),
+                )
+        return whole
+
+    def softened(self, point: Point, places: list[Place], bits: int, lowest: int) -> list[arb]:
+        """How far entries move when soft targets, rounded numbers, move by their last place."""
+        base, whole = Once(self.loss, point), [arb(0) for _ in places]
+        for key in soft_targets(self.loss, point):
+            number = ball(point.values[key[0]][key[1]])
+            moved = number + last_place(number, bits, lowest)
+            at = Once(self.loss, replace(point, overrides={key: moved}))
+            for k, place in enumerate(places):
+                whole[k] += _finite(
+                    lambda env, at=at: abs(at(self.result, env) - base(self.result, env)),
                     self._env(place),
                 )
         return whole
@@ -118,6 +135,15 @@ class Once(Evaluator):
 
 class Through(Once):
     """An evaluator at which the sizes of terms count what functions make of their arguments'."""
+
+
+def soft_targets(loss: Loss, point: Point) -> Iterator[tuple[str, Place]]:
+    """The entries of distributions that are no whole numbers; of many, the first."""
+    for declaration in loss.declarations:
+        if declaration.domain.kind == "simplex" and declaration.role == "target":
+            table = point.values[declaration.name]
+            soft = [place for place in sorted(table) if Fraction(table[place]).denominator != 1]
+            yield from ((declaration.name, place) for place in soft[:MOST_SOFT])
 
 
 def _finite(evaluate: Callable[..., arb], env: Mapping[Expr, int]) -> arb:

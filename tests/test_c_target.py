@@ -17,6 +17,7 @@ import samples
 
 import codegen
 import derive
+from codegen import compile
 from codegen.builder import KernelFunction, dense_target
 from codegen.targets.c import functions
 from codegen.targets.c_function import Function
@@ -257,3 +258,19 @@ def test_two_processes_build_at_once(tmp_path: Path) -> None:
     assert [process.returncode for process in running] == [0, 0, 0]
     assert len(list(tmp_path.glob("*.so"))) == 1
     assert not list(tmp_path.glob("build-*"))
+
+
+@pytest.mark.parametrize("name", ["linear_softmax_cross_entropy", "linear_sigmoid_cross_entropy"])
+def test_products_by_a_library_and_by_loops(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over several chunks of rows, with the system's BLAS and without it."""
+    if not compile.blas(compile.find_compiler()):
+        pytest.skip("no BLAS is installed: apt-get install libopenblas-dev")
+    given = samples.arrays(derive.load(name), {"N": 700, "K": 20, "D": 33})
+    expected = codegen.build(derive.load(name), "numpy")(**given, reduction="mean")
+    for found in (compile.blas, lambda compiler: ()):
+        monkeypatch.setattr(compile, "blas", found)
+        k = codegen.build(derive.load(name), "c")
+        loss, slopes = k(**given, reduction="mean")
+        np.testing.assert_allclose(loss, expected[0], rtol=1e-13)
+        for wrt in k.wrt:
+            np.testing.assert_allclose(slopes[wrt], expected[1][wrt], rtol=1e-11, atol=1e-16)

@@ -9,6 +9,7 @@ needs no other element: the reductions decide how often the class axis is passed
 from __future__ import annotations
 
 from codegen.kernel import Kernel
+from codegen.schedule.chunks import in_chunks
 from codegen.schedule.in_place import in_place
 from codegen.schedule.phases import phases_of
 from codegen.schedule.plan import Loop, Phase, Schedule, Sum, tensors_of
@@ -28,9 +29,9 @@ __all__ = [
 ]
 
 
-def schedule(kernel: Kernel) -> Schedule:
-    """Decide phases, loops and rooms."""
-    kernel, elements = prepare(kernel)
+def schedule(kernel: Kernel, products: bool = False) -> Schedule:
+    """Decide phases, loops and rooms; with `products` the products of matrices stay whole."""
+    kernel, elements = prepare(kernel, products)
     phases = phases_of(kernel)
     rooms, hosts = rooms_of(kernel, phases)
-    return Schedule(kernel, phases, rooms, hosts, elements)
+    return Schedule(kernel, phases, rooms, hosts, elements, in_chunks(kernel, phases))

@@ -46,6 +46,7 @@ class Schedule:
     rooms: dict[str, str]
     hosts: dict[str, str]
     elements: frozenset[str]
+    chunked: bool = False
 
 
 def tensors_of(kernel: Kernel) -> dict[str, tuple[Axis, ...]]:

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from sympy import Add, Basic, Expr, Integer, Mul, Pow, Rational
 
-from codegen.kernel import Contract, Kernel, Map, Reduce, Statement, defines
+from codegen.kernel import Contract, Kernel, Map, Reduce, Statement, defines, reads
 from codegen.lower.names import unique
+from codegen.schedule.chunks import is_product
 from codegen.schedule.hoist import at_least_one, hoisted
 from codegen.schedule.rest import from_parts
 from derive import functions
@@ -46,14 +47,15 @@ CHEAP = (
 )
 
 
-def prepare(kernel: Kernel) -> tuple[Kernel, frozenset[str]]:
+def prepare(kernel: Kernel, products: bool = False) -> tuple[Kernel, frozenset[str]]:
     """The same kernel in the form that is scheduled; its indices are named by place.
 
     Also the names of the numbers that are elements of rows, to be rounded as elements are.
     """
     elements: set[str] = set()
     keep = frozenset(entry.tensor.name for _, entry in kernel.outputs)
-    statements = [_switched(canonical(_as_sum(s, kernel))) for s in kernel.statements]
+    kernel = _apart(kernel)
+    statements = [_switched(canonical(_as_sum(s, kernel, products))) for s in kernel.statements]
     taken = {given.name for given in kernel.inputs} | {s.name for s in statements}
     if kernel.batch is not None:
         statements = _for_each_row(statements, Index("row", kernel.batch), taken)
@@ -88,9 +90,28 @@ def canonical(statement: Statement) -> Statement:
     return replace(statement, indices=own, over=over, expr=expr)
 
 
-def _as_sum(statement: Statement, kernel: Kernel) -> Statement:
-    """A contraction that gives each row its own as a sum of products; others are left."""
+def _apart(kernel: Kernel) -> Kernel:
+    """A gradient that others read gets a copy for the caller: what he gets may be scaled."""
+    read = {entry.tensor.name for statement in kernel.statements for entry in reads(statement)}
+    taken = {given.name for given in kernel.inputs} | {s.name for s in kernel.statements}
+    outputs, copies = [], []
+    for key, entry in kernel.outputs:
+        if key and entry.tensor.name in read:
+            name = unique(f"{entry.tensor.name}_out", taken)
+            made = next(s for s in kernel.statements if s.name == entry.tensor.name)
+            copies.append(Map(name, made.indices, Entry(entry.tensor, *made.indices)))
+            entry = Entry(Tensor(name, entry.tensor.axes), *entry.indices)
+        outputs.append((key, entry))
+    statements = (*kernel.statements, *copies)
+    return replace(kernel, statements=statements, outputs=tuple(outputs))
+
+
+def _as_sum(statement: Statement, kernel: Kernel, products: bool) -> Statement:
+    """A contraction that gives each row its own as a sum of products; others are left, and
+    matrix products where they are wanted."""
     if not isinstance(statement, Contract) or any(i.axis == kernel.batch for i in statement.over):
+        return statement
+    if products and is_product(statement):
         return statement
     product = Mul(*statement.operands)
     return Reduce(statement.name, statement.indices, "sum", statement.over, product)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Integer, Mul, Pow, exp, log
+from sympy import Add, Expr, Integer, Mul, Pow, exp, factor_terms, log
 
 from codegen.bounds import nonnegative
 from codegen.stabilize.local import body_of, peak_of, rule
@@ -54,7 +54,7 @@ def softmaxes(node: Expr, loss: Loss) -> Expr | None:
         f_q, f_p = (_exponent(entry, index, loss) for entry in pair)
         if f_q is None or f_p is None:
             continue
-        q, gap = pair[0], f_p - f_q
+        q, gap = pair[0], factor_terms(f_p - f_q)
         c = gap - total(index, q * gap)
         near = log1p(total(index, q * expm1mx(c)))
         widest = peak_of(absolute(gap), index, TRUE)

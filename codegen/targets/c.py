@@ -11,7 +11,7 @@ from codegen.kernel import Kernel
 from codegen.schedule import Phase, Schedule, in_place, schedule, tensors_of
 from codegen.targets.c_binding import binding
 from codegen.targets.c_dialect import SUFFIX, helpers
-from codegen.targets.c_frame import Frame
+from codegen.targets.c_frame import Frame, indent
 from codegen.targets.c_function import Function, Parameter
 from codegen.targets.c_functions import HEADERS, source
 from codegen.targets.c_lines import phase_lines
@@ -21,6 +21,10 @@ from codegen.targets.facts import Facts
 from codegen.targets.target import Functions, Target, python_module
 from derive.index import Axis, Tensor
 
+CHUNKS = (
+    "for (int64_t first = 0; first < N; first += PM_CHUNK) {",
+    "    const int64_t count = PM_CHUNK_OF(N - first);",
+)
 DTYPES = {"float32": "float", "float64": "double"}
 
 
@@ -32,7 +36,7 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         text = "\n".join(line for f in found for line in (*f.lines, *f.strip))
         helper_texts.append(source(helpers(text, real), real))
     name = kernel.name
-    shared = [key for key, _ in in_place(schedule(kernel))]
+    shared = [key for key, _ in in_place(schedule(kernel, products=True))]
     values: dict[str, Any] = {"facts": facts, "functions": found, "in_place": shared}
     return {
         f"{name}.c": render(
@@ -56,7 +60,7 @@ def function_name(kernel: Kernel, suffix: str, real: str) -> str:
 
 
 def _function(kernel: Kernel, suffix: str, keys: tuple[str, ...], real: str) -> Function:
-    plan = schedule(kernel.needed(*keys))
+    plan = schedule(kernel.needed(*keys), products=True)
     tensors = tensors_of(plan.kernel)
     axes = tuple(dict.fromkeys(axis for of in tensors.values() for axis in of))
     taken = {axis.name for axis in axes} | _index_names(plan)
@@ -75,6 +79,8 @@ def _function(kernel: Kernel, suffix: str, keys: tuple[str, ...], real: str) -> 
     scaled = frozenset(name for name, key in outputs.items() if key)
     frame = Frame(plan, names, leading, real, labels, scaled, tensors)
     lines = [line for phase in plan.phases for line in phase_lines(phase, frame)]
+    if plan.chunked:
+        lines = [*CHUNKS, *indent(lines), "}"]
     parameters = _parameters(plan, frame, axes, outputs)
     scratch = _scratch(plan, frame)
     name = function_name(kernel, suffix, real)
@@ -132,7 +138,10 @@ def _scratch(plan: Schedule, frame: Frame) -> tuple[tuple[str, str], ...]:
     for name, room in plan.rooms.items():
         axes = frame.tensors[name]
         if room == "array":
-            found.append((frame.names[name], " * ".join(a.name for a in axes) or "1"))
+            words = [a.name for a in axes] or ["1"]
+            if plan.chunked and axes[:1] == (plan.kernel.batch,):
+                words[0] = f"PM_CHUNK_OF({words[0]})"
+            found.append((frame.names[name], " * ".join(words)))
         elif room == "row":
             size = " * ".join(a.name for a in axes[1:])
             found.append((f"{frame.names[name]}_rows", f"PM_THREADS * ({size})"))

@@ -65,6 +65,8 @@ class Frame:
             axes, places = axes[1:], places[1:]
         if not axes:
             return f"*{self.names[name]}"
+        if self.plan.chunked and room == "array" and axes[0] == self.plan.kernel.batch:
+            places = [f"({places[0]} - first)", *places[1:]]
         flat = places[0]
         for at, (axis, place) in enumerate(zip(axes[1:], places[1:], strict=True)):
             stride = self.leading.get(name) if at == 0 else None
@@ -87,6 +89,29 @@ class Frame:
             return self.cell(name, [self.place(i, phase) for i in index.indices])
         return f"(int64_t)({self.writer(phase, 'double')(index)})"
 
+    def rows(self, index: Index) -> str:
+        """The loop over an index; over the rows of this chunk, where there are chunks."""
+        name, axis = index.name, index.axis
+        if self.plan.chunked and axis == self.plan.kernel.batch:
+            return f"for (int64_t {name} = first; {name} < first + count; ++{name})"
+        return f"for (int64_t {name} = 0; {name} < {axis.name}; ++{name})"
+
+    def size(self, index: Index) -> str:
+        """How many values an index takes."""
+        chunk = self.plan.chunked and index.axis == self.plan.kernel.batch
+        return "count" if chunk else index.axis.name
+
+    def matrix(self, name: str) -> str:
+        """Where a matrix starts; where the rows of this chunk do."""
+        of_rows = self.tensors[name][0] == self.plan.kernel.batch
+        if self.plan.chunked and of_rows and self.plan.rooms.get(name) != "array":
+            return f"{self.names[name]} + first * {self.stride(name)}"
+        return self.names[name]
+
+    def stride(self, name: str) -> str:
+        """The distance between the rows of a matrix."""
+        return self.leading.get(name, self.tensors[name][1].name)
+
     def is_own_row(self, label: Entry, phase: Phase) -> bool:
         return phase.row is not None and label.indices == (phase.row,)
 
@@ -102,4 +127,6 @@ def store(name: str, indices: Sequence[Index], text: str, phase: Phase | Sum, fr
     cell = frame.cell(name, [i.name for i in indices])
     if name in frame.scaled:
         text = f"scale * ({text})" if " " in text else f"scale * {text}"
+    if isinstance(phase, Sum) and frame.plan.chunked:
+        text = f"(first > 0 ? {cell} : 0) + {text}"
     return f"{cell} = ({frame.real})({text});" if frame.real == "float" else f"{cell} = {text};"

@@ -38,6 +38,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "largest": Function(2, (), (0.0, 0.0)),
         "smallest": Function(2, (), (0.0, 0.0)),
         "weighted": Function(2, (), (0.5, 0.5)),
+        "gemm": Function(13),
         "bits": Function(1),
         "exp_parts": Function(4, ("bits",)),
         "exp_core": Function(4, ("exp_parts",)),

@@ -27,7 +27,7 @@ def phase_lines(phase: Phase | Sum, frame: Frame) -> Iterator[str]:
     else:
         checks = _label_checks(phase, frame)
         yield "PM_PARALLEL(reduction(| : status))" if checks else "PM_PARALLEL()"
-        yield f"for (int64_t row = 0; row < {phase.row.axis.name}; ++row) {{"
+        yield frame.rows(phase.row) + " {"
         yield from indent(checks)
         yield from indent(_scratch(phase, frame))
         for loop in phase.loops:

@@ -22,6 +22,7 @@ RESERVED = (
     "divisor",
     "loss",
     "gradients",
+    "blocks",
     "given",
     "out",
     "results",

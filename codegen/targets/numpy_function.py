@@ -10,7 +10,7 @@ from codegen.targets.numpy_blocks import Blocks, blocks_of, without_gathered
 from codegen.targets.numpy_direct import last_written, line_into, picked_once
 from codegen.targets.numpy_exponentials import Call, unshifted
 from codegen.targets.numpy_expressions import Layout
-from codegen.targets.numpy_lines import fitted, lines_of, tuple_of
+from codegen.targets.numpy_lines import WIDTH, fitted, lines_of, tuple_of
 from derive.index import Entry
 
 INDENT = "    "
@@ -61,12 +61,18 @@ class Writing:
         lines: list[str] = []
         for k, one in enumerate(fit):
             kept = _used(fit[k + 1 :]) | self.given
-            if isinstance(one, Map) and one.name == self.direct:
-                at = Layout(one.indices, self.names, self.ranges)
-                lines.append(line_into(one, at, self.key))
-            else:
-                lines += lines_of(one, self.names, self.ranges, kept)
+            line = self.direct_line(one)
+            fits = 0 < len(line) <= WIDTH
+            lines += [line] if fits else lines_of(one, self.names, self.ranges, kept)
         return [f"index_{axis} = np.arange({axis})" for axis in sorted(self.ranges)] + lines
+
+    def direct_line(self, statement: Statement | Call) -> str:
+        """The line for the statement that is computed into a result."""
+        if isinstance(statement, Map) and statement.name == self.direct:
+            return line_into(
+                statement, Layout(statement.indices, self.names, self.ranges), self.key
+            )
+        return ""
 
     def keys(self, names: frozenset[str]) -> list[tuple[str, Entry]]:
         """The outputs among these arrays."""
@@ -116,7 +122,8 @@ def _around(
     """The loop over the blocks, with what comes before and after it."""
     part, batch, used = to.part, to.part.batch, _used(statements)
     assert batch is not None
-    arrays = [to.names[g.name] for g in part.inputs if batch in g.tensor.axes and g.name in used]
+    given = [g.name for g in part.inputs if batch in g.tensor.axes]
+    arrays = [to.names[name] for name in given if name in used or name == given[0]]
     sizes = [" * ".join(axis.name for axis in axes) for axes in blocks.row]
     size = f"max({', '.join(sizes)})" if len(sizes) > 1 else "".join(sizes)
     size = f"{size} * dtype.itemsize" if sizes else "dtype.itemsize"
@@ -124,9 +131,8 @@ def _around(
     sums = to.keys(frozenset(blocks.added))
     lines = [f'results["{key}"].fill(0)' for key, _ in sums]
     lines += to.lines(blocks.before)
-    lines.append(
-        f"for {', '.join(('rows', *arrays))} in _blocks({size}, {', '.join(arrays)}{least}):"
-    )
+    lines.append(f"blocks = _blocks({size}, {', '.join(arrays)}{least})")
+    lines.append(f"for {', '.join(('rows', *arrays))} in blocks:")
     if _mentions(inside, batch.name):
         lines.append(f"{INDENT}{batch.name} = len({arrays[0]})")
     lines += [INDENT + line for line in inside]
@@ -155,7 +161,8 @@ def _setup(
 ) -> list[str]:
     """The lines that check the arguments, and give arrays, sizes and memory for the results."""
     names, part, used = to.names, to.part, _used(statements)
-    arrays = [names[g.name] if g.name in used else "_" for g in part.inputs]
+    shown = {name for name in used if name in names} | _looped(to, inside)
+    arrays = [names[g.name] if g.name in shown else "_" for g in part.inputs]
     given = [f"{names[g.name]}={names[g.name]}" for g in part.inputs]
     call = f"given, dtype, sizes = _prepare({', '.join(given)})"
     if len(call) > 96:
@@ -173,6 +180,12 @@ def _setup(
     wanted = tuple_of(f'"{key}"' for key in keys)
     setup.append(f"results = _results({wanted}, given, dtype, sizes, out)")
     return setup
+
+
+def _looped(to: Writing, inside: Sequence[str]) -> set[str]:
+    """The argument that says how many samples there are."""
+    batch = to.part.batch
+    return {next(g.name for g in to.part.inputs if batch in g.tensor.axes)} if inside else set()
 
 
 def _folded(opening: str, items: Sequence[str]) -> str:
