@@ -14,7 +14,9 @@ from mpmath import mp, mpf
 
 import codegen
 import derive
+from codegen.accuracy import GOAL, Stratum, measure
 from codegen.builder import KernelFunction
+from codegen.regimes import samples
 
 DTYPES = [np.float32, np.float64]
 REGIMES = ("margin far above", "margin equal", "margin far below", "offset", "scale", "ties")
@@ -98,3 +100,59 @@ def test_sigmoid_cross_entropy(y: float, dtype: Any) -> None:
             worst_slope = max(worst_slope, ulps(found["z"][n], slope, dtype))
     assert worst_loss <= 3
     assert worst_slope <= 3
+
+
+# -- every regime of `pminusy verify --accuracy` -----------------------------------------------
+
+COMPARED = (
+    "binary_focal",
+    "cox_partial_likelihood",
+    "cross_entropy",
+    "distillation",
+    "entropy",
+    "focal",
+    "gamma",
+    "jensen_shannon",
+    "kl_divergence",
+    "log_cosh",
+    "poisson",
+    "pseudo_huber",
+    "ranknet",
+    "sigmoid_cross_entropy",
+    "softmax_cross_entropy",
+    "tweedie",
+)
+LARGE = ("K = 1000", "D = 1000")  # half of the time, and no other branches
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_regimes(name: str) -> None:
+    """Within half the goal; exp of z = 600 alone costs what rounding its argument moves it."""
+    loss = derive.load(name)
+    names = [regime for regime, _ in samples(loss, "float64") if regime not in LARGE]
+    assert "moderate" in names
+    for row in measure(loss, ("numpy", "c"), ("float64",), names):
+        assert max(row.value_of_terms, row.slope_of_terms) <= GOAL / 2, row
+
+
+def test_a_lossy_kernel_is_found() -> None:
+    """What is written as on paper loses its digits, and the table says so."""
+    loss = derive.load("pseudo_huber")
+    naive = codegen.build(loss, stable=False)
+    regime, sample = next(pair for pair in samples(loss, "float64") if pair[0] == "near zero")
+    row = Stratum(loss, regime, sample).row(naive, "numpy")
+    assert not row.passed
+    assert row.value_max > 2**40
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gamma_functions(dtype: Any) -> None:
+    """The derivative of lgamma, away from its root at 1.46 to a few units of its terms."""
+    kernel = codegen.build(derive.parse("x: input > 0\nL = lgamma(x)\n"), wrt=["x"])
+    x = np.concatenate([np.geomspace(1e-6, 1e6, 200), np.linspace(0.01, 12, 200)]).astype(dtype)
+    _, found = kernel(x=x)
+    with mp.workdps(40):
+        for mine, at in zip(found["x"], x, strict=True):
+            exact = mp.digamma(mpf(float(at)))
+            unit = mpf(float(np.spacing(dtype(1 + abs(float(exact))))))
+            assert abs(mpf(float(mine)) - exact) <= 8 * unit, at

@@ -43,9 +43,10 @@ OVERFLOWING = [
 
 
 @cache
-def kernel(name: str, stable: bool = True) -> KernelFunction:
+def kernel(name: str, stable: bool = True, target: str = "numpy") -> KernelFunction:
     text = {**LOSSES, **WHOLE_BATCH}[name]
-    return codegen.build(derive.parse(text.strip() + "\n", name="general"), stable=stable)
+    loss = derive.parse(text.strip() + "\n", name="general")
+    return codegen.build(loss, target, stable=stable)
 
 
 def data(name: str, seed: int = 0) -> dict[str, Any]:
@@ -78,6 +79,19 @@ def test_stable_equals_naive(name: str) -> None:
     np.testing.assert_allclose(loss, expected, rtol=1e-12)
     for wrt, slope in slopes.items():
         np.testing.assert_allclose(found[wrt], slope, rtol=1e-10, atol=1e-14)
+
+
+@every
+@pytest.mark.parametrize("size", [3, 20])
+def test_c_equals_numpy(name: str, size: int) -> None:
+    """Any loss can be scheduled; both layouts, and sizes that are no multiple of a vector."""
+    k = kernel(name)
+    sizes = {**SIZES, "K": size, "N": 70 if size > 3 else SIZES["N"]}
+    given = samples.arrays(k.loss, sizes, batch=name in LOSSES, seed=3)
+    (loss, found), (again, same) = k(**given), kernel(name, target="c")(**given)
+    np.testing.assert_allclose(again, loss, rtol=1e-12, atol=1e-14)
+    for wrt, slope in found.items():
+        np.testing.assert_allclose(same[wrt], slope, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", OVERFLOWING)
@@ -119,13 +133,26 @@ def test_names_that_python_uses() -> None:
     assert set(k(**given)[1]) == {"np", "lambda_"}
 
 
-@pytest.mark.parametrize("title", ['""" + __import__("os").name + """', "back\\slash \\", 'say "'])
-def test_a_title_cannot_leave_its_docstring(title: str) -> None:
-    loss = derive.parse("z: input\nL = z**2\n", name="x")
-    k = codegen.build(replace(loss, doc=title))
+COMMENTS = (
+    '""" + __import__("os").name + """',
+    "back\\slash \\",
+    'say "',
+    "*/ int x = /*",
+    "?" + "?/",
+)
+
+
+@pytest.mark.parametrize("target", ["numpy", "c", "numba"])
+@pytest.mark.parametrize("title", COMMENTS)
+def test_words_cannot_leave_the_comment_they_stand_in(title: str, target: str) -> None:
+    """Neither those of the title nor a comment inside a definition."""
+    text = f"z: input\nL = (z # {title}\n)**2\n"
+    loss = derive.parse(text, name="x")
+    k = codegen.build(replace(loss, doc=title), target)
     loss_value, _ = k(z=np.ones(2))
     np.testing.assert_array_equal(loss_value, [1, 1])
-    assert compile(k.source, "x", "exec").co_consts[0].strip().endswith("do not edit.")
+    assert "__import__" not in k.source.partition("Arguments")[2]
+    assert "int x" not in k.source.partition("Arguments")[2]
 
 
 @pytest.mark.parametrize("name", ["a-b", "1st", "class", "np"])

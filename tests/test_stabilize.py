@@ -30,11 +30,26 @@ e[i] = exp(a[i])
 S = sum(exp(a[k]) for k in K)
 q = sigmoid(z)
 v = s - z
+P[i] = exp(a[i]) / sum(exp(a[k]) for k in K)
+Q[i] = exp(b[i]/g) / sum(exp(b[k]/g) for k in K)
+T[i] = exp(b[i]/g + a[i]/1000) / sum(exp(b[k]/g + a[k]/1000) for k in K)
+M[i] = s*y[i] + (1 - s)*P[i]
+D = sum(y[i]*log(y[i]/M[i]) for i in K)
 """
 SHIFTED = "sum(exp(a[k] - max(a[n] for n in K)) for k in K)"
 GUARDED = "sum(exp(a[k] - max(a[n] for n in K if b[n] <= b[t])) for k in K if b[k] <= b[t])"
 
 CASES = {
+    "divergence of two softmaxes": [
+        "sum(P[i]*log(P[i]/Q[i]) for i in K)",
+        "g*sum(Q[i]*log(Q[i]/P[i]) for i in K)",
+        "sum(Q[i]*log(Q[i]/T[i]) for i in K)",
+    ],
+    "divergences from a mixture": [
+        "s*D + (1 - s)*sum(P[i]*log(P[i]/M[i]) for i in K)",
+        "s*sum(y[i]*log(y[i]/M[i]) for i in K) + (1 - s)*sum(P[i]*log(P[i]/M[i]) for i in K)",
+    ],
+    "log of a share of a mixture": ["log(P[t]/M[t])", "sum(y[i]*log(y[i]/M[i]) for i in K)"],
     "terms that cancel": ["z + v", "exp(z) - 2*v - 2*z"],
     "log of an exponential": ["log(exp(z/g))", "log(exp(a[t]/(u*g)))"],
     "one exponential a term": ["(exp(z) - s)*exp((1 - g)*z)", "exp(-z)*(u*exp(2*z) + exp(z) + 1)"],

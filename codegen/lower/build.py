@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sympy import Add, Basic, Expr, Integer, Mul, S, exp, oo
+from sympy import Add, Basic, Expr, Function, Integer, Mul, S, exp, oo
 
 from codegen.bounds import bounded, is_shifted, vanishes
 from codegen.kernel import Contract, Map, Reduce, Statement, exp_difference, weighted
@@ -64,7 +64,7 @@ def lower(expr: Basic, to: Builder) -> Basic:
         return _lower_total(expr, to)
     if isinstance(expr, Binder):
         return _reduce(expr, to)
-    if isinstance(expr, tuple(SERIES)):
+    if isinstance(expr, Function) and type(expr) in SERIES:
         return lower(SERIES[type(expr)](_named(expr.args[0], to)), to)
     if isinstance(expr, grouped):
         return hoist(expr.args[0], suggest(expr, expr.args[0]), to)

@@ -1,4 +1,4 @@
-"""Whether a kernel may run over a few hundred rows at a time, so that nothing of all rows is held."""
+"""Whether a kernel may run over some rows at a time, so that nothing of all rows is held."""
 
 from __future__ import annotations
 

@@ -17,14 +17,16 @@ def from_parts(statements: list[Statement], large: frozenset[str]) -> list[State
         if not isinstance(whole, Reduce) or whole.name not in large:
             continue
         parts = _parts(whole, statements)
-        known = {s.name for s in statements[:at]}
-        later = {s.name for s in statements[at:]}
-        if parts and all(e.tensor.name not in later - known for p in parts for e in reads(p)):
-            total = Add(*(Entry(defines(part), *part.indices) for part in parts))
-            rest = [s for s in statements if s not in parts and s is not whole]
-            place = rest.index(statements[at - 1]) + 1 if at else 0
-            made: list[Statement] = [*parts, Map(whole.name, whole.indices, total)]
-            return from_parts([*rest[:place], *made, *rest[place:]], large - {whole.name})
+        if parts is None:
+            continue
+        first = min(at, *(statements.index(part) for part in parts))
+        later = {s.name for s in statements[first:]}
+        if any(entry.tensor.name in later for part in parts for entry in reads(part)):
+            continue
+        total = Add(*(Entry(defines(part), *part.indices) for part in parts))
+        made: list[Statement] = [*parts, Map(whole.name, whole.indices, total)]
+        rest = [s for s in statements[first:] if s not in parts and s is not whole]
+        return from_parts([*statements[:first], *made, *rest], large - {whole.name})
     return statements
 
 

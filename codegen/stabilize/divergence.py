@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Integer, Mul, Pow, exp, factor_terms, log
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, exp, factor_terms, log
 
 from codegen.bounds import nonnegative
 from codegen.stabilize.local import body_of, peak_of, rule
@@ -20,6 +20,8 @@ from derive.index import (
     total,
 )
 from derive.loss import Loss
+
+NEAR = Rational(3, 8)  # with equal weights, 1/2 would be a tie wherever another part is 0
 
 
 def _exponent(entry: Expr, index: Index, loss: Loss) -> Expr | None:
@@ -97,7 +99,7 @@ def _mixture(entry: Expr, loss: Loss) -> list[tuple[Expr, Expr]]:
 
 def _near(part: Expr, mixed: Expr, near: Expr, far: Expr) -> Expr:
     """One form where a part is near its mixture, another one elsewhere."""
-    return Choice(Condition("<", absolute(mixed - part), part / 2), near, far)
+    return Choice(Condition("<", absolute(mixed - part), NEAR * part), near, far)
 
 
 @rule(

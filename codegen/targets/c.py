@@ -14,6 +14,7 @@ from codegen.targets.c_dialect import SUFFIX, helpers
 from codegen.targets.c_frame import Frame, indent
 from codegen.targets.c_function import Function, Parameter
 from codegen.targets.c_functions import HEADERS, source
+from codegen.targets.c_labels import other_labels
 from codegen.targets.c_lines import phase_lines
 from codegen.targets.c_names import identifier, identifiers
 from codegen.targets.c_strips import strip_lines, strips_of
@@ -64,7 +65,7 @@ def _function(kernel: Kernel, suffix: str, keys: tuple[str, ...], real: str) -> 
     tensors = tensors_of(plan.kernel)
     axes = tuple(dict.fromkeys(axis for of in tensors.values() for axis in of))
     taken = {axis.name for axis in axes} | _index_names(plan)
-    outputs = {entry.tensor.name: key for key, entry in kernel.outputs if key in keys}
+    outputs = {entry.tensor.name: key for key, entry in plan.kernel.outputs if key in keys}
     names = identifiers([given.name for given in kernel.inputs], taken)
     for name, key in outputs.items():
         names[name] = identifier(f"d{key}" if key else "loss_", taken) if key else "loss"
@@ -81,6 +82,7 @@ def _function(kernel: Kernel, suffix: str, keys: tuple[str, ...], real: str) -> 
     lines = [line for phase in plan.phases for line in phase_lines(phase, frame)]
     if plan.chunked:
         lines = [*CHUNKS, *indent(lines), "}"]
+    lines = [*other_labels(frame), *lines]
     parameters = _parameters(plan, frame, axes, outputs)
     scratch = _scratch(plan, frame)
     name = function_name(kernel, suffix, real)
@@ -119,13 +121,12 @@ def _parameters(
 
 
 def _argument(tensor: Tensor, name: str, frame: Frame) -> list[Parameter]:
-    if tensor.label is not None:
-        if tensor.axes:
-            return [Parameter("array", name, f"const int64_t *{name}", tensor.name)]
+    if tensor.label is not None and not tensor.axes:
         return [Parameter("label", name, f"int64_t {name}", tensor.name)]
     if not tensor.axes:
         return [Parameter("number", name, f"{frame.real} {name}", tensor.name)]
-    found = [Parameter("array", name, f"const {frame.real} *{name}", tensor.name)]
+    kind = frame.real if tensor.label is None else "int64_t"
+    found = [Parameter("array", name, f"const {kind} *{name}", tensor.name)]
     if tensor.name in frame.leading:
         stride = frame.leading[tensor.name]
         found.append(Parameter("stride", stride, f"int64_t {stride}", tensor.name))
@@ -151,7 +152,8 @@ def _scratch(plan: Schedule, frame: Frame) -> tuple[tuple[str, str], ...]:
 def load(files: Mapping[str, str], name: str) -> Functions:
     """Compile, and call through the binding; a short axis gets a library of its own."""
     sources = {file: text for file, text in files.items() if not file.endswith(".py")}
-    module = dict(python_module(files[f"{name}.py"]))
+    # A module of its own: that of another loss may have the same text, but not its library.
+    module = python_module(files[f"{name}.py"])
     module["load"](library(sources, name))
     few = "PM_FEW" in sources[f"{name}.c"].replace("PM_LANES", "")
 
@@ -159,7 +161,7 @@ def load(files: Mapping[str, str], name: str) -> Functions:
         module["load"](library(sources, name, (f"-DPM_FEW={size}",)), size)
 
     if few:
-        module["_call"].__globals__["specialise"] = specialise
+        module["specialise"] = specialise
     return module
 
 

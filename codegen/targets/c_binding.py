@@ -61,7 +61,14 @@ def binding(
         dtypes=tuple_of(('"float32"', '"float64"')),
         results=table_of(results),
         parameters=[
-            (f.suffix, [(p.kind, names.get(p.of, p.of)) for p in f.parameters]) for f in mine
+            (
+                f.suffix,
+                [
+                    (p.kind, p.of if "result" in p.kind else names.get(p.of, p.of))
+                    for p in f.parameters
+                ],
+            )
+            for f in mine
         ],
         prefix=f"pminusy_{kernel.name}",
     )

@@ -67,12 +67,11 @@ class Frame:
             return f"*{self.names[name]}"
         if self.plan.chunked and room == "array" and axes[0] == self.plan.kernel.batch:
             places = [f"({places[0]} - first)", *places[1:]]
-        flat = places[0]
-        for at, (axis, place) in enumerate(zip(axes[1:], places[1:], strict=True)):
-            stride = self.leading.get(name) if at == 0 else None
-            left = f"({flat})" if " " in flat else flat
-            flat = f"{left} * {stride or axis.name} + {place}"
-        return f"{self.names[name]}[{flat}]"
+        stride = self.leading.get(name)
+        if stride is None:
+            return f"{self.names[name]}[{_flat(axes, places)}]"
+        inner = _flat(axes[1:], places[1:])
+        return f"{self.names[name]}[{places[0]} * {stride} + {inner}]"
 
     def place(self, index: Basic, phase: Phase | Sum) -> str:
         """An index or a label as an integer."""
@@ -114,6 +113,15 @@ class Frame:
 
     def is_own_row(self, label: Entry, phase: Phase) -> bool:
         return phase.row is not None and label.indices == (phase.row,)
+
+
+def _flat(axes: Sequence[Axis], places: Sequence[str]) -> str:
+    """The place of an element in a dense array."""
+    flat = places[0]
+    for axis, place in zip(axes[1:], places[1:], strict=True):
+        left = f"({flat})" if " " in flat else flat
+        flat = f"{left} * {axis.name} + {place}"
+    return flat
 
 
 def indent(lines: Iterable[str], by: int = 1) -> Iterator[str]:

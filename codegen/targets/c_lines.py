@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from sympy import Expr
 
-from codegen.kernel import Map, Reduce, defines, reads
+from codegen.kernel import Map, Reduce, reads
 from codegen.schedule import Loop, Phase, Sum
 from codegen.targets.c_frame import SIGNS, START, Frame, indent, store
+from codegen.targets.c_labels import label_checks, poison
 from codegen.targets.c_sums import sum_over_rows
 from derive.index import Choice, Condition, Entry, free_indices
 
@@ -25,7 +26,7 @@ def phase_lines(phase: Phase | Sum, frame: Frame) -> Iterator[str]:
             yield from indent(_loop_lines(loop, phase, frame))
         yield "}"
     else:
-        checks = _label_checks(phase, frame)
+        checks = label_checks(phase, frame)
         yield "PM_PARALLEL(reduction(| : status))" if checks else "PM_PARALLEL()"
         yield frame.rows(phase.row) + " {"
         yield from indent(checks)
@@ -33,50 +34,8 @@ def phase_lines(phase: Phase | Sum, frame: Frame) -> Iterator[str]:
         for loop in phase.loops:
             yield from indent(_loop_lines(loop, phase, frame))
         if checks:
-            yield from indent(_poison(phase, frame))
+            yield from indent(poison(phase, frame))
         yield "}"
-
-
-def _label_checks(phase: Phase, frame: Frame) -> list[str]:
-    """Labels of this row, 0 in place of one that is out of range."""
-    own = [
-        given
-        for given in frame.plan.kernel.inputs
-        if given.name in frame.labels and given.tensor.axes == (phase.row.axis,)  # type: ignore[union-attr]
-    ]
-    if phase.row is None or not own:
-        return []
-    lines, bad = [], []
-    for given in own:
-        name = frame.names[given.name]
-        bad.append(f"{name}[row] < 0 || {name}[row] >= {given.tensor.label}")
-    lines.append(f"const int wrong = {' || '.join(bad)};")
-    for given in own:
-        name = frame.names[given.name]
-        lines.append(f"const int64_t {name}_here = wrong ? 0 : {name}[row];")
-    return lines
-
-
-def _poison(phase: Phase, frame: Frame) -> Iterator[str]:
-    """NaN for every result of a row whose label is out of range."""
-    yield "if (wrong) {"
-    yield "    status |= 1;"
-    for statement in (s for loop in phase.loops for s in loop.statements):
-        if (
-            frame.plan.rooms[statement.name] in ("output", "array")
-            and defines(statement).label is None
-        ):
-            yield from indent(_filled(statement, frame))
-    yield "}"
-
-
-def _filled(statement: Map | Reduce, frame: Frame) -> Iterator[str]:
-    inner = statement.indices[1:]
-    for depth, index in enumerate(inner):
-        head = f"for (int64_t {index.name} = 0; {index.name} < {index.axis.name}; ++{index.name})"
-        yield "    " * depth + head
-    cell = frame.cell(statement.name, [i.name for i in statement.indices])
-    yield "    " * len(inner) + f"{cell} = ({frame.real})NAN;"
 
 
 def _scratch(phase: Phase, frame: Frame) -> Iterator[str]:

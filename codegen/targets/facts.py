@@ -73,13 +73,16 @@ def _as_written(text: str) -> dict[str, str]:
         if isinstance(statement, ast.Assign):
             names = [n.id for n in ast.walk(statement.targets[0]) if isinstance(n, ast.Name)]
             found[names[0]] = ast.get_source_segment(text, statement) or ""
-    return found
+    # A comment, a continued line: nothing that could end the comment it would stand in.
+    return {name: line for name, line in found.items() if not set(line) & set("#\"'\\")}
 
 
 def _quoted(text: str) -> str:
-    """The user's words, unable to end the docstring they stand in."""
+    """The user's words, unable to end the docstring or the C comment they stand in."""
     printable = "".join(c if c.isprintable() else " " for c in text)
-    return textwrap.fill(printable.replace("\\", "/").replace('"', "'"), 96)
+    for found, instead in (("\\", "/"), ('"', "'"), ("*/", "* /"), ("??", "? ?")):
+        printable = printable.replace(found, instead)
+    return textwrap.fill(printable, 96)
 
 
 def _wrapped(text: str) -> str:

@@ -148,7 +148,7 @@ def _kernels(kernel: Kernel, suffix: str, keys: tuple[str, ...], real: str) -> K
     plan = schedule(kernel.needed(*keys))
     tensors = tensors_of(plan.kernel)
     axes = _axes(schedule(kernel))
-    outputs = {entry.tensor.name: key for key, entry in kernel.outputs if key in keys}
+    outputs = {entry.tensor.name: key for key, entry in plan.kernel.outputs if key in keys}
     names = _names(plan, {axis.name for axis in axes} | set(_indices(plan)), outputs)
     scaled = frozenset(name for name, key in outputs.items() if key)
     frame = Frame(plan, names, real, scaled, tensors)

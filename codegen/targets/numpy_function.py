@@ -26,6 +26,7 @@ class Function:
     lines: tuple[str, ...]
     loss: bool
     gradients: bool
+    value: str
 
 
 @dataclass
@@ -97,7 +98,9 @@ def function(
         inside = _inside(to, blocks)
         lines = _around(to, statements, blocks, inside)
     setup = _setup(to, statements, keys, lines, inside)
-    return Function(head, summary, tuple(setup), tuple(lines), "" in keys, any(keys))
+    value = 'results.pop("")'
+    value = f"_reduce({value}, reduction, divisor)" if part.batch is not None else f"{value}[()]"
+    return Function(head, summary, tuple(setup), tuple(lines), "" in keys, any(keys), value)
 
 
 def _inside(to: Writing, blocks: Blocks) -> list[str]:
@@ -169,7 +172,7 @@ def _setup(
         call = _folded("given, dtype, sizes = _prepare(", given)
     setup = [call]
     if set(arrays) != {"_"}:
-        setup.append(f"{', '.join(arrays)}{',' * (len(arrays) == 1)} = given")
+        setup.append(f"{tuple_of(arrays) if len(arrays) == 1 else ', '.join(arrays)} = given")
     batch = part.batch.name if part.batch else ""
     outside = lines if not inside else [line for line in lines if not line.startswith(INDENT)]
     for axis in sorted({a.name for g in part.inputs for a in g.tensor.axes}):

@@ -9,7 +9,7 @@ from sympy import Add, Basic, Expr, Mul
 
 from codegen.kernel import Contract, Map, Reduce, Statement, defines
 from codegen.targets.numpy_exponentials import Call
-from codegen.targets.numpy_expressions import Layout, show
+from codegen.targets.numpy_expressions import MUL, SIGN, Layout, halves, show
 from codegen.targets.numpy_scatter import scatter_lines, scattered_part
 from derive.index import Entry, Index, free_indices, order, rebuild, walk
 
@@ -29,12 +29,28 @@ def lines_of(
     `kept` are the arrays that are still needed; None means any may be.
     """
     if isinstance(statement, Call):
-        left = ", ".join(names[name] for name in statement.names)
+        read = statement.names if kept is None else kept
+        left = ", ".join(names[name] if name in read else "_" for name in statement.names)
         right = ", ".join(names[entry.tensor.name] for entry in statement.arguments)
         return (f"{left} = {statement.function}({right})",)
     at = Layout(dims_of(statement), names, ranges)
     found = scatter_lines(statement, at, kept) if isinstance(statement, Map) else None
-    return found or (f"{names[statement.name]} = {_value(statement, at)}",)
+    if found:
+        return found
+    line = f"{names[statement.name]} = {_value(statement, at)}"
+    return (_factors(statement, at) if len(line) > WIDTH else None) or (line,)
+
+
+def _factors(statement: Statement, at: Layout) -> tuple[str, ...] | None:
+    """A product with a factor that cannot stand on a line of its own: a factor a line."""
+    if not isinstance(statement, Map) or not statement.expr.is_Mul:
+        return None
+    above, below = halves(statement.expr)
+    first, *rest = (show(factor, at, SIGN if k else MUL) for k, factor in enumerate(above))
+    if below or not rest or len(first) <= WIDTH - 12 or len(first) > WIDTH - 4:
+        return None
+    start = f"{at.names[statement.name]} = ("
+    return (start, f"    {first}", *(f"    * {text}" for text in rest), ")")
 
 
 def _value(statement: Statement, at: Layout) -> str:
@@ -132,10 +148,10 @@ def _largest_part(expr: Expr, statement: Map | Reduce, names: Mapping[str, str])
             best = (length, node)
         if (node.is_Add or node.is_Mul) and (halves is None or length > halves[0]):
             halves = (length, node)
-    if best is not None or halves is None or len(halves[1].args) < 4:
+    if best is not None or halves is None or len(halves[1].args) < 3:
         return None if best is None else best[1]
     args = sorted(halves[1].args, key=order)
-    return halves[1].func(*args[: len(args) // 2])
+    return halves[1].func(*args[-(len(args) // 2 + len(args) % 2) :])
 
 
 def _split(statement: Map | Reduce, part: Expr, names: dict[str, str]) -> tuple[Map, Map | Reduce]:

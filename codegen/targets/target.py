@@ -29,7 +29,6 @@ class Target:
     remedy: str = ""
 
 
-@lru_cache(maxsize=256)
 def python_module(source: str) -> dict[str, Any]:
     """The names that a generated module defines.  Only text that we made gets here."""
     names: dict[str, Any] = {"__name__": "pminusy_kernel"}
@@ -37,6 +36,11 @@ def python_module(source: str) -> dict[str, Any]:
     return names
 
 
+@lru_cache(maxsize=256)
+def _shared_module(source: str) -> dict[str, Any]:
+    return python_module(source)
+
+
 def load_python(files: Mapping[str, str], name: str) -> Functions:
     """The functions of the one generated Python module."""
-    return python_module(files[f"{name}.py"])
+    return _shared_module(files[f"{name}.py"])
