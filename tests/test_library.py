@@ -39,8 +39,7 @@ SPREADS = (1.0, 0.25, 3.0)
 POINTS = 6
 # What the language knows and `plain` does not.
 MORE = {"acos": mpmath.acos, "cos": mpmath.cos, "sin": mpmath.sin, "pi": mpf(mp.pi)}
-# Sums that cancel: log(p/m) near y = p, and s_j - sum s_i p_i where one p is near 1.
-MOST_ULP = {"jensen_shannon": 1024, "total_variation": 512}
+MOST_ULP = 512  # the goal for a fast form, of the largest entry
 
 
 @cache
@@ -191,11 +190,11 @@ def test_gradient_and_kernel_equal_the_loss(name: str) -> None:
         for sample in samples(loss):
             truth = Truth(loss, sample)
             value, found = run_kernel(kernel, sample)
-            assert _ulp(value, [truth.value()]) <= MOST_ULP.get(name, 300), sample
+            assert _ulp(value, [truth.value()]) <= MOST_ULP, sample
             for wrt in default_wrt(loss):
                 slopes = truth.slopes(wrt)
                 assert_printed(derivation(name, wrt), truth, slopes)
-                assert _ulp(found[wrt], list(slopes.values())) <= MOST_ULP.get(name, 300), sample
+                assert _ulp(found[wrt], list(slopes.values())) <= MOST_ULP, sample
 
 
 def assert_printed(found: Derivation, truth: Truth, slopes: Mapping[tuple[int, ...], Any]) -> None:

@@ -155,7 +155,7 @@ def _kernels(kernel: Kernel, suffix: str, keys: tuple[str, ...], real: str) -> K
     stem = f"_{kernel.name}{suffix}_{real}"
     results = sorted(outputs, key=lambda name: keys.index(outputs[name]))
     scratch = tuple(
-        (names[name], tuple_of(axis.name for axis in tensors[name]))
+        (names[name], tuple_of([axis.name for axis in tensors[name]] or ["1"]))
         for name, room in plan.rooms.items()
         if room == "array"
     )

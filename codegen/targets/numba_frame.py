@@ -56,7 +56,7 @@ class Frame:
         if room == "row":
             places = places[1:]
         if not places:
-            return self.names[name] if room == "input" else f"{self.names[name]}[()]"
+            return self.names[name] if room == "input" else f"{self.names[name]}[0]"
         return f"{self.names[name]}[{', '.join(places)}]"
 
     def place(self, index: Basic) -> str:
