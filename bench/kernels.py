@@ -28,9 +28,9 @@ from typing import Any
 # This folder would hide the package derive; its parts are beside it.
 sys.path[0] = str(Path(__file__).resolve().parent / "parts")
 
-from cases import CASES, Case
-from peers import Peer, all_peers
-from report import plot, table
+from cases import CASES, Case  # noqa: E402
+from peers import Peer, all_peers  # noqa: E402
+from report import plot, table  # noqa: E402
 
 QUICK = 64  # the part of the rows that --quick keeps
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -54,6 +54,10 @@ class Process:
         )
         assert self.process.stdout is not None and self.process.stdin is not None
         self.answers, self.calls = self.process.stdout, self.process.stdin
+        self.state = ["starting"]
+
+    def wait(self) -> None:
+        """Until it has checked its results."""
         self.state = self.answers.readline().split() or ["failed"]
 
     @property
@@ -111,9 +115,11 @@ def measured(
     with ExitStack() as stack:
         running = []
         for peer in peers:
-            say(f"  {peer.name}: checking")
             running.append(Process(peer, case, title, given))
             stack.callback(running[-1].process.kill)
+        for process in running:
+            process.wait()
+            say(f"  {process.peer.name}: {process.state[0]}")
         ready = [process for process in running if process.is_ready]
         for turn in range(options.runs):
             say(f"  run {turn + 1} of {options.runs}")
