@@ -66,3 +66,33 @@ def test_what_takes_too_long_is_said(root: Path) -> None:
     late = [line for line in lines if line.startswith("  dL/dx, layers = 1") and "pminusy" in line]
     assert len(late) == 1
     assert "> 1" in late[0]
+
+
+def kernels(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "bench/kernels.py", "--quick", "--runs", "1", "--threads", "1", *options],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_kernels_are_checked_and_measured(root: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "ratios.png"
+    peers = ["--peers", "numpy", "numpy, fresh", "numpy by hand", "torch"]
+    shapes = ["--shapes", "ce:100000x10", "bce", "--dtype", "float64"]
+    done = kernels(root, *shapes, *peers, "--json", "--plot", str(picture))
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    rows = [row for row in answer["rows"] if not row["is_roof"]]
+    assert {row["case"] for row in rows} == {"ce 1562x10", "bce 156250"}
+    assert {"numpy", "numpy, fresh", "numpy by hand"} <= {row["peer"] for row in rows}
+    assert all(row["median_ms"] > 0 and row["error"] < 1e-12 for row in rows)
+    assert bool(find_spec("torch")) != any("torch" in note for note in answer["notes"])
+    assert picture.stat().st_size > 0
+
+
+def test_an_unknown_case_or_peer_is_named(root: Path) -> None:
+    assert "expected some of ce:1000000x3" in kernels(root, "--shapes", "none").stderr
+    assert "no 'nobody'" in kernels(root, "--peers", "nobody").stderr
