@@ -22,7 +22,7 @@ REPRESENTATIVES = (
     ("cross_entropy", "dense"),
     ("cross_entropy", "index"),
     ("dice", "dense"),
-    ("expectile", "dense"),
+    ("distillation", "dense"),
     ("focal", "dense"),
     ("gamma", "dense"),
     ("hinge", "dense"),

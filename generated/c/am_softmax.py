@@ -1,10 +1,13 @@
-"""Additive margin softmax on cosines c, as compiled C.
+"""Additive margin softmax on cosines c.
+
+This module calls am_softmax.c, compiled.
 
 Source: Wang et al. (2018).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libam_softmax.so am_softmax.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libam_softmax.so am_softmax.c -lm
     am_softmax.load("./libam_softmax.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -89,8 +92,7 @@ def am_softmax(c, t, *, s=30.0, m=0.35, reduction="none", on_empty="nan", out=No
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def am_softmax_value_and_gradient(

@@ -1,10 +1,13 @@
-"""ArcFace: an angular margin m on cosines c, with a straight continuation beyond pi - m, as compiled C.
+"""ArcFace: an angular margin m on cosines c, with a straight continuation beyond pi - m.
+
+This module calls arcface.c, compiled.
 
 Source: Deng et al. (2019).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libarcface.so arcface.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libarcface.so arcface.c -lm
     arcface.load("./libarcface.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -89,8 +92,7 @@ def arcface(c, t, *, s=64.0, m=0.5, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def arcface_value_and_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empty="nan", out=None):

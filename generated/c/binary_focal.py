@@ -1,10 +1,13 @@
-"""Focal loss on one logit; q is the probability of the class that is true, as compiled C.
+"""Focal loss on one logit; q is the probability of the class that is true.
+
+This module calls binary_focal.c, compiled.
 
 Source: Lin et al. (2017).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libbinary_focal.so binary_focal.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libbinary_focal.so binary_focal.c -lm
     binary_focal.load("./libbinary_focal.so")
 
 Arguments
@@ -80,8 +83,7 @@ def binary_focal(z, y, *, alpha=0.25, gamma=2.0, reduction="none", on_empty="nan
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def binary_focal_value_and_gradient(

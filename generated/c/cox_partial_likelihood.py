@@ -1,10 +1,13 @@
-"""Cox's partial likelihood: times t, events e, and at risk those whose time is not earlier, as compiled C.
+"""Cox's partial likelihood: times t, events e, and at risk those whose time is not earlier.
+
+This module calls cox_partial_likelihood.c, compiled.
 
 Source: Cox (1972).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libcox_partial_likelihood.so cox_partial_likelihood.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libcox_partial_likelihood.so cox_partial_likelihood.c -lm
     cox_partial_likelihood.load("./libcox_partial_likelihood.so")
 
 Arguments
@@ -71,8 +74,7 @@ def cox_partial_likelihood(z, t, e, *, out=None):
     """The loss."""
     sizes, dtype, arrays = _arguments(z=z, t=t, e=e)
     results = _call("_loss", sizes, dtype, arrays, 1, out or {})
-    loss = results.pop("")[()]
-    return loss
+    return results.pop("")[()]
 
 
 def cox_partial_likelihood_value_and_gradient(z, t, e, *, out=None):

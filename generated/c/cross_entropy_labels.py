@@ -1,10 +1,13 @@
-"""Cross-entropy of a distribution p against a target distribution y, as compiled C.
+"""Cross-entropy of a distribution p against a target distribution y.
+
+This module calls cross_entropy_labels.c, compiled.
 
 Source: Good (1952).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libcross_entropy_labels.so cross_entropy_labels.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libcross_entropy_labels.so cross_entropy_labels.c -lm
     cross_entropy_labels.load("./libcross_entropy_labels.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -82,8 +85,7 @@ def cross_entropy_labels(p, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def cross_entropy_labels_value_and_gradient(p, y, *, reduction="none", on_empty="nan", out=None):

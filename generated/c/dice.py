@@ -1,10 +1,13 @@
-"""Soft Dice loss: one minus the overlap of a predicted mask of D pixels with the true one, as compiled C.
+"""Soft Dice loss: one minus the overlap of a predicted mask of D pixels with the true one.
+
+This module calls dice.c, compiled.
 
 Source: Milletari, Navab and Ahmadi (2016).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libdice.so dice.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libdice.so dice.c -lm
     dice.load("./libdice.so")
 With -DPM_FEW=3 it also has a form for axes D of size 3: load("./few.so", 3).
 
@@ -83,8 +86,7 @@ def dice(z, y, *, eps=1.0, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def dice_value_and_gradient(z, y, *, eps=1.0, reduction="none", on_empty="nan", out=None):

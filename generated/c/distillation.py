@@ -1,10 +1,13 @@
-"""Knowledge distillation: the divergence of softened outputs from a teacher's, times T**2, as compiled C.
+"""Knowledge distillation: the divergence of softened outputs from a teacher's, times T**2.
+
+This module calls distillation.c, compiled.
 
 Source: Hinton, Vinyals and Dean (2015).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libdistillation.so distillation.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libdistillation.so distillation.c -lm
     distillation.load("./libdistillation.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -83,8 +86,7 @@ def distillation(z, v, *, T=2.0, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def distillation_value_and_gradient(z, v, *, T=2.0, reduction="none", on_empty="nan", out=None):

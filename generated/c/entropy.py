@@ -1,10 +1,13 @@
-"""Entropy of softmax(z), as compiled C.
+"""Entropy of softmax(z).
+
+This module calls entropy.c, compiled.
 
 Source: Shannon (1948).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libentropy.so entropy.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libentropy.so entropy.c -lm
     entropy.load("./libentropy.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -73,8 +76,7 @@ def entropy(z, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def entropy_value_and_gradient(z, *, reduction="none", on_empty="nan", out=None):

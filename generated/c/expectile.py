@@ -1,10 +1,13 @@
-"""Expectile loss: asymmetric least squares, as compiled C.
+"""Expectile loss: asymmetric least squares.
+
+This module calls expectile.c, compiled.
 
 Source: Newey and Powell (1987).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libexpectile.so expectile.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libexpectile.so expectile.c -lm
     expectile.load("./libexpectile.so")
 
 Arguments
@@ -76,8 +79,7 @@ def expectile(z, y, *, tau=0.5, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def expectile_value_and_gradient(z, y, *, tau=0.5, reduction="none", on_empty="nan", out=None):

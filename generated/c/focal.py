@@ -1,10 +1,13 @@
-"""Focal loss: cross-entropy that turns away from what is classified well, as compiled C.
+"""Focal loss: cross-entropy that turns away from what is classified well.
+
+This module calls focal.c, compiled.
 
 Source: Lin et al. (2017).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libfocal.so focal.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libfocal.so focal.c -lm
     focal.load("./libfocal.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -85,8 +88,7 @@ def focal(z, t, *, gamma=2.0, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def focal_value_and_gradient(z, t, *, gamma=2.0, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Gamma regression with the logarithmic link, up to a constant in y, as compiled C.
+"""Gamma regression with the logarithmic link, up to a constant in y.
+
+This module calls gamma.c, compiled.
 
 Source: Nelder and Wedderburn (1972).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libgamma.so gamma.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libgamma.so gamma.c -lm
     gamma.load("./libgamma.so")
 
 Arguments
@@ -72,8 +75,7 @@ def gamma(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def gamma_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Hinge loss of a support vector machine, as compiled C.
+"""Hinge loss of a support vector machine.
+
+This module calls hinge.c, compiled.
 
 Source: Cortes and Vapnik (1995).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libhinge.so hinge.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libhinge.so hinge.c -lm
     hinge.load("./libhinge.so")
 
 Arguments
@@ -72,8 +75,7 @@ def hinge(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def hinge_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=None):

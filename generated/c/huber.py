@@ -1,10 +1,13 @@
-"""Huber loss: squared error, continued by straight lines beyond d, as compiled C.
+"""Huber loss: squared error, continued by straight lines beyond d.
+
+This module calls huber.c, compiled.
 
 Source: Huber (1964).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libhuber.so huber.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libhuber.so huber.c -lm
     huber.load("./libhuber.so")
 
 Arguments
@@ -76,8 +79,7 @@ def huber(z, y, *, d=1.0, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def huber_value_and_gradient(z, y, *, d=1.0, reduction="none", on_empty="nan", out=None):

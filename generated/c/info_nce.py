@@ -1,10 +1,13 @@
-"""InfoNCE over a batch: row i of U belongs to row i of V, as compiled C.
+"""InfoNCE over a batch: row i of U belongs to row i of V.
+
+This module calls info_nce.c, compiled.
 
 Source: van den Oord, Li and Vinyals (2018).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libinfo_nce.so info_nce.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libinfo_nce.so info_nce.c -lm
     info_nce.load("./libinfo_nce.so")
 
 Arguments
@@ -81,8 +84,7 @@ def info_nce(U, V, *, tau=0.1, out=None):
     """The loss."""
     sizes, dtype, arrays = _arguments(U=U, V=V, tau=tau)
     results = _call("_loss", sizes, dtype, arrays, 1, out or {})
-    loss = results.pop("")[()]
-    return loss
+    return results.pop("")[()]
 
 
 def info_nce_value_and_gradient(U, V, *, tau=0.1, out=None):

@@ -1,10 +1,13 @@
-"""Jensen-Shannon divergence between softmax(z) and a target distribution, with weight b, as compiled C.
+"""Jensen-Shannon divergence between softmax(z) and a target distribution, with weight b.
+
+This module calls jensen_shannon_labels.c, compiled.
 
 Source: Lin (1991).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libjensen_shannon_labels.so jensen_shannon_labels.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libjensen_shannon_labels.so jensen_shannon_labels.c -lm
     jensen_shannon_labels.load("./libjensen_shannon_labels.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -86,8 +89,7 @@ def jensen_shannon_labels(z, y, *, b=0.5, reduction="none", on_empty="nan", out=
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def jensen_shannon_labels_value_and_gradient(

@@ -1,10 +1,13 @@
-"""Kullback-Leibler divergence from softmax(z) to a target distribution q, as compiled C.
+"""Kullback-Leibler divergence from softmax(z) to a target distribution q.
+
+This module calls kl_divergence.c, compiled.
 
 Source: Kullback and Leibler (1951).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libkl_divergence.so kl_divergence.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libkl_divergence.so kl_divergence.c -lm
     kl_divergence.load("./libkl_divergence.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -79,8 +82,7 @@ def kl_divergence(z, q, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def kl_divergence_value_and_gradient(z, q, *, reduction="none", on_empty="nan", out=None):

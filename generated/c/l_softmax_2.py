@@ -1,10 +1,13 @@
-"""Large-margin softmax with m = 2 on cosines c: psi = (-1)**k * cos(2*theta) - 2*k, as compiled C.
+"""Large-margin softmax with m = 2 on cosines c: psi = (-1)**k * cos(2*theta) - 2*k.
+
+This module calls l_softmax_2.c, compiled.
 
 Source: Liu et al. (2016).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libl_softmax_2.so l_softmax_2.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libl_softmax_2.so l_softmax_2.c -lm
     l_softmax_2.load("./libl_softmax_2.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -85,8 +88,7 @@ def l_softmax_2(c, t, *, s=1.0, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def l_softmax_2_value_and_gradient(c, t, *, s=1.0, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Cross-entropy against a target distribution that is mixed with the uniform one, as compiled C.
+"""Cross-entropy against a target distribution that is mixed with the uniform one.
+
+This module calls label_smoothing.c, compiled.
 
 Source: Szegedy et al. (2016).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o liblabel_smoothing.so label_smoothing.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o liblabel_smoothing.so label_smoothing.c -lm
     label_smoothing.load("./liblabel_smoothing.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -83,8 +86,7 @@ def label_smoothing(z, y, *, eps=0.1, reduction="none", on_empty="nan", out=None
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def label_smoothing_value_and_gradient(

@@ -1,10 +1,13 @@
-"""Cross-entropy against a target distribution that is mixed with the uniform one, as compiled C.
+"""Cross-entropy against a target distribution that is mixed with the uniform one.
+
+This module calls label_smoothing_labels.c, compiled.
 
 Source: Szegedy et al. (2016).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o liblabel_smoothing_labels.so label_smoothing_labels.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o liblabel_smoothing_labels.so label_smoothing_labels.c -lm
     label_smoothing_labels.load("./liblabel_smoothing_labels.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -85,8 +88,7 @@ def label_smoothing_labels(z, y, *, eps=0.1, reduction="none", on_empty="nan", o
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def label_smoothing_labels_value_and_gradient(

@@ -1,10 +1,13 @@
-"""Sigmoid cross-entropy over a linear layer, as compiled C.
+"""Sigmoid cross-entropy over a linear layer.
+
+This module calls linear_sigmoid_cross_entropy.c, compiled.
 
 Source: Cox (1958).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o liblinear_sigmoid_cross_entropy.so linear_sigmoid_cross_entropy.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o liblinear_sigmoid_cross_entropy.so linear_sigmoid_cross_entropy.c -lm
     linear_sigmoid_cross_entropy.load("./liblinear_sigmoid_cross_entropy.so")
 With -DPM_FEW=3 it also has a form for axes D of size 3: load("./few.so", 3).
 
@@ -91,8 +94,7 @@ def linear_sigmoid_cross_entropy(x, w, b, y, *, reduction="none", on_empty="nan"
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def linear_sigmoid_cross_entropy_value_and_gradient(

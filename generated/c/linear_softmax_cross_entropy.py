@@ -1,10 +1,13 @@
-"""Softmax cross-entropy over a linear layer, as compiled C.
+"""Softmax cross-entropy over a linear layer.
+
+This module calls linear_softmax_cross_entropy.c, compiled.
 
 Source: Bridle (1990).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o liblinear_softmax_cross_entropy.so linear_softmax_cross_entropy.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o liblinear_softmax_cross_entropy.so linear_softmax_cross_entropy.c -lm
     linear_softmax_cross_entropy.load("./liblinear_softmax_cross_entropy.so")
 
 Arguments
@@ -97,8 +100,7 @@ def linear_softmax_cross_entropy(x, W, b, y, *, reduction="none", on_empty="nan"
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def linear_softmax_cross_entropy_value_and_gradient(

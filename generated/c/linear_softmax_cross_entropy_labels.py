@@ -1,10 +1,13 @@
-"""Softmax cross-entropy over a linear layer, as compiled C.
+"""Softmax cross-entropy over a linear layer.
+
+This module calls linear_softmax_cross_entropy_labels.c, compiled.
 
 Source: Bridle (1990).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o liblinear_softmax_cross_entropy_labels.so linear_softmax_cross_entropy_labels.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o liblinear_softmax_cross_entropy_labels.so linear_softmax_cross_entropy_labels.c -lm
     linear_softmax_cross_entropy_labels.load("./liblinear_softmax_cross_entropy_labels.so")
 
 Arguments
@@ -99,8 +102,7 @@ def linear_softmax_cross_entropy_labels(x, W, b, y, *, reduction="none", on_empt
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def linear_softmax_cross_entropy_labels_value_and_gradient(

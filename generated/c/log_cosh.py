@@ -1,10 +1,13 @@
-"""Logarithm of the hyperbolic cosine of the error, as compiled C.
+"""Logarithm of the hyperbolic cosine of the error.
+
+This module calls log_cosh.c, compiled.
 
 Source: Green (1990).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o liblog_cosh.so log_cosh.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o liblog_cosh.so log_cosh.c -lm
     log_cosh.load("./liblog_cosh.so")
 
 Arguments
@@ -72,8 +75,7 @@ def log_cosh(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def log_cosh_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=None):

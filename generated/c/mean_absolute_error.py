@@ -1,10 +1,13 @@
-"""Absolute error; its mean over the batch is the mean absolute error, as compiled C.
+"""Absolute error; its mean over the batch is the mean absolute error.
+
+This module calls mean_absolute_error.c, compiled.
 
 Source: Laplace (1774).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libmean_absolute_error.so mean_absolute_error.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libmean_absolute_error.so mean_absolute_error.c -lm
     mean_absolute_error.load("./libmean_absolute_error.so")
 
 Arguments
@@ -72,8 +75,7 @@ def mean_absolute_error(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def mean_absolute_error_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Squared error, halved; its mean over the batch is the mean squared error, as compiled C.
+"""Squared error, halved; its mean over the batch is the mean squared error.
+
+This module calls mean_squared_error.c, compiled.
 
 Source: Gauss (1809).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libmean_squared_error.so mean_squared_error.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libmean_squared_error.so mean_squared_error.c -lm
     mean_squared_error.load("./libmean_squared_error.so")
 
 Arguments
@@ -72,8 +75,7 @@ def mean_squared_error(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def mean_squared_error_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=None):

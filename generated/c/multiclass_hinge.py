@@ -1,10 +1,13 @@
-"""Multiclass hinge loss: every other class is to stay a margin of 1 below the true one, as compiled C.
+"""Multiclass hinge loss: every other class is to stay a margin of 1 below the true one.
+
+This module calls multiclass_hinge.c, compiled.
 
 Source: Weston and Watkins (1999).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libmulticlass_hinge.so multiclass_hinge.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libmulticlass_hinge.so multiclass_hinge.c -lm
     multiclass_hinge.load("./libmulticlass_hinge.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -81,8 +84,7 @@ def multiclass_hinge(z, t, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def multiclass_hinge_value_and_gradient(z, t, *, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Poisson regression with the logarithmic link, up to a constant in y, as compiled C.
+"""Poisson regression with the logarithmic link, up to a constant in y.
+
+This module calls poisson.c, compiled.
 
 Source: Nelder and Wedderburn (1972).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libpoisson.so poisson.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libpoisson.so poisson.c -lm
     poisson.load("./libpoisson.so")
 
 Arguments
@@ -72,8 +75,7 @@ def poisson(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def poisson_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Pseudo-Huber (Charbonnier) loss: a smooth form of the Huber loss, as compiled C.
+"""Pseudo-Huber (Charbonnier) loss: a smooth form of the Huber loss.
+
+This module calls pseudo_huber.c, compiled.
 
 Source: Charbonnier et al. (1994).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libpseudo_huber.so pseudo_huber.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libpseudo_huber.so pseudo_huber.c -lm
     pseudo_huber.load("./libpseudo_huber.so")
 
 Arguments
@@ -76,8 +79,7 @@ def pseudo_huber(z, y, *, d=1.0, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def pseudo_huber_value_and_gradient(z, y, *, d=1.0, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Quantile (pinball) loss: the minimiser is the tau-quantile of y, as compiled C.
+"""Quantile (pinball) loss: the minimiser is the tau-quantile of y.
+
+This module calls quantile.c, compiled.
 
 Source: Koenker and Bassett (1978).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libquantile.so quantile.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libquantile.so quantile.c -lm
     quantile.load("./libquantile.so")
 
 Arguments
@@ -76,8 +79,7 @@ def quantile(z, y, *, tau=0.5, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def quantile_value_and_gradient(z, y, *, tau=0.5, reduction="none", on_empty="nan", out=None):

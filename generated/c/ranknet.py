@@ -1,10 +1,13 @@
-"""RankNet on a pair of scores, of which u belongs higher than v, as compiled C.
+"""RankNet on a pair of scores, of which u belongs higher than v.
+
+This module calls ranknet.c, compiled.
 
 Source: Burges et al. (2005).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libranknet.so ranknet.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libranknet.so ranknet.c -lm
     ranknet.load("./libranknet.so")
 
 Arguments
@@ -74,8 +77,7 @@ def ranknet(u, v, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def ranknet_value_and_gradient(u, v, *, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Sigmoid cross-entropy: logistic regression on one logit, as compiled C.
+"""Sigmoid cross-entropy: logistic regression on one logit.
+
+This module calls sigmoid_cross_entropy.c, compiled.
 
 Source: Cox (1958).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libsigmoid_cross_entropy.so sigmoid_cross_entropy.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libsigmoid_cross_entropy.so sigmoid_cross_entropy.c -lm
     sigmoid_cross_entropy.load("./libsigmoid_cross_entropy.so")
 
 Arguments
@@ -72,8 +75,7 @@ def sigmoid_cross_entropy(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def sigmoid_cross_entropy_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=None):

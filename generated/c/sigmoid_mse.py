@@ -1,10 +1,13 @@
-"""Squared error on a sigmoid probability, halved, as compiled C.
+"""Squared error on a sigmoid probability, halved.
+
+This module calls sigmoid_mse.c, compiled.
 
 Source: Brier (1950).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libsigmoid_mse.so sigmoid_mse.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libsigmoid_mse.so sigmoid_mse.c -lm
     sigmoid_mse.load("./libsigmoid_mse.so")
 
 Arguments
@@ -72,8 +75,7 @@ def sigmoid_mse(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def sigmoid_mse_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Soft-margin softmax: the logit of the true class is lowered by m, as compiled C.
+"""Soft-margin softmax: the logit of the true class is lowered by m.
+
+This module calls sm_softmax.c, compiled.
 
 Source: Liang et al. (2017).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libsm_softmax.so sm_softmax.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libsm_softmax.so sm_softmax.c -lm
     sm_softmax.load("./libsm_softmax.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -85,8 +88,7 @@ def sm_softmax(a, t, *, m=1.0, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def sm_softmax_value_and_gradient(a, t, *, m=1.0, reduction="none", on_empty="nan", out=None):

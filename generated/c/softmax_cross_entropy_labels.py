@@ -1,10 +1,13 @@
-"""Softmax cross-entropy: the cross-entropy of softmax(a) against a target distribution, as compiled C.
+"""Softmax cross-entropy: the cross-entropy of softmax(a) against a target distribution.
+
+This module calls softmax_cross_entropy_labels.c, compiled.
 
 Source: Bridle (1990).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libsoftmax_cross_entropy_labels.so softmax_cross_entropy_labels.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libsoftmax_cross_entropy_labels.so softmax_cross_entropy_labels.c -lm
     softmax_cross_entropy_labels.load("./libsoftmax_cross_entropy_labels.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -82,8 +85,7 @@ def softmax_cross_entropy_labels(a, y, *, reduction="none", on_empty="nan", out=
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def softmax_cross_entropy_labels_value_and_gradient(

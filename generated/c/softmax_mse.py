@@ -1,10 +1,13 @@
-"""Squared error on softmax probabilities, halved, as compiled C.
+"""Squared error on softmax probabilities, halved.
+
+This module calls softmax_mse.c, compiled.
 
 Source: Brier (1950).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libsoftmax_mse.so softmax_mse.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libsoftmax_mse.so softmax_mse.c -lm
     softmax_mse.load("./libsoftmax_mse.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -79,8 +82,7 @@ def softmax_mse(a, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def softmax_mse_value_and_gradient(a, y, *, reduction="none", on_empty="nan", out=None):

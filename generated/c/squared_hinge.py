@@ -1,10 +1,13 @@
-"""Squared hinge loss, as compiled C.
+"""Squared hinge loss.
+
+This module calls squared_hinge.c, compiled.
 
 Source: Cortes and Vapnik (1995).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libsquared_hinge.so squared_hinge.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libsquared_hinge.so squared_hinge.c -lm
     squared_hinge.load("./libsquared_hinge.so")
 
 Arguments
@@ -72,8 +75,7 @@ def squared_hinge(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def squared_hinge_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Total variation distance between softmax(z) and a target distribution, as compiled C.
+"""Total variation distance between softmax(z) and a target distribution.
+
+This module calls total_variation.c, compiled.
 
 Source: Lin (1991).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libtotal_variation.so total_variation.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libtotal_variation.so total_variation.c -lm
     total_variation.load("./libtotal_variation.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -79,8 +82,7 @@ def total_variation(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def total_variation_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Total variation distance between softmax(z) and a target distribution, as compiled C.
+"""Total variation distance between softmax(z) and a target distribution.
+
+This module calls total_variation_labels.c, compiled.
 
 Source: Lin (1991).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libtotal_variation_labels.so total_variation_labels.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libtotal_variation_labels.so total_variation_labels.c -lm
     total_variation_labels.load("./libtotal_variation_labels.so")
 With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
 
@@ -82,8 +85,7 @@ def total_variation_labels(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def total_variation_labels_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Triplet loss: an anchor a, a positive p, a negative n and a margin m, as compiled C.
+"""Triplet loss: an anchor a, a positive p, a negative n and a margin m.
+
+This module calls triplet.c, compiled.
 
 Source: Schroff, Kalenichenko and Philbin (2015).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libtriplet.so triplet.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libtriplet.so triplet.c -lm
     triplet.load("./libtriplet.so")
 With -DPM_FEW=3 it also has a form for axes D of size 3: load("./few.so", 3).
 
@@ -96,8 +99,7 @@ def triplet(a, p, n, *, m=0.2, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def triplet_value_and_gradient(a, p, n, *, m=0.2, reduction="none", on_empty="nan", out=None):

@@ -1,10 +1,13 @@
-"""Tversky loss: overlap of masks, with weights on false positives and false negatives, as compiled C.
+"""Tversky loss: overlap of masks, with weights on false positives and false negatives.
+
+This module calls tversky.c, compiled.
 
 Source: Salehi, Erdogmus and Gholipour (2017).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libtversky.so tversky.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libtversky.so tversky.c -lm
     tversky.load("./libtversky.so")
 With -DPM_FEW=3 it also has a form for axes D of size 3: load("./few.so", 3).
 
@@ -92,8 +95,7 @@ def tversky(z, y, *, alpha=0.3, beta=0.7, eps=1.0, reduction="none", on_empty="n
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def tversky_value_and_gradient(

@@ -1,10 +1,13 @@
-"""Tweedie (compound Poisson) regression with the logarithmic link, up to a constant in y, as compiled C.
+"""Tweedie (compound Poisson) regression with the logarithmic link, up to a constant in y.
+
+This module calls tweedie.c, compiled.
 
 Source: Jørgensen (1987).
 
 Compile and load:
     cc -std=c99 -O3 -march=native -fopenmp -fno-math-errno -fno-trapping-math \
-        -ffp-contract=fast -shared -fPIC -o libtweedie.so tweedie.c -lm
+        -ffp-contract=fast -shared -fPIC \
+        -o libtweedie.so tweedie.c -lm
     tweedie.load("./libtweedie.so")
 
 Arguments
@@ -76,8 +79,7 @@ def tweedie(z, y, *, rho=1.5, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
-        loss = _reduce(results.pop(""), reduction, divisor)
-    return loss
+        return _reduce(results.pop(""), reduction, divisor)
 
 
 def tweedie_value_and_gradient(z, y, *, rho=1.5, reduction="none", on_empty="nan", out=None):
