@@ -73,7 +73,7 @@ class Process:
         """What it said last, where it failed."""
         _, said = self.process.communicate()
         lines = said.strip().splitlines()
-        return lines[-1] if lines else ""
+        return lines[-1] if lines else f"exit status {self.process.returncode}"
 
 
 def selected(options: argparse.Namespace) -> list[tuple[Case, str]]:
@@ -146,7 +146,7 @@ def row(process: Process, case: Case, given: dict[str, Any], said: str) -> dict[
         "runs": len(process.times),
         "error": float(process.state[1]) if ready else None,
         "extra_mib": round(int(process.state[2]) / 2**20, 1) if ready else None,
-        "note": "" if ready else " ".join(process.state) + (f": {said}" if said else ""),
+        "note": "" if ready else f"{' '.join(process.state)}: {said}",
     }
 
 
@@ -208,7 +208,7 @@ def main() -> None:
         if options.json
         else "\n".join([table(rows), "", *notes])
     )
-    sys.exit(any(row["note"].startswith("wrong") for row in rows))
+    sys.exit(any(row["note"] for row in rows))
 
 
 if __name__ == "__main__":

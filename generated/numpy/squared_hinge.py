@@ -94,6 +94,8 @@ def _blocks(size, *arrays, least=1):
     `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
+    # Once it has freed a larger array, the C library keeps the memory of those of a block.
+    np.empty(8 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
