@@ -26,7 +26,7 @@ from derive.index import (
 )
 from derive.loss import Declaration, Loss
 from derive.normal import NormalForm, Undecided
-from derive.normal.poly import Mono, Poly, join, mono_expr, raise_mono, to_expr
+from derive.normal.poly import Mono, Poly, join, mono_expr, ordered, raise_mono, to_expr
 from derive.normal.signs import nonnegative_poly
 from derive.point import Point
 from derive.quadratic import Quadratic, bounded_by, diagonal, nonnegative, norm, quadratic
@@ -246,7 +246,7 @@ def _variances(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Expr]:
     form = shallow(loss)
     poly = form(expr)
     for mono, value in sorted(poly.items(), key=lambda item: order(to_expr({item[0]: item[1]}))):
-        for base, power in mono:
+        for base, power in ordered(mono):
             if power != 2 or value >= 0 or not isinstance(base, Total):
                 continue
             index, body, _ = base.open()

@@ -110,8 +110,16 @@ class Recorder:
 
 
 def shorten(recorder: Recorder, into: tuple[str, ...]) -> None:
-    """Fold into the names of `into`, and factor, as long as that makes it shorter."""
+    """Fold into the names of `into`, and factor, as long as that makes it shorter.
+
+    What no check confirms is not taken, nor what was built on it.
+    """
     for step in fold.shorten_steps(recorder.here, recorder.loss, into):
         solved = dict(step.bindings).get("solved")
         name = f"written in terms of {solved.definition.name}" if solved else step.rule.reason
+        before = recorder.here
         recorder.record(step.rule, step.after, name, step.bindings)
+        if recorder.steps[-1].check == "unknown":
+            recorder.steps.pop()
+            recorder.here = before
+            return

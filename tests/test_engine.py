@@ -661,7 +661,13 @@ def test_hyperbolic_functions_know_each_other() -> None:
 
 # -- the same on every run ------------------------------------------------------------------
 
-SCRIPT = """
+APART = "x: input[K]\nL = sum(log(abs(x[i] - x[j])) for i in K for j in K if i != j)\n"
+RANKS = "z: input[N]\nt: input[N]\nL = sum(abs(z[i] - z[k]) for i in N for k in N if t[k] > t[i])\n"
+SCRIPT = (
+    f"""
+LOSSES = {((APART, "x"), (RANKS, "z"))!r}
+"""
+    + """
 import derive
 from derive.derivation import Derivation
 for name, wrt in (("linear_softmax_cross_entropy", "W"), ("softmax_mse", "a"), ("entropy", "z")):
@@ -671,9 +677,13 @@ for name, wrt in (("linear_softmax_cross_entropy", "W"), ("softmax_mse", "a"), (
         for step in part.steps:
             print(step.name, step.check, step.reason, [s.name for s in step.substeps])
     print(d.latex())
+for text, wrt in LOSSES:
+    d = derive.gradient(derive.parse(text), wrt)
+    print(d.formula, [(step.name, step.check) for step in d.steps])
 print(derive.hessian(derive.load("softmax_mse"), "a").formula)
 print(derive.check(derive.load("softmax_cross_entropy"), "a[j]", "y[j] - p[j]"))
 """
+)
 
 
 def test_the_same_under_every_hash_seed() -> None:

@@ -297,6 +297,11 @@ IDENTITIES = [
     ("(x**2 - z**2)/(x - z)", "x + z"),
     ("1/(x*(x + 1))", "1/x - 1/(x + 1)"),
     ("relu(x) + relu(-x)", "abs(x)"),
+    ("sign(x)/abs(x)", "1/x"),
+    ("(1 if x < 0 else 0)/x", "(1 - (1 if x > 0 else 0))/x"),
+    ("(1 if x == z else 0)/(x - z)", "0"),
+    ("sum(sign(a[j]-a[k])/abs(a[j]-a[k]) for k in K if k != j)",
+     "sum(1/(a[j]-a[k]) for k in K if k != j)"),
     ("1 if x > z else 0", "1 if z < x else 0"),
     ("1 if 2*x > 2*z else 0", "1 if x > z else 0"),
     ("1 if not x > z else 0", "1 if x <= z else 0"),
@@ -311,6 +316,11 @@ ASSUMED = [
     ("sum(y[i]*y[k]*a[k] for i in K for k in K)", "sum(y[k]*a[k] for k in K)"),
 ]
 MISSES = [
+    ("(1 if x < 0 else 0)*x", "(1 - (1 if x > 0 else 0))"),
+    ("sign(x)/abs(x)", "1/abs(x)"),
+    ("(1 if x == z else 0)/(x + z)", "0"),
+    ("sign(x)*abs(x)**2", "x"),
+    ("(1 if x < 0 else 0)", "1 - (1 if x > 0 else 0)"),
     ("1/(1 + exp(-x)) + 1/(1 + exp(2*x))", "1"),
     ("sigmoid(x) - sigmoid(-x)", "1"),
     ("sigmoid(x)**2", "exp(x)/(1 + exp(x))**2"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Expr, S
 
+from derive import functions as fn
 from derive.index import (
     TRUE,
     Argmax,
@@ -24,18 +25,23 @@ from derive.normal import almost, angles, extrema, signs
 from derive.normal.bits import complement, split
 from derive.normal.poly import (
     ONE,
+    Mono,
     Poly,
     Undecided,
     add_to,
     atom,
     constant,
     mono_expr,
+    ordered,
     scale,
     to_expr,
 )
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
+
+
+SIDES = (Choice, fn.signum)
 
 
 def indicator(form: NormalForm, condition: Condition) -> Poly:
@@ -187,6 +193,26 @@ def sign_of(form: NormalForm, poly: Poly) -> Poly:
     result = dict(positive(form, poly))
     add_to(result, positive(form, scale(poly, -1)), -1)
     return result
+
+
+def beside_quotient(form: NormalForm, mono: Mono) -> Poly | None:
+    """What stands beside 1/u is needed for u other than 0 only: [u = 0] is 0 there, [-u > 0]
+    is 1 - [u > 0], and the sign of u is 2 [u > 0] - 1; None where there is nothing of the kind."""
+    inverted = {base for base, power in mono if power < 0 and not base.is_number}
+    if not inverted:
+        return None
+    for base, power in ordered(frozenset(i for i in mono if isinstance(i[0], SIDES))):
+        tested = base.args[0].operands[0] if isinstance(base, Choice) else base.args[0]
+        rest: Poly = {mono - {(base, power)}: 1}
+        if isinstance(base, Choice) and base.args[0].op == "==":
+            if tested in inverted:
+                return {}
+        elif isinstance(base, fn.signum) and {tested, -tested} & inverted:
+            side = form.power(direction(form, form(tested)), power)
+            return form.mul(rest, side)
+        elif isinstance(base, Choice) and -tested in inverted:
+            return form.mul(rest, complement(_positive(form, form(-tested))))
+    return None
 
 
 def absolute(form: NormalForm, expr: Expr) -> Poly:

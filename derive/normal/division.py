@@ -14,6 +14,7 @@ from derive.normal.poly import (
     add_to,
     join,
     mono_key,
+    ordered,
     raise_mono,
     ratio,
 )
@@ -26,9 +27,8 @@ def divide(form: NormalForm, mono: Mono) -> Poly:
     """Divide by a denominator while its leading term divides the rest, and use its constant
     term while an atom that all its other terms share is inverted."""
     powers = dict(mono)
-    for base, exponent in mono:
-        if not base.is_Add or exponent >= 0:
-            continue
+    inverted = frozenset(item for item in mono if item[0].is_Add and item[1] < 0)
+    for base, _ in ordered(inverted):
         poly = form(base)
         lead, shared = _shape(form, base, poly)
         if lead and all(powers.get(b, 0) >= e for b, e in lead):

@@ -55,6 +55,7 @@ from derive.normal.poly import (
     content,
     join,
     mono_key,
+    ordered,
     ratio,
     to_expr,
 )
@@ -170,15 +171,17 @@ class NormalForm:
             self._nested -= 1
 
     def _reduced(self, mono: Mono) -> Poly:
-        for item in mono:
-            here = isinstance(item[0], self._settled)
-            other = special.settled(self, *item) if here else None
+        settled = frozenset(item for item in mono if isinstance(item[0], self._settled))
+        for item in ordered(settled):
+            other = special.settled(self, *item)
             if other is not None:
                 return self.mul({mono - {item}: 1}, other)
         if any(base.is_Add and exponent >= 1 for base, exponent in mono):
             return self.expand(mono)
-        renamed = sums.apply_deltas(self, mono)
-        return division.divide(self, mono) if renamed is None else renamed
+        known = conditions.beside_quotient(self, mono)
+        if known is None:
+            known = sums.apply_deltas(self, mono)
+        return division.divide(self, mono) if known is None else known
 
     def expand(self, mono: Mono) -> Poly:
         """Multiply out primitive polynomials that stand to a power of 1 or more."""
@@ -270,7 +273,7 @@ class NormalForm:
 MOST_WORK = 4_000
 MOST_NESTED = 60
 ABSOLUTE = (fn.absolute, Abs)
-SETTLED = (Delta, Choice, Integer, fn.absolute, sin)
+SETTLED = (Delta, Choice, Integer, fn.absolute, fn.signum, sin)
 HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
     Entry: NormalForm.entry,
     Axis: special.itself,
@@ -289,11 +292,9 @@ HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
     cos: angles.circular,
     **dict.fromkeys(fn.BY_MEANING, special.meaning),
     **dict.fromkeys((fn.lgamma, fn.digamma, fn.trigamma), special.gamma),
-    fn.signum: conditions.signum,
-    fn.absolute: conditions.absolute,
+    **dict.fromkeys((fn.signum, sign), conditions.signum),
+    **dict.fromkeys((fn.absolute, Abs), conditions.absolute),
     fn.relu: conditions.relu,
     fn.largest: conditions.largest,
     fn.smallest: conditions.smallest,
-    sign: conditions.signum,
-    Abs: conditions.absolute,
 }

@@ -117,6 +117,13 @@ def mono_key(mono: Mono) -> tuple[object, ...]:
     return (sum(exponent for _, exponent in items), items)
 
 
+def ordered(mono: Mono) -> list[tuple[Expr, Exponent]]:
+    """The factors in an order that is the same on every run."""
+    if len(mono) < 2:
+        return list(mono)
+    return sorted(mono, key=lambda item: (order(item[0]), item[1]))
+
+
 def content(poly: Poly) -> tuple[Coefficient, Mono, Poly]:
     """Split c * m * primitive: m the largest common monomial, c so that the primitive part
     has coprime integer coefficients and a positive leading one."""

@@ -40,6 +40,7 @@ from derive.normal.poly import (
     atom,
     constant,
     mono_expr,
+    ordered,
     to_expr,
 )
 
@@ -72,7 +73,7 @@ def total_poly(form: NormalForm, index: Index, body: Poly, guard: Condition) -> 
 
 def _total_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
     """The sum of one monomial over every index of `bound`."""
-    for base, power in mono:
+    for base, power in ordered(frozenset(i for i in mono if isinstance(i[0], Delta | Total))):
         if isinstance(base, Delta) and power > 0:
             index = next((i for i in base.args if i in bound and _picks(base, i)), None)
             rest = mono - {(base, power)}
@@ -206,15 +207,10 @@ def _total_poly_or_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly
 
 def rename(form: NormalForm, mono: Mono, index: Expr, other: Expr) -> Poly:
     """Replace an index (or label) by another one throughout a monomial."""
-    if not any(_mentions(base, index) for base, _ in mono):
-        return {mono: 1}
-    result = constant(1)
-    for base, power in mono:
-        if _mentions(base, index):
-            poly = form.power(form(substitute(base, {index: other})), power)
-        else:
-            poly = atom(base, power)
-        result = form.mul(result, poly)
+    moved = frozenset(item for item in mono if _mentions(item[0], index))
+    result: Poly = {mono - moved: 1}
+    for base, power in ordered(moved):
+        result = form.mul(result, form.power(form(substitute(base, {index: other})), power))
     return result
 
 

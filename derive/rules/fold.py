@@ -1,68 +1,40 @@
-"""Folding: writing an expression in terms of a defined name again.
-
-A definition v[i] = c m g^e + rest, with g an atom that stands in no other term, is solved for
-g^e = (v[i] - rest) / (c m).  Replacing g^e by that wherever it occurs, for any index, writes
-the expression in terms of v: with p[i] = exp(a[i])/S every exp(a[j]) becomes p[j] S, and S
-cancels.
-"""
+"""Writing an expression in terms of defined names again, factored, its cases gathered: the
+changes that make it shorter, one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 from typing import Any
 
 from sympy import Add, Expr, Function, Pow
 
 from derive.derivation import Rule
 from derive.index import (
-    Entry,
-    Index,
-    Share,
     dangling,
-    free_indices,
     nodes,
     order,
-    rebuild,
     substitute,
     tensors,
-    walk,
 )
-from derive.loss import Definition, Loss
-from derive.normal import NormalForm, Undecided, signs
+from derive.loss import Loss
+from derive.normal import NormalForm, Undecided
 from derive.normal.hide import level_by_level, levels, unveiled, veiled
 from derive.normal.poly import (
-    Exponent,
     Poly,
-    add_to,
-    atom,
-    constant,
-    mono_key,
-    raise_mono,
-    ratio,
     to_expr,
 )
 from derive.rules.branches import gathered
-from derive.rules.implied import implied
+from derive.rules.defined import keeps_domain
 from derive.rules.known import has_domains, near, sums_given
 from derive.rules.polish import polished
 from derive.rules.registry import register
 from derive.rules.shorten import factored, length, shortness, weight
+from derive.rules.solved import Solved, fold_poly, solutions
 from derive.rules.spelling import spell
 
 LONGEST_FOLD = 60
-
-
-@dataclass(frozen=True)
-class Solved:
-    """A definition solved for an atom to a power: atom^exponent = value."""
-
-    definition: Definition
-    atom: Expr
-    exponent: Exponent
-    value: Expr
 
 
 @lru_cache(maxsize=8)
@@ -79,74 +51,6 @@ def unfolded(loss: Loss) -> NormalForm:
 def assuming(loss: Loss, hypotheses: bool | frozenset[str] = True) -> NormalForm:
     """The shallow form that uses hypotheses; a new one each time, so that `used` is its own."""
     return NormalForm(loss, frozenset(loss.defined), assume=hypotheses, shallow=True)
-
-
-def solutions(form: NormalForm, definition: Definition) -> Iterator[Solved]:
-    """Every way to solve a definition for one of its atoms."""
-    body = form(definition.body)
-    for mono in sorted(body, key=mono_key):
-        for base, power in sorted(mono, key=lambda item: mono_key(frozenset((item,)))):
-            if base.is_number or not set(definition.entry.indices) <= free_indices(base):
-                continue
-            if any(base in dict(other) for other in body if other != mono):
-                continue
-            others = mono - {(base, power)}
-            if not all(e < 0 or signs.positive(form, (b, e)) for b, e in others):
-                continue
-            rest = {other: -value for other, value in body.items() if other != mono}
-            add_to(rest, atom(definition.entry))
-            front = {raise_mono(others, -1): ratio(1, body[mono])}
-            yield Solved(definition, base, power, to_expr(form.mul(rest, front)))
-    for base, power, value in implied(form, definition):
-        yield Solved(definition, base, power, value)
-
-
-def fold_poly(form: NormalForm, poly: Poly, solved: Solved) -> Poly:
-    """Replace the solved atom throughout a polynomial, inside its atoms too."""
-    result: Poly = {}
-    for mono, value in poly.items():
-        term = constant(1)
-        for base, power in mono:
-            term = form.mul(term, _fold_atom(form, base, power, solved))
-        add_to(result, term, value)
-    return result
-
-
-def _fold_atom(form: NormalForm, base: Expr, power: Exponent, solved: Solved) -> Poly:
-    times = ratio(power, solved.exponent)
-    here = _match(solved, base)
-    if here is not None and times == int(times):
-        value = form(substitute(solved.value, here))
-        return form.power(value, int(times))
-    if not tensors(solved.atom) <= tensors(base) or isinstance(base, Entry | Share):
-        return atom(base, power)
-    if solved.value.has(base):
-        return atom(base, power)
-
-    def inside(arg: Any) -> Any:
-        if not isinstance(arg, Expr) or isinstance(arg, Index):
-            return arg
-        return to_expr(fold_poly(form, form(arg), solved))
-
-    inner = rebuild(base, inside)
-    return atom(base, power) if inner == base else form.power(form(inner), power)
-
-
-def _match(solved: Solved, base: Expr) -> dict[Expr, Expr] | None:
-    """The indices at which the solved atom is `base`, if there are any."""
-    wild = solved.definition.entry.indices
-    if base == solved.atom:
-        return {}
-    if type(base) is not type(solved.atom) or not wild:
-        return None
-    candidates = sorted(free_indices(base), key=lambda index: index.uid) + [
-        node for node in walk(base) if isinstance(node, Entry) and node.tensor.label
-    ]
-    for chosen in product(candidates, repeat=len(wild)):
-        here = dict(zip(wild, chosen, strict=True))
-        if substitute(solved.atom, here) == base:
-            return here
-    return None
 
 
 def _fold(expr: Expr, loss: Loss, solved: Solved) -> Expr:
@@ -254,11 +158,12 @@ def shorten_steps(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter
 
 def _best(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter] | None:
     try:
-        options = list(_options(expr, loss, into))
+        options = [option for option in _options(expr, loss, into) if option]
+        shorter = (opt for opt in options if shortness(opt[-1].after) < shortness(expr))
+        kept = [opt for opt in shorter if keeps_domain(shallow(loss), expr, opt[-1].after)]
     except Undecided:
         return None
-    best = min(options, key=lambda option: weight(option[-1].after if option else expr))
-    return best if best and shortness(best[-1].after) < shortness(expr) else None
+    return min(kept, key=lambda option: weight(option[-1].after), default=None)
 
 
 def _options(expr: Expr, loss: Loss, into: tuple[str, ...]) -> Iterator[list[Shorter]]:

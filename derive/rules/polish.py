@@ -9,7 +9,7 @@ from flint import fmpz_mpoly_ctx
 from sympy import Add, Expr, Mul, Pow, S, asin, atan, cosh, erf, sin, sinh, tan, tanh
 
 from derive.functions import signum
-from derive.index import Condition, Total, order, rebuild, scoped, total
+from derive.index import TRUE, Condition, Delta, Total, order, rebuild, scoped, total
 from derive.normal.poly import Poly, constant
 
 ODD = (sinh, tanh, sin, tan, asin, atan, erf, signum)
@@ -26,6 +26,8 @@ def polished(expr: Expr) -> Expr:
         node = rebuild(node, visit)
         if isinstance(node, Condition):
             return _two_sides(node)
+        if isinstance(node, Total):
+            node = _guarded(node)
         if node.is_Add:
             node = _in_front(node)
         if not node.is_Mul:
@@ -39,6 +41,21 @@ def polished(expr: Expr) -> Expr:
         return node
 
     return visit(expr)
+
+
+def _guarded(node: Total) -> Expr:
+    """A sum of (1 - delta_ik) u_i is the sum of u_i for i other than k: what is left out need
+    not be defined."""
+    with scoped(node) as (index, body, guard):
+        for factor in Mul.make_args(body):
+            sign = 1 if factor.as_coeff_Add()[0] == 1 else -1
+            left_out = S.One - sign * factor
+            if isinstance(left_out, Delta) and index in left_out.args:
+                others = (arg for arg in Mul.make_args(body) if arg is not factor)
+                apart = Condition("!=", index, left_out.other(index))
+                both = apart if guard == TRUE else Condition("and", guard, apart)
+                return Mul(sign, total(index, Mul(*others), both))
+    return node
 
 
 def _two_sides(node: Condition) -> Condition:

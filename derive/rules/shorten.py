@@ -38,6 +38,7 @@ from derive.normal.poly import (
     mono_expr,
     mono_key,
     number,
+    ordered,
     to_expr,
 )
 from derive.rules.polish import polished, polynomial_factors
@@ -145,7 +146,7 @@ def _merge_totals(poly: Poly) -> Poly:
     """Sums over one axis with the same factor in front become one sum."""
     groups: dict[tuple[Mono, str], list[tuple[Mono, Expr]]] = {}
     for mono in sorted(poly, key=mono_key):
-        for base, power in mono:
+        for base, power in ordered(mono):
             if isinstance(base, Total) and power == 1:
                 front = mono - {(base, power)}
                 groups.setdefault((front, base.axis.name), []).append((mono, base))
