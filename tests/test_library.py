@@ -39,7 +39,9 @@ SPREADS = (1.0, 0.25, 3.0)
 POINTS = 6
 # What the language knows and `plain` does not.
 MORE = {"acos": mpmath.acos, "cos": mpmath.cos, "sin": mpmath.sin, "pi": mpf(mp.pi)}
-MOST_ULP = 512  # the goal for a fast form, of the largest entry
+MOST_ULP = 300  # of the largest entry
+# Their gradients p_j (u_j - sum_i u_i p_i) cancel at some samples: the bound is what that costs.
+CANCELLING = {"softmax_mse": 350, "total_variation": 380}
 
 
 @cache
@@ -186,15 +188,16 @@ def test_gradient_and_kernel_equal_the_loss(name: str) -> None:
     the kernel equals both within a few hundred units in the last place of the largest entry."""
     loss = derive.load(name)
     kernel = codegen.build(loss)
+    most = CANCELLING.get(name, MOST_ULP)
     with mp.workdps(60):
         for sample in samples(loss):
             truth = Truth(loss, sample)
             value, found = run_kernel(kernel, sample)
-            assert _ulp(value, [truth.value()]) <= MOST_ULP, sample
+            assert _ulp(value, [truth.value()]) <= most, sample
             for wrt in default_wrt(loss):
                 slopes = truth.slopes(wrt)
                 assert_printed(derivation(name, wrt), truth, slopes)
-                assert _ulp(found[wrt], list(slopes.values())) <= MOST_ULP, sample
+                assert _ulp(found[wrt], list(slopes.values())) <= most, sample
 
 
 def assert_printed(found: Derivation, truth: Truth, slopes: Mapping[tuple[int, ...], Any]) -> None:
