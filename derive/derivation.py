@@ -14,6 +14,7 @@ from derive.index import Diff, Entry, Partial, nodes
 from derive.letters import Names, names_of
 from derive.loss import Loss
 from derive.printing import language, latex, unicode
+from derive.shown import aligned_html
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,11 @@ class Derivation:
         parts = [lemma._repr_markdown_() for lemma in self.lemmas]
         steps = ["$$", *self._aligned("aligned"), "$$"]
         return "\n\n".join([*parts, f"**{self.title}**", "\n".join(steps)])
+
+    def _repr_html_(self) -> str:
+        parts = [lemma._repr_html_() for lemma in self.lemmas]
+        reasons = [(step.name, step.reason) for step in self.steps]
+        return "\n".join([*parts, aligned_html(self.title, self._aligned("aligned"), reasons)])
 
     def replay(self) -> None:
         """Re-apply every step; raise ReplayError at the first that does not follow.

@@ -186,3 +186,37 @@ LATEX = Style(
     },
     stacked=True,
 )
+
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\(<\)",
+    ">": r"\(>\)",
+    "|": r"\(|\)",
+}
+# What pdflatex's utf8 input knows without further packages.
+_KNOWN = re.compile(r"[ -~¡-ſ–—‘’“”…]")
+
+
+def escape(text: str) -> str:
+    """Words as LaTeX text: special characters escaped, Greek letters set as mathematics."""
+    return "".join(_character(character) for character in text)
+
+
+def _character(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if _KNOWN.fullmatch(character):
+        return character
+    if character.isspace():
+        return " "
+    return rf"\({latex_name(character)}\)" if character.isidentifier() else "?"

@@ -27,6 +27,7 @@ from derive.normal import NormalForm, Undecided
 from derive.normal.cases import ByCases
 from derive.point import Point, nested, show
 from derive.sampling import allows, numbers, points, shortened
+from derive.shown import Shown
 
 PRECISION = 128
 MOST_PLACES = 12
@@ -67,7 +68,7 @@ class Counterexample:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Shown):
     """What became of a claim.  `status` is "proved", "refuted" or "unknown"."""
 
     status: str

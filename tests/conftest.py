@@ -56,6 +56,21 @@ def require() -> Callable[[str], str]:
     return find
 
 
+@pytest.fixture(scope="session")
+def node_module(require: Callable[[str], str], root: Path) -> Callable[[str], Path]:
+    """`node_module(name)`: the folder of an npm package that a test needs, as `make test` puts
+    it there; without it, or without Node, the test is skipped."""
+
+    def find(name: str) -> Path:
+        require("node")
+        folder = root / "tests" / "js" / "node_modules" / name
+        if not folder.is_dir():
+            pytest.skip(f"the npm package {name} is not installed: npm ci --prefix tests/js")
+        return folder
+
+    return find
+
+
 def everything_required() -> bool:
     return os.environ.get("PMINUSY_REQUIRE") == "all"
 

@@ -54,14 +54,14 @@ def complain(text: str, as_json: bool) -> None:
     print(json.dumps({"error": text}) if as_json else f"pminusy: {text}", file=sys.stderr)
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, text: str | bytes) -> None:
     """Write a file at once: under another name first, then renamed."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(text.encode() if isinstance(text, str) else text)
             mask = os.umask(0)
             os.umask(mask)
             Path(temporary).chmod(0o666 & ~mask)
@@ -73,9 +73,10 @@ def write_file(path: Path, text: str) -> None:
         raise PminusyError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def deliver(text: str, out: str | None) -> None:
-    """Text to a file, or to standard output."""
+def deliver(text: str | bytes, out: str | None) -> None:
+    """Text to a file, or to standard output; bytes to a file."""
     if out is None:
+        assert isinstance(text, str)
         say(text.rstrip("\n"))
     else:
         write_file(Path(out), text)

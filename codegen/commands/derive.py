@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from derive.properties import Property
 
 HELP = "derive a gradient, step by step"
+TO = ("text", "latex", "markdown", "html", "pdf", "ipynb", "json")
+WHOLE = ("latex", "html", "ipynb")
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -40,7 +42,12 @@ def arguments(parser: ArgumentParser) -> None:
     add("--value", metavar="NAME", help="rewrite the value of a definition in earlier names")
     add("--style", choices=("delta", "cases"), default="delta", help="how the result is written")
     add("--reduction", choices=("none", "mean", "sum"), default="none", help="over a batch of N")
-    add("--to", choices=("text", "latex", "markdown", "json"), default="text", help="what to print")
+    add(
+        "--to",
+        choices=TO,
+        default="text",
+        help="what to print",
+    )
     add("--fragment", action="store_true", help="LaTeX without a preamble")
     add("--detail", choices=("brief", "normal", "full"), default="normal", help="how many steps")
     add("--properties", action="store_true", help="what follows: convexity, limits, sums")
@@ -58,7 +65,10 @@ def run(options: Namespace) -> int:
     if options.properties:
         return _properties(loss, options)
     found = derivations(loss, options)
-    deliver(_document(found, options), options.out)
+    if options.to == "pdf" and not options.json:
+        deliver(_typeset(found, options), options.out)
+    else:
+        deliver(_document(found, options), options.out)
     return 0
 
 
@@ -112,11 +122,22 @@ def _document(found: list[Derivation], options: Namespace) -> str:
     parts = [write(d, to, fragment=options.fragment, detail=options.detail) for d in found]
     if to == "json":
         return parts[0] if len(parts) == 1 else "[" + ",\n".join(p.rstrip() for p in parts) + "]\n"
-    if to == "latex" and not options.fragment and len(parts) > 1:
+    if len(parts) > 1 and (to in WHOLE and not options.fragment):
         raise PminusyError(
-            "a LaTeX document holds one derivation: name one in --wrt, or --fragment"
+            f"a document in {to} holds one derivation: name one in --wrt, or --fragment"
         )
     return "\n".join(parts)
+
+
+def _typeset(found: list[Derivation], options: Namespace) -> bytes:
+    from codegen.documents import typeset
+    from derive.rewrite import in_cases
+
+    if len(found) > 1:
+        raise PminusyError("a PDF holds one derivation: name one in --wrt")
+    if options.out is None:
+        raise PminusyError("a PDF goes into a file: -o FILE")
+    return typeset(in_cases(found[0]) if options.style == "cases" else found[0], options.detail)
 
 
 def _properties(loss: Loss, options: Namespace) -> int:

@@ -23,8 +23,11 @@ PACKAGES = (
     ("the digits example", "scikit-learn", "pip install 'pminusy[sklearn]'"),
     ("L-BFGS in the digits example", "scipy", "pip install 'pminusy[sklearn]'"),
     ("pictures", "matplotlib", "pip install 'pminusy[plots]'"),
+    ("HTML pages", "quickjs-ng", "pip install 'pminusy[documents]'"),
+    ("notebooks", "nbformat", "pip install 'pminusy[documents]'"),
 )
 PROGRAMS = (
+    ("the JavaScript target", "node", "apt-get install nodejs, or https://nodejs.org"),
     ("typesetting LaTeX", "pdflatex", "apt-get install texlive-latex-base"),
     ("looking at pages", "pdftoppm", "apt-get install poppler-utils"),
 )

@@ -1,18 +1,28 @@
-"""Documents: a derivation as LaTeX, Markdown, text for a terminal, or JSON."""
+"""Documents: a derivation as LaTeX, PDF, Markdown, HTML, a notebook, text, or JSON."""
 
 from __future__ import annotations
 
-from codegen.documents.data import to_json
+from importlib import import_module
+from typing import Any
+
 from codegen.documents.document import DETAILS
-from codegen.documents.latex import article
 from codegen.documents.latex import fragment as latex_fragment
-from codegen.documents.markdown import markdown
-from codegen.documents.text import text
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 
-FORMATS = ("text", "latex", "markdown", "json")
-_WRITERS = {"text": text, "latex": article, "markdown": markdown}
+# Where each format is written: a module of this package, imported when it is asked for, and
+# its function.
+_WRITERS = {
+    "text": ("text", "text"),
+    "latex": ("latex", "article"),
+    "markdown": ("markdown", "markdown"),
+    "html": ("html", "html"),
+    "ipynb": ("notebook", "notebook"),
+    "json": ("data", "to_json"),
+    "pdf": ("pdf", "pdf"),
+}
+BINARY = ("pdf",)
+FORMATS = tuple(to for to in _WRITERS if to not in BINARY)
 
 
 def write(
@@ -22,14 +32,29 @@ def write(
 
     `detail` is "brief" (results only), "normal" (every step) or "full" (sub-steps too); JSON
     always holds everything.  `fragment` leaves out the preamble of a LaTeX document.
-    Raises PminusyError for a format or a detail that does not exist.
+    Raises PminusyError for a format or a detail that does not exist, and where what a format
+    needs is not installed.
     """
     if to not in FORMATS:
         raise PminusyError(f"no document format '{to}'; there are {', '.join(FORMATS)}")
+    if to == "json":
+        return str(_writer(to)(derivation))
+    if fragment and to == "latex":
+        return latex_fragment(derivation, _checked(detail))
+    return str(_writer(to)(derivation, _checked(detail)))
+
+
+def typeset(derivation: Derivation, detail: str = "normal") -> bytes:
+    """A derivation as PDF; raises PminusyError where there is no TeX."""
+    return bytes(_writer("pdf")(derivation, _checked(detail)))
+
+
+def _writer(to: str) -> Any:
+    module, function = _WRITERS[to]
+    return getattr(import_module(f"codegen.documents.{module}"), function)
+
+
+def _checked(detail: str) -> str:
     if detail not in DETAILS:
         raise PminusyError(f"no detail '{detail}'; there are {', '.join(DETAILS)}")
-    if to == "json":
-        return to_json(derivation)
-    if fragment and to == "latex":
-        return latex_fragment(derivation, detail)
-    return _WRITERS[to](derivation, detail)
+    return detail

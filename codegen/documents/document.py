@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import Basic, Integer
 
@@ -20,6 +20,7 @@ from derive.stages import BY_CASES, EXACT, OFF_KINKS
 
 Show = Callable[[Basic, Loss, Names | None], str]
 DETAILS = ("brief", "normal", "full")
+NESTED = "nested"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Dress:
 class Line:
     """One row of a chain of equations; `left` is empty where the row goes on from the last.
 
-    `rule`, `reason` and `check` say why the row equals the one before.
+    `rule`, `reason` and `check` say why the row equals the one before; `inside` are the rows
+    that lead to this one, where a document shows them on demand.
     """
 
     left: str
@@ -50,6 +52,7 @@ class Line:
     rule: str = ""
     reason: str = ""
     check: str = ""
+    inside: tuple[Line, ...] = ()
 
     def why(self, text: Callable[[str], str], opening: str, closing: str) -> str:
         """The reason in words, the rule's name between `opening` and `closing`."""
@@ -99,7 +102,8 @@ class Document:
 
 
 def document(derivation: Derivation, dress: Dress, detail: str = "normal") -> Document:
-    """Lay a derivation out; `detail` is brief (results), normal (steps) or full (sub-steps)."""
+    """Lay a derivation out; `detail` is brief (results), normal (steps), full (sub-steps in
+    place of their step) or NESTED (sub-steps inside their step)."""
     loss = derivation.loss
     lemmas = [_section(lemma, dress, detail, "Lemma") for lemma in _lemmas(derivation)]
     return Document(
@@ -130,7 +134,7 @@ def _section(derivation: Derivation, dress: Dress, detail: str, kind: str) -> Se
     loss, names = derivation.loss, derivation.names
     left = dress.show(derivation.subject, loss, names)
     right = dress.show(derivation.result, loss, names)
-    lines = () if detail == "brief" else tuple(_lines(derivation, dress, detail == "full"))
+    lines = () if detail == "brief" else tuple(_lines(derivation, dress, detail))
     heading = _heading(derivation, dress)
     heading = f"{kind}: {heading}" if kind else heading[:1].upper() + heading[1:]
     return Section(heading, left, right, lines)
@@ -146,7 +150,9 @@ def _heading(derivation: Derivation, dress: Dress) -> str:
     return f"{'direct ' * (len(texts) - 1)}derivative of {of} with respect to {by}"
 
 
-def _lines(derivation: Derivation, dress: Dress, full: bool) -> Iterator[Line]:
+def _lines(derivation: Derivation, dress: Dress, detail: str) -> Iterator[Line]:
+    full = detail == "full"
+
     def show(expr: Basic) -> str:
         return dress.show(expr, derivation.loss, derivation.names)
 
@@ -155,11 +161,16 @@ def _lines(derivation: Derivation, dress: Dress, full: bool) -> Iterator[Line]:
         yield Line(left, start)
         left = ""
     for number, step in enumerate(derivation.steps, 1):
-        for part, substep in enumerate(step.substeps if full else (), 1):
-            yield _line(left, show(substep.after), substep, f"{number}.{part}", True)
-            left = ""
-        if not (full and step.substeps):
-            yield _line(left, show(step.after), step, str(number), full)
+        inside = [
+            _line("", show(substep.after), substep, f"{number}.{part}", True)
+            for part, substep in enumerate(step.substeps if full or detail == NESTED else (), 1)
+        ]
+        if full and inside:
+            yield replace(inside[0], left=left)
+            yield from inside[1:]
+        else:
+            line = _line(left, show(step.after), step, str(number), full)
+            yield replace(line, inside=tuple(inside))
         left = ""
 
 

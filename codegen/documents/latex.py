@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from codegen.documents.document import Dress, document
 from codegen.emit import render
 from derive.derivation import Derivation
-from derive.latex_style import latex_name
+from derive.latex_style import escape, latex_name
 from derive.printing import latex
 
 
@@ -28,39 +27,6 @@ DRESS = Dress(
     braces=(r"\{", r"\}"),
     space=_space,
 )
-
-_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\(<\)",
-    ">": r"\(>\)",
-    "|": r"\(|\)",
-}
-# What pdflatex's utf8 input knows without further packages.
-_KNOWN = re.compile(r"[ -~¡-ſ–—‘’“”…]")
-
-
-def escape(text: str) -> str:
-    """Words as LaTeX text: special characters escaped, Greek letters set as mathematics."""
-    return "".join(_character(character) for character in text)
-
-
-def _character(character: str) -> str:
-    if character in _ESCAPES:
-        return _ESCAPES[character]
-    if _KNOWN.fullmatch(character):
-        return character
-    if character.isspace():
-        return " "
-    return rf"\({latex_name(character)}\)" if character.isidentifier() else "?"
 
 
 def article(derivation: Derivation, detail: str = "normal") -> str:

@@ -1,0 +1,48 @@
+"""A derivation as one HTML page that needs nothing else: static MathML, light and dark."""
+
+from __future__ import annotations
+
+import re
+
+from markupsafe import Markup, escape
+
+from codegen.documents.document import NESTED, Document, document
+from codegen.documents.latex import DRESS
+from codegen.documents.mathml import mathml, styles
+from codegen.emit import render
+from derive.derivation import Derivation
+
+INLINE = re.compile(r"\$([^$]*)\$")
+
+
+def html(derivation: Derivation, detail: str = "normal") -> str:
+    """A self-contained page; sub-steps are there, folded, unless `detail` is "brief"."""
+    laid_out = laid_out_for_html(derivation, detail)
+    return render("document.html.j2", document=laid_out, styles=Markup(styles()), **HELPERS)
+
+
+def html_fragment(derivation: Derivation, detail: str = "normal") -> str:
+    """The same without the page around it, for notebooks."""
+    return render("fragment.html.j2", document=laid_out_for_html(derivation, detail), **HELPERS)
+
+
+def laid_out_for_html(derivation: Derivation, detail: str) -> Document:
+    return document(derivation, DRESS, "brief" if detail == "brief" else NESTED)
+
+
+def inline(formula: str) -> Markup:
+    return Markup(mathml(formula)) if formula else Markup()
+
+
+def display(formula: str) -> Markup:
+    return Markup(mathml(rf"\displaystyle {formula}"))
+
+
+def words(text: str) -> Markup:
+    """Words with formulas between dollar signs."""
+    parts = INLINE.split(text)
+    shown = (inline(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+    return Markup().join(shown)
+
+
+HELPERS = {"inline": inline, "display": display, "words": words}

@@ -1,0 +1,179 @@
+"""HTML pages, PDF files and notebooks: each formula read by a second renderer, each notebook run."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import derive
+from codegen.cli import main
+from codegen.documents import typeset, write
+from codegen.documents.mathml import mathml
+from derive.derivation import Derivation
+from derive.errors import PminusyError
+
+FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+FEW = [("softmax_cross_entropy", "a"), ("focal", "z"), ("huber", "z"), ("arcface", "c")]
+
+
+def cases() -> list[tuple[str, str]]:
+    """Every library loss with each of its inputs and params."""
+    return [
+        (name, declaration.name)
+        for name in derive.library()
+        for declaration in derive.load(name).declarations
+        if declaration.role in ("input", "param")
+    ]
+
+
+@cache
+def derivation(name: str, wrt: str) -> Derivation:
+    return derive.gradient(derive.load(name), wrt)
+
+
+class Page(HTMLParser):
+    """What a page holds: its elements in order, their ids and addresses; open ones are closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        values = dict(attrs)
+        self.ids += [values["id"] or ""] if "id" in values else []
+        self.addresses += [values[key] or "" for key in ("src", "href") if key in values]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.mark.parametrize(("name", "wrt"), cases())
+def test_a_page_stands_alone_and_is_well_formed(name: str, wrt: str) -> None:
+    found = derivation(name, wrt)
+    text = write(found, "html")
+    page = Page(text)
+    assert not page.open
+    assert not page.addresses and "url(http" not in text and "@import" not in text
+    assert len(set(page.ids)) == len(page.ids)
+    steps = list(found.all_steps())
+    lines = sum(1 + (len(s.substeps) if len(s.substeps) > 1 else 0) for s in steps)
+    assert page.tags["math"] > lines / 2  # lemmas used twice are shown once
+    words = "".join(page.text)
+    for step in found.steps:
+        assert step.name in words
+    assert found.formula in words
+
+
+def test_katex_reads_every_formula(node_module: Callable[[str], Path]) -> None:
+    """The formulas of every library loss, in each detail, by a renderer that is not Temml."""
+    script = node_module("katex").parent.parent / "katex.mjs"
+    formulas: dict[tuple[str, bool], None] = {}
+    for name, wrt in cases():
+        for detail in ("normal", "full"):
+            text = write(derivation(name, wrt), "markdown", detail=detail)
+            for match in FORMULA.finditer(text):
+                shown, inline = match.groups()
+                formulas[(shown or inline, shown is not None)] = None
+        formulas[(derivation(name, wrt)._repr_latex_().strip("$"), False)] = None
+    assert len(formulas) > 5 * len(cases())
+    done = subprocess.run(
+        ["node", str(script)],
+        input=json.dumps(list(formulas)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert json.loads(done.stdout) == []
+
+
+def test_what_is_no_formula_is_refused() -> None:
+    with pytest.raises(PminusyError, match="no MathML for the formula"):
+        mathml(r"\frac{1")
+
+
+@pytest.mark.parametrize(("name", "wrt"), FEW)
+def test_words_of_the_author_are_only_words(name: str, wrt: str) -> None:
+    loss = derive.load(name)
+    text = loss.text.replace('"""', '"""<script>alert(1)</script> & $x$ ', 1)
+    found = derive.gradient(derive.parse(text, name), wrt)
+    page = Page(write(found, "html"))
+    assert page.tags["script"] == 0
+    assert "<script>alert(1)</script>" in "".join(page.text)
+
+
+@pytest.mark.parametrize(("name", "wrt"), FEW)
+def test_a_pdf_is_the_same_on_every_run(
+    name: str, wrt: str, require: Callable[[str], str]
+) -> None:
+    require("pdflatex")
+    first = typeset(derivation(name, wrt))
+    assert first.startswith(b"%PDF-") and first == typeset(derivation(name, wrt))
+
+
+def test_a_pdf_needs_a_file_and_a_tex(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["derive", "huber", "--wrt", "z", "--to", "pdf"]) == 2
+    assert "-o FILE" in capsys.readouterr().err
+    monkeypatch.setenv("PATH", str(tmp_path))
+    out = str(tmp_path / "page.pdf")
+    assert main(["derive", "huber", "--wrt", "z", "--to", "pdf", "-o", out]) == 2
+    assert "apt-get install" in capsys.readouterr().err
+    assert not Path(out).exists()
+
+
+@pytest.mark.parametrize(("name", "wrt"), [*FEW, ("cox_partial_likelihood", "z"), ("gamma", "z")])
+def test_a_notebook_runs(name: str, wrt: str) -> None:
+    """In a kernel of its own: the derivation replays, the claim is proved, differences agree."""
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    page = nbformat.reads(write(derivation(name, wrt), "ipynb"), 4)
+    nbclient.NotebookClient(page, timeout=120, resources={"metadata": {"path": "/"}}).execute()
+    outputs = [cell.outputs for cell in page.cells if cell.cell_type == "code"]
+    assert len(outputs) == 5
+    (verdict,) = outputs[1]
+    assert verdict["data"]["text/markdown"].startswith("**proved**")
+
+
+@pytest.mark.parametrize(("name", "wrt"), cases())
+def test_the_cells_of_every_notebook_run(name: str, wrt: str) -> None:
+    """The same without the cost of a kernel for each: our own text, run as it stands."""
+    page = json.loads(write(derivation(name, wrt), "ipynb"))
+    cells = ["".join(c["source"]) for c in page["cells"] if c["cell_type"] == "code"]
+    space: dict[str, object] = {"__name__": "notebook", "print": lambda *_: None}
+    for cell in cells:
+        exec(compile(cell, f"{name}.ipynb", "exec"), space)
+    assert {"found", "kernel", "numeric"} <= set(space)
+
+
+def test_reprs_say_the_verdict() -> None:
+    loss = derive.load("softmax_cross_entropy")
+    proved = derive.check(loss, "a[j]", "p[j] - y[j]")
+    refuted = derive.check(loss, "a[j]", "y[j] - p[j]")
+    assert proved._repr_html_().startswith("<p><strong>proved</strong>")
+    assert "y in simplex" in proved._repr_markdown_()
+    assert "K = 2" in refuted._repr_markdown_() and r"\textbf{refuted}" in refuted._repr_latex_()
+    shown = derivation("softmax_cross_entropy", "a")._repr_html_()
+    assert not Page(shown).open and r"p_{j} - y_{j}" in shown
