@@ -1,4 +1,4 @@
-"""HTML pages, PDF files and notebooks: each formula read by a second renderer, each notebook run."""
+"""Pages, PDF files and notebooks: each formula read by a second renderer, each notebook run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ import pytest
 
 import derive
 from codegen.cli import main
-from codegen.documents import typeset, write
+from codegen.documents import PARTS, typeset, write
+from codegen.documents.latex import DRESS
 from codegen.documents.mathml import mathml
+from codegen.documents.parts import whole
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 
@@ -71,7 +73,7 @@ class Page(HTMLParser):
 @pytest.mark.parametrize(("name", "wrt"), cases())
 def test_a_page_stands_alone_and_is_well_formed(name: str, wrt: str) -> None:
     found = derivation(name, wrt)
-    text = write(found, "html")
+    text = write(found, "html", parts=PARTS)
     page = Page(text)
     assert not page.open
     assert not page.addresses and "url(http" not in text and "@import" not in text
@@ -91,7 +93,8 @@ def test_katex_reads_every_formula(node_module: Callable[[str], Path]) -> None:
     formulas: dict[tuple[str, bool], None] = {}
     for name, wrt in cases():
         for detail in ("normal", "full"):
-            text = write(derivation(name, wrt), "markdown", detail=detail)
+            parts = PARTS if detail == "normal" else ()
+            text = write(derivation(name, wrt), "markdown", detail=detail, parts=parts)
             for match in FORMULA.finditer(text):
                 shown, inline = match.groups()
                 formulas[(shown or inline, shown is not None)] = None
@@ -106,6 +109,37 @@ def test_katex_reads_every_formula(node_module: Callable[[str], Path]) -> None:
         check=True,
     )
     assert json.loads(done.stdout) == []
+
+
+@pytest.mark.parametrize(("name", "wrt"), FEW)
+@pytest.mark.parametrize("to", ["text", "markdown", "latex", "html"])
+def test_every_part_is_said_in_every_form(name: str, wrt: str, to: str) -> None:
+    found = derivation(name, wrt)
+    text = write(found, to, parts=PARTS)
+    laid_out = whole(found, DRESS, "normal", PARTS)
+    assert {part.heading for part in laid_out.parts} >= {"Second derivative", "Properties"}
+    for part in laid_out.parts:
+        assert part.heading in text and part.heading not in write(found, to)
+        for statement in part.statements:
+            assert statement.name in text and statement.status in text
+    only = write(found, to, parts=("properties",))
+    assert "Properties" in only and "Second derivative" not in only
+
+
+def test_a_jacobian_has_no_parts_and_an_unknown_part_is_refused() -> None:
+    loss = derive.load("softmax_cross_entropy")
+    jacobian = derive.gradient(loss, "a", "p")
+    assert write(jacobian, "text", parts=PARTS) == write(jacobian, "text")
+    with pytest.raises(PminusyError, match="no part 'colour'; there are second, stable"):
+        write(jacobian, "text", parts=("colour",))
+
+
+@pytest.mark.parametrize(("name", "wrt"), [*FEW, ("kl_divergence", "z"), ("tversky", "z")])
+def test_an_article_with_every_part_is_typeset(
+    name: str, wrt: str, require: Callable[[str], str]
+) -> None:
+    require("pdflatex")
+    assert typeset(derivation(name, wrt), "normal", PARTS).startswith(b"%PDF-")
 
 
 def test_what_is_no_formula_is_refused() -> None:
@@ -124,9 +158,7 @@ def test_words_of_the_author_are_only_words(name: str, wrt: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "wrt"), FEW)
-def test_a_pdf_is_the_same_on_every_run(
-    name: str, wrt: str, require: Callable[[str], str]
-) -> None:
+def test_a_pdf_is_the_same_on_every_run(name: str, wrt: str, require: Callable[[str], str]) -> None:
     require("pdflatex")
     first = typeset(derivation(name, wrt))
     assert first.startswith(b"%PDF-") and first == typeset(derivation(name, wrt))

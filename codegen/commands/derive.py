@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HELP = "derive a gradient, step by step"
 TO = ("text", "latex", "markdown", "html", "pdf", "ipynb", "json")
+WITH = "what else to say: second,stable,properties, all or none (a page and a PDF: all)"
 WHOLE = ("latex", "html", "ipynb")
 
 
@@ -50,6 +51,7 @@ def arguments(parser: ArgumentParser) -> None:
     )
     add("--fragment", action="store_true", help="LaTeX without a preamble")
     add("--detail", choices=("brief", "normal", "full"), default="normal", help="how many steps")
+    add("--with", dest="parts", metavar="PARTS", help=WITH)
     add("--properties", action="store_true", help="what follows: convexity, limits, sums")
     add("--stable", action="store_true", help="the rewriting that keeps the loss from overflow")
     add("-o", metavar="FILE", dest="out", help="write to a file")
@@ -119,14 +121,26 @@ def _document(found: list[Derivation], options: Namespace) -> str:
     to = "json" if options.json else options.to
     if options.style == "cases":
         found = [in_cases(d) for d in found]
-    parts = [write(d, to, fragment=options.fragment, detail=options.detail) for d in found]
+    if len(found) > 1 and to in WHOLE and not options.fragment:
+        raise PminusyError(f"a document in {to} holds one derivation: name one in --wrt")
+    parts = _parts(options, to)
+    texts = [
+        write(d, to, fragment=options.fragment, detail=options.detail, parts=parts) for d in found
+    ]
     if to == "json":
-        return parts[0] if len(parts) == 1 else "[" + ",\n".join(p.rstrip() for p in parts) + "]\n"
-    if len(parts) > 1 and (to in WHOLE and not options.fragment):
-        raise PminusyError(
-            f"a document in {to} holds one derivation: name one in --wrt, or --fragment"
-        )
-    return "\n".join(parts)
+        return texts[0] if len(texts) == 1 else "[" + ",\n".join(t.rstrip() for t in texts) + "]\n"
+    return "\n".join(texts)
+
+
+def _parts(options: Namespace, to: str) -> tuple[str, ...]:
+    """What --with asks for; without it a page and a PDF say everything, the others nothing."""
+    from codegen.documents import PARTS
+
+    if options.parts is None:
+        return PARTS if to in ("html", "pdf") and options.detail != "brief" else ()
+    if options.parts in ("all", "none"):
+        return PARTS if options.parts == "all" else ()
+    return tuple(split_names(options.parts))
 
 
 def _typeset(found: list[Derivation], options: Namespace) -> bytes:
@@ -137,7 +151,8 @@ def _typeset(found: list[Derivation], options: Namespace) -> bytes:
         raise PminusyError("a PDF holds one derivation: name one in --wrt")
     if options.out is None:
         raise PminusyError("a PDF goes into a file: -o FILE")
-    return typeset(in_cases(found[0]) if options.style == "cases" else found[0], options.detail)
+    one = in_cases(found[0]) if options.style == "cases" else found[0]
+    return typeset(one, options.detail, _parts(options, "pdf"))
 
 
 def _properties(loss: Loss, options: Namespace) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from codegen.documents.document import DETAILS
+from codegen.documents.document import DETAILS, PARTS
 from codegen.documents.latex import fragment as latex_fragment
 from derive.derivation import Derivation
 from derive.errors import PminusyError
@@ -26,12 +27,19 @@ FORMATS = tuple(to for to in _WRITERS if to not in BINARY)
 
 
 def write(
-    derivation: Derivation, to: str = "latex", *, fragment: bool = False, detail: str = "normal"
+    derivation: Derivation,
+    to: str = "latex",
+    *,
+    fragment: bool = False,
+    detail: str = "normal",
+    parts: Sequence[str] = (),
 ) -> str:
     """A derivation in one of FORMATS.
 
     `detail` is "brief" (results only), "normal" (every step) or "full" (sub-steps too); JSON
     always holds everything.  `fragment` leaves out the preamble of a LaTeX document.
+    `parts` names what else a document is to say: some of PARTS, where the derivation is the
+    gradient of a loss.
     Raises PminusyError for a format or a detail that does not exist, and where what a format
     needs is not installed.
     """
@@ -41,12 +49,12 @@ def write(
         return str(_writer(to)(derivation))
     if fragment and to == "latex":
         return latex_fragment(derivation, _checked(detail))
-    return str(_writer(to)(derivation, _checked(detail)))
+    return str(_writer(to)(derivation, _checked(detail), parts))
 
 
-def typeset(derivation: Derivation, detail: str = "normal") -> bytes:
+def typeset(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> bytes:
     """A derivation as PDF; raises PminusyError where there is no TeX."""
-    return bytes(_writer("pdf")(derivation, _checked(detail)))
+    return bytes(_writer("pdf")(derivation, _checked(detail), parts))
 
 
 def _writer(to: str) -> Any:
@@ -58,3 +66,6 @@ def _checked(detail: str) -> str:
     if detail not in DETAILS:
         raise PminusyError(f"no detail '{detail}'; there are {', '.join(DETAILS)}")
     return detail
+
+
+__all__ = ["BINARY", "DETAILS", "FORMATS", "PARTS", "latex_fragment", "typeset", "write"]

@@ -21,6 +21,7 @@ from derive.stages import BY_CASES, EXACT, OFF_KINKS
 Show = Callable[[Basic, Loss, Names | None], str]
 DETAILS = ("brief", "normal", "full")
 NESTED = "nested"
+PARTS = ("second", "stable", "properties")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,28 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Statement:
+    """A property in a sentence, what it rests on, and the chain of expressions that shows it."""
+
+    name: str
+    status: str
+    sentence: str
+    given: str
+    steps: tuple[str, ...]
+    relation: str
+    counterexample: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a document: chains of equations, statements, or both."""
+
+    heading: str
+    sections: tuple[Section, ...] = ()
+    statements: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True)
 class Document:
     """Everything that a printed derivation says; `plain` is the result as one would type it."""
 
@@ -94,6 +117,7 @@ class Document:
     hypotheses: tuple[tuple[str, str], ...]
     plain: str
     verdict: str
+    parts: tuple[Part, ...] = ()
 
     @property
     def main(self) -> Section:
@@ -105,14 +129,14 @@ def document(derivation: Derivation, dress: Dress, detail: str = "normal") -> Do
     """Lay a derivation out; `detail` is brief (results), normal (steps), full (sub-steps in
     place of their step) or NESTED (sub-steps inside their step)."""
     loss = derivation.loss
-    lemmas = [_section(lemma, dress, detail, "Lemma") for lemma in _lemmas(derivation)]
+    lemmas = [section(lemma, dress, detail, "Lemma") for lemma in _lemmas(derivation)]
     return Document(
         name=loss.name,
         title=loss.title.rstrip("."),
         source=loss.source.rstrip("."),
         variables=tuple(_variable(d, loss, dress) for d in loss.declarations),
         definitions=tuple(_definitions(loss, dress)),
-        sections=(*lemmas, _section(derivation, dress, detail, "")),
+        sections=(*lemmas, section(derivation, dress, detail)),
         hypotheses=tuple(_hypotheses(derivation, dress)),
         plain=_plain(derivation),
         verdict=_verdict(derivation),
@@ -130,7 +154,8 @@ def _lemmas(derivation: Derivation) -> Iterator[Derivation]:
                 yield one
 
 
-def _section(derivation: Derivation, dress: Dress, detail: str, kind: str) -> Section:
+def section(derivation: Derivation, dress: Dress, detail: str, kind: str = "") -> Section:
+    """The heading and the rows of one derivation."""
     loss, names = derivation.loss, derivation.names
     left = dress.show(derivation.subject, loss, names)
     right = dress.show(derivation.result, loss, names)

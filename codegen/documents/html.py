@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from codegen.documents.document import NESTED, Document, document
+from codegen.documents.document import NESTED
 from codegen.documents.latex import DRESS
 from codegen.documents.mathml import mathml, styles
+from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation
 
 INLINE = re.compile(r"\$([^$]*)\$")
 
 
-def html(derivation: Derivation, detail: str = "normal") -> str:
+def html(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> str:
     """A self-contained page; sub-steps are there, folded, unless `detail` is "brief"."""
-    laid_out = laid_out_for_html(derivation, detail)
+    laid_out = whole(derivation, DRESS, "brief" if detail == "brief" else NESTED, parts)
     return render("document.html.j2", document=laid_out, styles=Markup(styles()), **HELPERS)
-
-
-def html_fragment(derivation: Derivation, detail: str = "normal") -> str:
-    """The same without the page around it, for notebooks."""
-    return render("fragment.html.j2", document=laid_out_for_html(derivation, detail), **HELPERS)
-
-
-def laid_out_for_html(derivation: Derivation, detail: str) -> Document:
-    return document(derivation, DRESS, "brief" if detail == "brief" else NESTED)
 
 
 def inline(formula: str) -> Markup:

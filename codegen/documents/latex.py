@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegen.documents.document import Dress, document
+from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation
 from derive.latex_style import escape, latex_name
@@ -29,9 +30,9 @@ DRESS = Dress(
 )
 
 
-def article(derivation: Derivation, detail: str = "normal") -> str:
+def article(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> str:
     """A document that pdflatex compiles, with amsmath, amssymb, geometry and graphicx."""
-    laid_out = document(derivation, DRESS, detail)
+    laid_out = whole(derivation, DRESS, detail, parts)
     return render("document.tex.j2", document=laid_out, text=escape)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from codegen.documents.document import document
 from codegen.documents.latex import DRESS
+from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation
 
 
-def markdown(derivation: Derivation, detail: str = "normal") -> str:
+def markdown(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> str:
     """The derivation with display equations and a list of reasons below each."""
-    laid_out = document(derivation, DRESS, detail)
+    laid_out = whole(derivation, DRESS, detail, parts)
     return render("document.md.j2", document=laid_out, text=escape)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from codegen.documents.latex import article
@@ -17,7 +18,7 @@ SECONDS = 120
 QUIET = ["-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"]
 
 
-def pdf(derivation: Derivation, detail: str = "normal") -> bytes:
+def pdf(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> bytes:
     """The article, typeset; the same bytes on every run of one TeX installation.
 
     Raises PminusyError without a TeX, and where it stops: with the line that it stopped at.
@@ -27,7 +28,7 @@ def pdf(derivation: Derivation, detail: str = "normal") -> bytes:
         raise PminusyError(REMEDY)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "page.tex").write_text(article(derivation, detail), encoding="utf-8")
+        (folder / "page.tex").write_text(article(derivation, detail, parts), encoding="utf-8")
         # What is stamped into a PDF is the time of this variable, not of the day.
         env = {**os.environ, "SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}
         command = [program, *QUIET, "page.tex"]

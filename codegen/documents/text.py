@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from codegen.documents.document import Document, Dress, Line, Section, document
+from codegen.documents.document import Document, Dress, Line, Part, Section
+from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation
 from derive.printing import unicode
@@ -36,9 +37,9 @@ DRESS = Dress(
 )
 
 
-def text(derivation: Derivation, detail: str = "normal") -> str:
+def text(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> str:
     """The derivation on lines of at most 100 columns, wherever a formula can be broken."""
-    laid_out = document(derivation, DRESS, detail)
+    laid_out = whole(derivation, DRESS, detail, parts)
     return render(
         "document.txt.j2",
         document=laid_out,
@@ -47,7 +48,21 @@ def text(derivation: Derivation, detail: str = "normal") -> str:
         definitions=_equations(laid_out.definitions),
         sections=[(s.heading, list(_rows(s, detail == "full"))) for s in laid_out.sections],
         boxed=_boxed(laid_out),
+        parts=[_part(part, detail == "full") for part in laid_out.parts],
     )
+
+
+def _part(part: Part, reasons: bool) -> tuple[str, list[tuple[str, list[str]]], list[str]]:
+    """The heading, the chains of equations each under its own, and what is said in words."""
+    chains = [(s.heading if s.lines else "", list(_rows(s, reasons))) for s in part.sections]
+    said: list[str] = []
+    for one in part.statements:
+        given = f", given {one.given}" if one.given else ""
+        at = f"  At {one.counterexample}." if one.counterexample else ""
+        said += textwrap.wrap(f"{one.name} ({one.status}): {one.sentence}{given}.{at}", WIDTH - 2)
+        for number, step in enumerate(one.steps if len(one.steps) > 1 else ()):
+            said.append(f"  {one.relation if number else '':2}{step}")
+    return part.heading, chains, said
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
