@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 from collections import Counter
@@ -16,11 +17,13 @@ import pytest
 import derive
 from codegen.cli import main
 from codegen.documents import PARTS, typeset, write
+from codegen.documents.document import Wanted
 from codegen.documents.latex import DRESS
 from codegen.documents.mathml import mathml
 from codegen.documents.parts import whole
 from derive.derivation import Derivation
 from derive.errors import PminusyError
+from derive.given import given_point
 
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -116,7 +119,7 @@ def test_katex_reads_every_formula(node_module: Callable[[str], Path]) -> None:
 def test_every_part_is_said_in_every_form(name: str, wrt: str, to: str) -> None:
     found = derivation(name, wrt)
     text = write(found, to, parts=PARTS)
-    laid_out = whole(found, DRESS, "normal", PARTS)
+    laid_out = whole(found, DRESS, "normal", Wanted(PARTS))
     assert {part.heading for part in laid_out.parts} >= {"Second derivative", "Properties"}
     for part in laid_out.parts:
         assert part.heading in text and part.heading not in write(found, to)
@@ -124,6 +127,63 @@ def test_every_part_is_said_in_every_form(name: str, wrt: str, to: str) -> None:
             assert statement.name in text and statement.status in text
     only = write(found, to, parts=("properties",))
     assert "Properties" in only and "Second derivative" not in only
+
+
+EXAMPLES = [
+    (
+        "softmax_cross_entropy",
+        "a",
+        ["a=1.4,3.2,5.0", "y=0,0,1"],
+        [
+            "p₀ = exp(1.4)/(exp(1.4) + exp(3.2) + exp(5)) = 0.0229",
+            "p = (0.0229, 0.1386, 0.8385)",
+            "L = −(0·log(0.0229) + 0·log(0.1386) + 1·log(0.8385)) = 0.1762",
+            "∂L/∂a₀ = 0.0229 − 0 = 0.0229",
+            "∂L/∂a = (0.0229, 0.1386, −0.1615)",
+        ],
+    ),
+    (
+        "linear_softmax_cross_entropy",
+        "W",
+        ["x=1,2", "W=.5,-1;0,1;1/3,0", "b=0,0,.5", "y=0,1,0"],
+        ["W = (0.5, −1; 0, 1; 1/3, 0)"],
+    ),
+    (
+        "huber",
+        "z",
+        ["z=3", "y=0.5", "d=1"],
+        ["r = 3 − 0.5 = 2.5000"],
+    ),
+    (
+        "focal",
+        "z",
+        ["z=0,1,2,3,4", "t=4", "gamma=2"],
+        ["t = 4"],
+    ),
+]
+FUNCTIONS = {"exp": math.exp, "log": math.log, "max": max, "min": min}
+
+
+@pytest.mark.parametrize(("name", "wrt", "given", "lines"), EXAMPLES, ids=[e[0] for e in EXAMPLES])
+def test_numbers_stand_in_the_formulas(
+    name: str, wrt: str, given: list[str], lines: list[str]
+) -> None:
+    """Every line is a right equation, as its own two sides say when Python reads them."""
+    found = derivation(name, wrt)
+    text = write(found, "text", example=given_point(found.loss, given))
+    shown = text[text.index("In numbers") :]
+    for line in lines:
+        assert f"  {line}\n" in shown, shown
+    for to in ("latex", "markdown", "html"):
+        assert "counted from 0" in write(found, to, example=given_point(found.loss, given))
+    plain = str.maketrans({"·": "*", "−": "-"})
+    checked = 0
+    for right, value in re.findall(r"^  .* = ([^=\n]+) = (\S+)$", shown, re.M):
+        if not re.search(r"[Σ²^|]|if", right):
+            computed = eval(right.translate(plain), FUNCTIONS)
+            assert abs(computed - float(value.translate(plain))) < 2e-3, right
+            checked += 1
+    assert checked
 
 
 def test_a_jacobian_has_no_parts_and_an_unknown_part_is_refused() -> None:

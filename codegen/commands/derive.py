@@ -25,6 +25,7 @@ from derive.errors import PminusyError
 if TYPE_CHECKING:
     from derive import Derivation, Loss
     from derive.index import Entry
+    from derive.point import Point
     from derive.properties import Property
 
 HELP = "derive a gradient, step by step"
@@ -52,6 +53,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--fragment", action="store_true", help="LaTeX without a preamble")
     add("--detail", choices=("brief", "normal", "full"), default="normal", help="how many steps")
     add("--with", dest="parts", metavar="PARTS", help=WITH)
+    add("--example", metavar="NAME=VALUES", nargs="+", help="numbers to put into the formulas")
     add("--properties", action="store_true", help="what follows: convexity, limits, sums")
     add("--stable", action="store_true", help="the rewriting that keeps the loss from overflow")
     add("-o", metavar="FILE", dest="out", help="write to a file")
@@ -124,12 +126,17 @@ def _document(found: list[Derivation], options: Namespace) -> str:
     if len(found) > 1 and to in WHOLE and not options.fragment:
         raise PminusyError(f"a document in {to} holds one derivation: name one in --wrt")
     parts = _parts(options, to)
-    texts = [
-        write(d, to, fragment=options.fragment, detail=options.detail, parts=parts) for d in found
-    ]
+    how = {"fragment": options.fragment, "detail": options.detail, "parts": parts}
+    texts = [write(d, to, example=_example(d.loss, options), **how) for d in found]
     if to == "json":
         return texts[0] if len(texts) == 1 else "[" + ",\n".join(t.rstrip() for t in texts) + "]\n"
     return "\n".join(texts)
+
+
+def _example(loss: Loss, options: Namespace) -> Point | None:
+    from derive.given import given_point
+
+    return given_point(loss, options.example) if options.example else None
 
 
 def _parts(options: Namespace, to: str) -> tuple[str, ...]:
@@ -152,7 +159,7 @@ def _typeset(found: list[Derivation], options: Namespace) -> bytes:
     if options.out is None:
         raise PminusyError("a PDF goes into a file: -o FILE")
     one = in_cases(found[0]) if options.style == "cases" else found[0]
-    return typeset(one, options.detail, _parts(options, "pdf"))
+    return typeset(one, options.detail, _parts(options, "pdf"), _example(one.loss, options))
 
 
 def _properties(loss: Loss, options: Namespace) -> int:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from codegen.documents.document import DETAILS, PARTS
+from codegen.documents.document import DETAILS, PARTS, Wanted
 from codegen.documents.latex import fragment as latex_fragment
 from derive.derivation import Derivation
 from derive.errors import PminusyError
+from derive.point import Point
 
 # Where each format is written: a module of this package, imported when it is asked for, and
 # its function.
@@ -33,13 +34,14 @@ def write(
     fragment: bool = False,
     detail: str = "normal",
     parts: Sequence[str] = (),
+    example: Point | None = None,
 ) -> str:
     """A derivation in one of FORMATS.
 
     `detail` is "brief" (results only), "normal" (every step) or "full" (sub-steps too); JSON
     always holds everything.  `fragment` leaves out the preamble of a LaTeX document.
     `parts` names what else a document is to say: some of PARTS, where the derivation is the
-    gradient of a loss.
+    gradient of a loss; `example` is a point whose numbers are put into the formulas.
     Raises PminusyError for a format or a detail that does not exist, and where what a format
     needs is not installed.
     """
@@ -49,12 +51,18 @@ def write(
         return str(_writer(to)(derivation))
     if fragment and to == "latex":
         return latex_fragment(derivation, _checked(detail))
-    return str(_writer(to)(derivation, _checked(detail), parts))
+    return str(_writer(to)(derivation, _checked(detail), Wanted(tuple(parts), example)))
 
 
-def typeset(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> bytes:
+def typeset(
+    derivation: Derivation,
+    detail: str = "normal",
+    parts: Sequence[str] = (),
+    example: Point | None = None,
+) -> bytes:
     """A derivation as PDF; raises PminusyError where there is no TeX."""
-    return bytes(_writer("pdf")(derivation, _checked(detail), parts))
+    wanted = Wanted(tuple(parts), example)
+    return bytes(_writer("pdf")(derivation, _checked(detail), wanted))
 
 
 def _writer(to: str) -> Any:

@@ -15,8 +15,10 @@ from derive.derivation import Derivation, Step
 from derive.index import Condition, Diff, Entry, total
 from derive.letters import Names, names_of
 from derive.loss import Declaration, Domain, Loss
+from derive.point import Point
 from derive.printing import language
 from derive.stages import BY_CASES, EXACT, OFF_KINKS
+from derive.styles import Style
 
 Show = Callable[[Basic, Loss, Names | None], str]
 DETAILS = ("brief", "normal", "full")
@@ -37,6 +39,7 @@ class Dress:
     less: str
     braces: tuple[str, str]
     space: Callable[[str, Sequence[str]], str]
+    style: Callable[[Names], Style]
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,17 @@ class Variable:
     place: str
     role: str
     facts: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What else a document is to say: some of PARTS, and an example at this point."""
+
+    parts: tuple[str, ...] = ()
+    example: Point | None = None
+
+
+NOTHING = Wanted()
 
 
 @dataclass(frozen=True)

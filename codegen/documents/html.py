@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from codegen.documents.document import NESTED
+from codegen.documents.document import NESTED, NOTHING, Wanted
 from codegen.documents.latex import DRESS
 from codegen.documents.mathml import mathml, styles
 from codegen.documents.parts import whole
@@ -17,9 +16,9 @@ from derive.derivation import Derivation
 INLINE = re.compile(r"\$([^$]*)\$")
 
 
-def html(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> str:
+def html(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHING) -> str:
     """A self-contained page; sub-steps are there, folded, unless `detail` is "brief"."""
-    laid_out = whole(derivation, DRESS, "brief" if detail == "brief" else NESTED, parts)
+    laid_out = whole(derivation, DRESS, "brief" if detail == "brief" else NESTED, wanted)
     return render("document.html.j2", document=laid_out, styles=Markup(styles()), **HELPERS)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.documents.document import Dress, document
+from codegen.documents.document import NOTHING, Dress, Wanted, document
 from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation
-from derive.latex_style import escape, latex_name
+from derive.latex_style import LATEX, escape, latex_name
 from derive.printing import latex
 
 
@@ -27,12 +27,13 @@ DRESS = Dress(
     less="<",
     braces=(r"\{", r"\}"),
     space=_space,
+    style=lambda names: LATEX,
 )
 
 
-def article(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> str:
+def article(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHING) -> str:
     """A document that pdflatex compiles, with amsmath, amssymb, geometry and graphicx."""
-    laid_out = whole(derivation, DRESS, detail, parts)
+    laid_out = whole(derivation, DRESS, detail, wanted)
     return render("document.tex.j2", document=laid_out, text=escape)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
+from codegen.documents.document import NOTHING, Wanted
 from codegen.documents.latex import DRESS
 from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation
 
 
-def markdown(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> str:
+def markdown(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHING) -> str:
     """The derivation with display equations and a list of reasons below each."""
-    laid_out = whole(derivation, DRESS, detail, parts)
+    laid_out = whole(derivation, DRESS, detail, wanted)
     return render("document.md.j2", document=laid_out, text=escape)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from codegen.builder import build
+from codegen.documents.document import NOTHING, Wanted
 from codegen.documents.markdown import markdown
 from codegen.emit import render
 from codegen.points import moderate
@@ -20,14 +20,14 @@ SIZES = {"N": 2, "K": 3, "D": 2}
 SEPARATOR = "# %% "
 
 
-def notebook(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> str:
+def notebook(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHING) -> str:
     """The notebook as text: first what is on paper, then cells that derive and compute it."""
     try:
         import nbformat
         from nbformat import v4
     except ImportError as error:
         raise PminusyError(REMEDY) from error
-    cells = [v4.new_markdown_cell(markdown(derivation, detail, parts))]
+    cells = [v4.new_markdown_cell(markdown(derivation, detail, wanted))]
     for kind, text in _cells(derivation):
         make = v4.new_code_cell if kind == "code" else v4.new_markdown_cell
         cells.append(make(text))

@@ -6,7 +6,7 @@ does not have (the second derivative of a Jacobian, say) is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from codegen.documents.document import (
     Dress,
     Part,
     Statement,
+    Wanted,
     document,
     section,
 )
@@ -72,15 +73,15 @@ MAKERS: dict[str, Callable[[Derivation, Dress], Part | None]] = {
 }
 
 
-def whole(derivation: Derivation, dress: Dress, detail: str, wanted: Sequence[str]) -> Document:
+def whole(derivation: Derivation, dress: Dress, detail: str, wanted: Wanted) -> Document:
     """The document of a derivation with these parts."""
     laid_out = document(derivation, dress, detail)
     return replace(laid_out, parts=tuple(parts(derivation, dress, wanted)))
 
 
-def parts(derivation: Derivation, dress: Dress, wanted: Sequence[str]) -> Iterator[Part]:
+def parts(derivation: Derivation, dress: Dress, wanted: Wanted) -> Iterator[Part]:
     """The parts that are wanted and that this derivation has, in their order."""
-    unknown = [name for name in wanted if name not in MAKERS]
+    unknown = [name for name in wanted.parts if name not in MAKERS]
     if unknown:
         raise PminusyError(f"no part '{unknown[0]}'; there are {', '.join(MAKERS)}")
     loss = derivation.loss
@@ -88,6 +89,10 @@ def parts(derivation: Derivation, dress: Dress, wanted: Sequence[str]) -> Iterat
     if not first or derivation.of != loss.value.entry:
         return
     for name, make in MAKERS.items():
-        part = make(derivation, dress) if name in wanted else None
+        part = make(derivation, dress) if name in wanted.parts else None
         if part is not None:
             yield part
+    if wanted.example is not None:
+        from codegen.documents.example import worked
+
+        yield worked(derivation, dress, wanted.example)

@@ -6,9 +6,9 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
+from codegen.documents.document import NOTHING, Wanted
 from codegen.documents.latex import article
 from derive.derivation import Derivation
 from derive.errors import PminusyError
@@ -18,7 +18,7 @@ SECONDS = 120
 QUIET = ["-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"]
 
 
-def pdf(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> bytes:
+def pdf(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHING) -> bytes:
     """The article, typeset; the same bytes on every run of one TeX installation.
 
     Raises PminusyError without a TeX, and where it stops: with the line that it stopped at.
@@ -28,7 +28,7 @@ def pdf(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = (
         raise PminusyError(REMEDY)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "page.tex").write_text(article(derivation, detail, parts), encoding="utf-8")
+        (folder / "page.tex").write_text(article(derivation, detail, wanted), encoding="utf-8")
         # What is stamped into a PDF is the time of this variable, not of the day.
         env = {**os.environ, "SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}
         command = [program, *QUIET, "page.tex"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from codegen.documents.document import Document, Dress, Line, Part, Section
+from codegen.documents.document import NOTHING, Document, Dress, Line, Part, Section, Wanted
 from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation
 from derive.printing import unicode
-from derive.styles import unicode_name
+from derive.styles import unicode_name, unicode_style
 
 WIDTH = 100
 LONGEST_NOTE = 40
@@ -34,12 +34,13 @@ DRESS = Dress(
     less="<",
     braces=("{", "}"),
     space=_space,
+    style=lambda names: unicode_style(names.subscripts),
 )
 
 
-def text(derivation: Derivation, detail: str = "normal", parts: Sequence[str] = ()) -> str:
+def text(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHING) -> str:
     """The derivation on lines of at most 100 columns, wherever a formula can be broken."""
-    laid_out = whole(derivation, DRESS, detail, parts)
+    laid_out = whole(derivation, DRESS, detail, wanted)
     return render(
         "document.txt.j2",
         document=laid_out,

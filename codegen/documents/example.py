@@ -1,0 +1,130 @@
+"""A worked example: numbers put into every definition and into the gradient, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+from flint import ctx
+from sympy import Expr, S
+
+from codegen.documents.document import Dress, Part, Section
+from derive.derivation import Derivation
+from derive.evaluate import Evaluator
+from derive.given import table
+from derive.index import Choice, Entry, Index
+from derive.letters import names_of
+from derive.loss import Loss
+from derive.point import Point
+from derive.substituted import Substituted
+
+DIGITS = 4
+
+
+def worked(derivation: Derivation, dress: Dress, point: Point) -> Part:
+    """The definitions and the gradient at a point, for the first entry and then for all."""
+    loss = derivation.loss
+    values = {d.name: table(loss, point, d.name, None, DIGITS) for d in loss.definitions}
+    shown = Numbered(loss, dress, point, values)
+    minus = dress.style(derivation.names).minus
+    rows = [Section("", *row, ()) for row in _given(loss, dress, point, minus)]
+    for definition in loss.definitions:
+        first = shown.place(definition.entry)
+        rows += shown.rows(definition.entry, definition.body, first, values[definition.name])
+    wrt = derivation.wrt[0]
+    slopes = table(loss, point, loss.value.name, wrt.tensor.name, DIGITS)
+    rows += shown.rows(derivation.subject, derivation.result, shown.place(wrt), slopes, wrt)
+    return Part(f"In numbers, entries counted from 0, to {DIGITS} decimals", tuple(rows))
+
+
+class Numbered:
+    """Writes formulas of one loss with the numbers of one point."""
+
+    def __init__(self, loss: Loss, dress: Dress, point: Point, values: Mapping[str, Any]) -> None:
+        self.loss, self.dress, self.point, self.values = loss, dress, point, values
+        self.evaluator = Evaluator(loss, point)
+
+    def place(self, entry: Entry) -> dict[Expr, int]:
+        return {index: 0 for index in entry.indices if isinstance(index, Index)}
+
+    def rows(
+        self, left: Expr, body: Expr, at: Mapping[Expr, int], values: Any, wrt: Entry | None = None
+    ) -> Iterator[Section]:
+        """The formula at one place with its value; and all values, where there are several."""
+        names = names_of(self.loss, left, body)
+        symbols = Substituted(self.dress.style(names), names, {}, self.point.sizes, dict(at))
+        numbers = replace(symbols, number=self.number, holds=self.holds)
+        value: Any = values
+        while isinstance(value, list):
+            value = value[0]
+        text = numbers.piece(body).text
+        value = value.replace("-", symbols.style.minus)
+        yield Section(
+            "", symbols.piece(left).text, text if text == value else f"{text} = {value}", ()
+        )
+        if isinstance(values, list):
+            whole = symbols.style.name(left.tensor.name) if isinstance(left, Entry) else None
+            if wrt is not None:
+                of = self.dress.name(self.loss.value.name)
+                by = self.dress.name(wrt.tensor.name)
+                whole = symbols.style.derivative(of, [by], False).text
+            if whole is not None:
+                yield Section("", whole, _listed(values, symbols.style.minus), ())
+
+    def number(self, entry: Entry, at: Mapping[Expr, int]) -> str | None:
+        """The value of an entry, as a short decimal or as a fraction."""
+        name = entry.tensor.name
+        place = [at[i] if isinstance(i, Index) else self._label(i, at) for i in entry.indices]
+        if name in self.values:
+            value: Any = self.values[name]
+            for index in place:
+                value = value[index]
+            return str(value)
+        return _short(self.point.values[name][tuple(place)])
+
+    def holds(self, condition: Expr, at: Mapping[Expr, int]) -> bool:
+        with ctx.workprec(128):
+            return bool(self.evaluator(Choice(condition, S.One, S.Zero), at) > 0.5)
+
+    def _label(self, label: Expr, at: Mapping[Expr, int]) -> int:
+        assert isinstance(label, Entry)
+        inner = tuple(at[index] for index in label.indices)
+        return int(self.point.values[label.tensor.name][inner])
+
+
+def _given(loss: Loss, dress: Dress, point: Point, minus: str) -> Iterator[tuple[str, str]]:
+    for declaration in loss.declarations:
+        tensor = declaration.tensor
+        given = point.values[declaration.name]
+        shape = [range(point.sizes[axis.name]) for axis in tensor.axes]
+        if not shape:
+            yield dress.name(tensor.name), _listed(_short(given[()]), minus)
+            continue
+        texts: Any = [_short(given[place]) for place in product(*shape)]
+        for size in reversed([len(axis) for axis in shape[1:]]):
+            texts = [texts[k : k + size] for k in range(0, len(texts), size)]
+        yield dress.name(tensor.name), _listed(texts, minus)
+
+
+def _listed(values: Any, minus: str) -> str:
+    """(1, 2) for a vector, (1, 2; 3, 4) for a matrix."""
+    if not isinstance(values, list):
+        return str(values).replace("-", minus)
+    rows = [_listed(value, minus) for value in values]
+    if not isinstance(values[0], list):
+        return f"({', '.join(rows)})"
+    if isinstance(values[0][0], list):
+        return f"({'; '.join(rows)})"
+    return f"({'; '.join(row[1:-1] for row in rows)})"
+
+
+def _short(value: Any) -> str:
+    """1.4 for 7/5; a fraction where no short decimal is exact."""
+    exact = Fraction(value)
+    scaled = exact * 10**6
+    if scaled.denominator != 1:
+        return str(exact)
+    return f"{float(exact):.6f}".rstrip("0").rstrip(".")
