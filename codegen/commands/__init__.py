@@ -103,6 +103,7 @@ def _load() -> dict[str, ModuleType]:
         evaluate,
         generate,
         library,
+        plot,
         show,
         verify,
     )
@@ -114,6 +115,7 @@ def _load() -> dict[str, ModuleType]:
         "evaluate": evaluate,
         "check": check,
         "generate": generate,
+        "plot": plot,
         "verify": verify,
         "build": build,
         "doctor": doctor,

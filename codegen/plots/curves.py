@@ -1,0 +1,96 @@
+"""Loss and gradient along a line: the margin of the target class, or the value itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from codegen.plots.paper import figure, lines, math
+from codegen.plots.scene import Scene
+from derive.errors import PminusyError
+
+REACH = 6.0
+STEPS = 481
+
+
+def margin(scenes: Sequence[Scene], labels: Sequence[str] = ()) -> Any:
+    """Loss above, slope of the moved entry below; grey where the loss bends down (is concave)."""
+    labels = labels or [scene.loss.name.replace("_", " ") for scene in scenes]
+    with figure(2, 1, sharex=True) as (page, axes):
+        upper, lower = axes[:, 0]
+        for scene, label, style in zip(scenes, labels, lines(), strict=False):
+            xs, losses, slopes = along(scene)
+            upper.plot(xs, losses, label=label, **style)
+            lower.plot(xs, slopes, label=label, **style)
+            if len(scenes) == 1:
+                _shade(lower, xs, slopes)
+        first = scenes[0]
+        upper.set_ylabel(f"{math(first.loss.value.name)}, the loss")
+        lower.set_ylabel(slope_label(first))
+        lower.set_xlabel(line_label(first))
+        if len(scenes) > 1:
+            upper.legend()
+    return page
+
+
+def sweep(scene: Scene, name: str, values: Sequence[float]) -> Any:
+    """The margin curves for several values of one const."""
+    declared = scene.loss.declared.get(name)
+    if declared is None or declared.role != "const":
+        consts = [d.name for d in scene.loss.declarations if d.role == "const"]
+        raise PminusyError(
+            f"no const '{name}' to sweep; "
+            + (f"there are {', '.join(consts)}" if consts else f"{scene.loss.name} has none")
+        )
+    scenes = [replace(scene, given={**scene.given, name: value}) for value in values]
+    return margin(scenes, [f"{math(name)} = {value:g}" for value in values])
+
+
+def along(scene: Scene) -> tuple[Any, Any, Any]:
+    """The line, the loss on it, and the slope of the entry that moves."""
+    xs = np.linspace(*reach(scene), STEPS)
+    points = np.zeros((STEPS, *scene.shape)) + np.asarray(scene.values[scene.wrt])
+    points.reshape(STEPS, -1)[:, 0] = xs
+    losses, slopes = scene.at(points)
+    return xs, losses, slopes.reshape(STEPS, -1)[:, 0]
+
+
+def reach(scene: Scene) -> tuple[float, float]:
+    """The part of the domain that is drawn; its open ends are left out."""
+    domain = scene.loss.declared[scene.wrt].domain
+    if domain.kind in ("unit", "simplex"):
+        return 0.005, 0.995
+    low = -REACH if domain.lower is None else float(domain.lower)
+    high = REACH if domain.upper is None else float(domain.upper)
+    edge = 0.004 * (high - low)
+    return low + edge * (domain.lower is not None), high - edge * (domain.upper is not None)
+
+
+def line_label(scene: Scene) -> str:
+    """The entry that moves, and what it is measured against."""
+    name = entry_label(scene)
+    if scene.axes:
+        return f"{name}, of the target class; the others 0"
+    targets = [d.name for d in scene.loss.declarations if d.role == "target" and not d.tensor.axes]
+    fixed = [f"{math(t)} = {float(scene.values[t]):g}" for t in targets]
+    return f"{name}, where {', '.join(fixed)}" if fixed else name
+
+
+def slope_label(scene: Scene) -> str:
+    return rf"$\partial {scene.loss.value.name}/\partial$ {entry_label(scene)}"
+
+
+def entry_label(scene: Scene) -> str:
+    if not scene.axes:
+        return math(scene.wrt)
+    return f"{math(scene.wrt)[:-1]}_{{{','.join('0' for _ in scene.axes)}}}$"
+
+
+def _shade(axes: Any, xs: Any, slopes: Any) -> None:
+    bends = np.diff(slopes) < -1e-9 * (1 + np.abs(slopes[1:]))
+    low, high = axes.get_ylim()
+    axes.fill_between(xs[1:], low, high, where=bends, color="#000000", alpha=0.08, linewidth=0)
+    axes.set_ylim(low, high)

@@ -1,0 +1,102 @@
+"""Where a loss is looked at: one sample of it, its class 0 the target, one name free to move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from codegen.builder import KernelFunction, build
+from derive.batch import PER_SAMPLE, names_batch
+from derive.errors import PminusyError
+from derive.loss import Declaration, Loss
+
+CLASSES = 3
+CONST = 2.0  # of a const without a default
+
+
+@dataclass
+class Scene:
+    """A loss, the name that moves, and the fixed values of everything else.
+
+    `values` are of one sample.  Raises PminusyError where the loss couples the samples of a
+    batch, or where the name is not an input or a param.
+    """
+
+    loss: Loss
+    wrt: str
+    given: Mapping[str, float] = field(default_factory=dict)
+    classes: int = CLASSES
+
+    def __post_init__(self) -> None:
+        if names_batch(self.loss):
+            raise PminusyError(f"{self.loss.name} couples the samples of a batch: nothing to plot")
+        found = self.loss.declared.get(self.wrt)
+        if found is None or found.role not in ("input", "param"):
+            names = [d.name for d in self.loss.declarations if d.role in ("input", "param")]
+            raise PminusyError(f"no input or param '{self.wrt}'; there are {', '.join(names)}")
+        unknown = [name for name in self.given if name not in self.loss.declared]
+        if unknown:
+            raise PminusyError(f"{self.loss.name} has no const '{unknown[0]}'")
+        self.kernel: KernelFunction = build(self.loss, wrt=[self.wrt])
+        self.axes = tuple(axis.name for axis in found.tensor.axes)
+        self.values = {d.name: self._value(d) for d in self.loss.declarations}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the name that moves."""
+        return tuple(self.classes for _ in self.axes)
+
+    def at(self, points: Any) -> tuple[Any, Any]:
+        """Loss and slope at each of the points, an array (n, *shape)."""
+        points = np.asarray(points, dtype=float).reshape(-1, *self.shape)
+        losses = np.empty(len(points))
+        slopes = np.empty_like(points)
+        batched = self.kernel.loss.declared[self.wrt].role == "input"
+        if batched:
+            given = {name: self._rows(name, len(points)) for name in self.values}
+            losses, found = self.kernel(**{**given, self.wrt: points})
+            return losses, found[self.wrt]
+        for number, point in enumerate(points):
+            given = {name: self._rows(name, 1) for name in self.values}
+            value, found = self.kernel(**{**given, self.wrt: point})
+            losses[number], slopes[number] = value[0], found[self.wrt]
+        return losses, slopes
+
+    def _rows(self, name: str, count: int) -> Any:
+        role = self.loss.declared[name].role
+        value = self.values[name]
+        if role not in PER_SAMPLE:
+            return value
+        return np.broadcast_to(value, (count, *np.shape(value))).copy()
+
+    def _value(self, declaration: Declaration) -> Any:
+        """One-hot targets of class 0, the default of a const, and 0 or the middle for the rest."""
+        name, domain, tensor = declaration.name, declaration.domain, declaration.tensor
+        shape = tuple(self.classes for _ in tensor.axes)
+        if name in self.given:
+            return np.full(shape, float(self.given[name]))
+        if declaration.default is not None:
+            return np.float64(declaration.default)
+        if tensor.label is not None:
+            return np.zeros(shape, dtype=np.int64)
+        if domain.kind == "simplex":
+            return np.eye(self.classes)[0] * np.ones(shape)
+        if domain.kind in ("binary", "sign", "unit") and declaration.role == "target":
+            return _first(shape, 1.0, -1.0 if domain.kind == "sign" else 0.0)
+        if domain.kind == "unit":
+            return np.full(shape, 0.5)
+        low, high = domain.lower, domain.upper
+        if low is not None and high is not None:
+            return np.full(shape, (float(low) + float(high)) / 2)
+        if declaration.role == "const":
+            return np.full(shape, max(CONST, float(low) + 1 if low is not None else CONST))
+        return np.full(shape, 0.0 if low is None else float(low) + 1)
+
+
+def _first(shape: tuple[int, ...], value: float, rest: float) -> Any:
+    array = np.full(shape, rest)
+    array[(0,) * len(shape)] = value
+    return array
