@@ -38,6 +38,15 @@ def article(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOT
 
 
 def fragment(derivation: Derivation, detail: str = "normal") -> str:
-    """Paragraphs and align* environments that need nothing but amsmath."""
+    """Paragraphs and align* environments that need nothing but amsmath.
+
+    Each step is tagged (place.number) and has the label NAME:WRT:place.number, place
+    counting the lemmas and then the derivation itself.
+    """
     laid_out = document(derivation, DRESS, detail)
-    return render("fragment.tex.j2", document=laid_out, text=escape)
+    names = [derivation.loss.name, *(entry.tensor.name for entry in derivation.wrt)]
+
+    def label(place: int, number: str) -> str:
+        return rf" \tag{{{place}.{number}}}\label{{{':'.join(names)}:{place}.{number}}}"
+
+    return render("fragment.tex.j2", document=laid_out, text=escape, label=label)

@@ -59,13 +59,12 @@ def simplex(scene: Scene) -> Any:
         here.tricontour(across, up, losses, LEVELS, colors="white", linewidths=0.5)
         here.set_aspect("equal")
         here.axis("off")
-        corners = (
-            (0, 0, "class 0, the target"),
-            (1, 0, "class 1"),
-            (0.5, np.sqrt(3) / 2, "class 2"),
-        )
-        for x, y, text in corners:
-            here.annotate(text, (x, y), ha="center", va="bottom" if y else "top")
+        here.set_xlim(-0.15, 1.15)
+        here.set_ylim(-0.1, 0.97)
+        top = float(up.max())
+        for x, y, name in ((0, 0, "class 0, the target"), (1, 0, "class 1"), (0.5, top, "class 2")):
+            aligned = "bottom" if y else "top"
+            here.text(x, y + (0.02 if y else -0.02), name, ha="center", va=aligned)
         source = "" if kind in ("unit", "simplex") else f", {math(scene.wrt)} = log of the shares"
         page.colorbar(filled, ax=here, label=f"{math(scene.loss.value.name)}{source}")
     return page
