@@ -82,13 +82,14 @@ def test_stable_equals_naive(name: str) -> None:
 
 
 @every
+@pytest.mark.parametrize("target", ["c", "javascript"])
 @pytest.mark.parametrize("size", [3, 20])
-def test_c_equals_numpy(name: str, size: int) -> None:
+def test_others_equal_numpy(name: str, size: int, target: str) -> None:
     """Any loss can be scheduled; both layouts, and sizes that are no multiple of a vector."""
     k = kernel(name)
     sizes = {**SIZES, "K": size, "N": 70 if size > 3 else SIZES["N"]}
     given = samples.arrays(k.loss, sizes, batch=name in LOSSES, seed=3)
-    (loss, found), (again, same) = k(**given), kernel(name, target="c")(**given)
+    (loss, found), (again, same) = k(**given), kernel(name, target=target)(**given)
     np.testing.assert_allclose(again, loss, rtol=1e-12, atol=1e-14)
     for wrt, slope in found.items():
         np.testing.assert_allclose(same[wrt], slope, rtol=1e-10, atol=1e-13)
@@ -142,7 +143,7 @@ COMMENTS = (
 )
 
 
-@pytest.mark.parametrize("target", ["numpy", "c", "numba"])
+@pytest.mark.parametrize("target", ["numpy", "c", "numba", "javascript"])
 @pytest.mark.parametrize("title", COMMENTS)
 def test_words_cannot_leave_the_comment_they_stand_in(title: str, target: str) -> None:
     """Neither those of the title nor a comment inside a definition."""

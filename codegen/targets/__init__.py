@@ -1,10 +1,10 @@
 """The targets: one small file and one template each."""
 
-from codegen.targets import c, numba, numpy
+from codegen.targets import c, javascript, numba, numpy
 from codegen.targets.target import Target
 
 TARGETS: dict[str, Target] = {
-    target.name: target for target in (numpy.TARGET, c.TARGET, numba.TARGET)
+    target.name: target for target in (numpy.TARGET, c.TARGET, numba.TARGET, javascript.TARGET)
 }
 
 __all__ = ["TARGETS", "Target"]

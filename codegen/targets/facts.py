@@ -40,6 +40,7 @@ def facts(
     gradients: Sequence[tuple[Entry, Expr]],
     kernel: Kernel,
     notes: tuple[str, ...] = (),
+    dtypes: Sequence[str] = ("float32", "float64"),
 ) -> Facts:
     """The facts of a loss as it was written and derived, and of the kernel's arrays."""
     return Facts(
@@ -52,6 +53,7 @@ def facts(
         ),
         tuple(_argument(kernel, loss.declared[given.name]) for given in kernel.inputs),
         (*notes, *_reductions(kernel)),
+        " and ".join(dtypes),
     )
 
 

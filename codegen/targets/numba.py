@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import keyword
-import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from codegen.compile import cache_folder
+from codegen.compile import cached_file
 from codegen.emit import render
 from codegen.kernel import Kernel
 from codegen.schedule import Phase, Schedule, Sum, in_place, schedule, tensors_of
@@ -207,15 +203,12 @@ def _names(plan: Schedule, used: set[str], outputs: Mapping[str, str]) -> dict[s
     return names
 
 
-def load(files: Mapping[str, str], name: str) -> Functions:
+def load(files: Mapping[str, str], kernel: Kernel) -> Functions:
     """Import the module from the cache of the user's, where Numba keeps what it compiles of it."""
     if importlib.util.find_spec("numba") is None:
         raise KernelError(f"Numba is not installed: {REMEDY}; target='numpy' needs no compiler")
-    text = files[f"{name}.py"]
-    key = f"numba_{name}_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
-    place = cache_folder() / f"{key}.py"
-    if not place.exists():
-        _write(place, text)
+    place = cached_file(f"numba_{kernel.name}", ".py", files[f"{kernel.name}.py"])
+    key = place.stem
     spec = importlib.util.spec_from_file_location(key, place)
     if spec is None or spec.loader is None:
         raise KernelError(f"{place} cannot be imported")
@@ -224,14 +217,6 @@ def load(files: Mapping[str, str], name: str) -> Functions:
         sys.modules[key] = module
         spec.loader.exec_module(module)
     return vars(sys.modules[key])
-
-
-def _write(place: Path, text: str) -> None:
-    """Write beside the place, then rename: another process never sees half of it."""
-    handle, draft = tempfile.mkstemp(dir=place.parent, suffix=".draft")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(draft).replace(place)
 
 
 TARGET = Target(

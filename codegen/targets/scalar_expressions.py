@@ -19,7 +19,7 @@ TEST, ADD, MUL, SIGN, ATOM = range(5)
 class Dialect:
     """How a language writes numbers, functions and choices.
 
-    `functions` has a template for each function; `relations` the words for and, or, not;
+    `functions` has a template for each function; `relations` the words for and, or, not, and signs;
     `power` is of a base >= 0, `whole_power` of any base to an integer.
     """
 
@@ -65,7 +65,7 @@ class Writer:
         if op in ("and", "or"):
             return f" {words[op]} ".join(f"({self.test(x)})" for x in condition.operands)
         left, right = (self._side(side) for side in condition.operands)
-        return f"{left} {op} {right}"
+        return f"{left} {words.get(op, op)} {right}"
 
     def _side(self, side: Basic) -> str:
         is_label = isinstance(side, Index) or (

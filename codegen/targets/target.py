@@ -17,16 +17,18 @@ Functions = Mapping[str, Any]
 class Target:
     """A target: `emit` gives files by name, `load` the Python functions of those files.
 
-    `modules` and `programs` are what it needs to run, `remedy` is how to get them.
+    `modules` and `programs` are what it needs to run, `remedy` is how to get them; `dtypes` are
+    those that it computes in.
     """
 
     name: str
     summary: str
     emit: Callable[[Kernel, Facts, tuple[str, ...]], dict[str, str]]
-    load: Callable[[Mapping[str, str], str], Functions]
+    load: Callable[[Mapping[str, str], Kernel], Functions]
     modules: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     remedy: str = ""
+    dtypes: tuple[str, ...] = ("float32", "float64")
 
 
 def python_module(source: str) -> dict[str, Any]:
@@ -41,6 +43,6 @@ def _shared_module(source: str) -> dict[str, Any]:
     return python_module(source)
 
 
-def load_python(files: Mapping[str, str], name: str) -> Functions:
+def load_python(files: Mapping[str, str], kernel: Kernel) -> Functions:
     """The functions of the one generated Python module."""
-    return _shared_module(files[f"{name}.py"])
+    return _shared_module(files[f"{kernel.name}.py"])
