@@ -15,11 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from codegen.builder import build, default_wrt
+from codegen.builder import build, default_wrt, dense_target
 from codegen.oracle import Known, Oracle, Values
 from codegen.peers import Peer, installed
 from codegen.points import Sample
 from codegen.regimes import samples
+from codegen.targets import TARGETS
+from derive.batch import names_batch
+from derive.functions import largest, relu
+from derive.index import walk
+from derive.labels import with_labels
 from derive.loss import Loss
 
 GOAL = 512.0  # of a fast form in fp64; a compensated one reaches 4
@@ -59,6 +64,7 @@ class Stratum:
     regime: str
     sample: Sample
     signed: bool = False
+    wrt: tuple[str, ...] = ()  # none: every input and param
 
     @cached_property
     def arrays(self) -> Mapping[str, Any]:
@@ -66,6 +72,8 @@ class Stratum:
 
     @cached_property
     def values(self) -> list[Known | None]:
+        if not all(np.all(np.isfinite(array)) for array in self.arrays.values()):
+            return [None] * (1 if names_batch(self.loss) else self.sample.sizes["N"])
         return Values(self.loss, self.signed and not self._large).rows(
             self.arrays, self.sample.sizes, self.sample.dtype
         )
@@ -73,10 +81,10 @@ class Stratum:
     @cached_property
     def slopes(self) -> dict[str, Mapping[tuple[int, ...], Known]]:
         return {
-            name: Oracle(self.loss, name, most=MOST_ENTRIES, counts_terms=not self._large).entries(
-                self.arrays, self.sample.sizes, self.sample.dtype
-            )
-            for name in default_wrt(self.loss)
+            name: Oracle(
+                self.loss, name, most=MOST_ENTRIES, counts_roundings=not self._large
+            ).entries(self.arrays, self.sample.sizes, self.sample.dtype)
+            for name in self.wrt or default_wrt(self.loss)
         }
 
     @property
@@ -124,16 +132,38 @@ def measure(
 
     With `peers` also what other libraries give, where they are installed and have the loss.
     """
-    others: dict[str, Peer] = installed(loss.name) if peers else {}
-    for dtype in dtypes:
-        kernels: dict[str, Peer] = {t: build(loss, t, dtype=dtype) for t in targets}
-        strata = [
-            Stratum(loss, name, sample)
-            for name, sample in samples(loss, dtype)
-            if not regimes or name in regimes
-        ]
-        signed = any(v and v.exact < 0 for stratum in strata for v in stratum.values)
-        for stratum in strata:
-            here = replace(stratum, signed=True) if signed else stratum
-            for target, kernel in {**kernels, **others}.items():
-                yield here.row(kernel, target)
+    for given, labels in variants(loss):
+        others: dict[str, Peer] = installed(loss.name) if peers and labels == "dense" else {}
+        for dtype in dtypes:
+            able = [target for target in targets if dtype in TARGETS[target].dtypes]
+            ours = {t: build(loss, t, dtype=dtype, labels=labels) for t in able}
+            yield from _rows(given, {**ours, **others}, dtype, regimes)
+
+
+def variants(loss: Loss) -> Iterator[tuple[Loss, str]]:
+    """The loss as it stands, and where it has a dense target also with class labels for it."""
+    yield loss, "dense"
+    name = dense_target(loss)
+    if name is not None:
+        yield replace(with_labels(loss, name), name=f"{loss.name} (labels)"), "index"
+
+
+def _rows(
+    loss: Loss, kernels: Mapping[str, Peer], dtype: str, regimes: Sequence[str]
+) -> Iterator[Row]:
+    strata = [
+        Stratum(loss, name, sample)
+        for name, sample in samples(loss, dtype)
+        if not regimes or name in regimes
+    ]
+    signed = is_difference(loss, strata)
+    for stratum in strata:
+        here = replace(stratum, signed=True) if signed else stratum
+        for target, kernel in kernels.items():
+            yield here.row(kernel, target)
+
+
+def is_difference(loss: Loss, strata: Sequence[Stratum]) -> bool:
+    """Whether a loss can be 0 between its terms: it is negative somewhere, or cut off at 0."""
+    cut_off = any(isinstance(node, relu | largest) for node in walk(loss.value.body))
+    return cut_off or any(v and v.exact < 0 for stratum in strata for v in stratum.values)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from codegen.chosen import selection_for
 from codegen.kernel import Kernel
 from codegen.lower import cut, lower_loss
-from codegen.stabilize import Gradient, as_written, stabilize
+from codegen.stabilize import Gradient, Selection, as_written, stabilize
 from codegen.targets import TARGETS
 from codegen.targets.facts import facts
 from codegen.targets.numpy import safe_names
@@ -21,7 +22,6 @@ from derive.errors import KernelError
 from derive.labels import as_labels, with_labels
 from derive.loss import Domain, Loss
 
-DTYPES = ("float32", "float64")
 LABELS = ("dense", "index")
 LABEL_NOTE = "{} is given as class labels: the derivation contracts the delta that they stand for."
 
@@ -62,7 +62,7 @@ class KernelFunction:
     @cached_property
     def functions(self) -> Mapping[str, Any]:
         """What the generated module defines; a compiled target is compiled at the first use."""
-        return TARGETS[self.target].load(self.files, self.kernel.name)
+        return TARGETS[self.target].load(self.files, self.kernel)
 
     def _array(self, name: str, value: Any) -> Any:
         import numpy as np
@@ -81,34 +81,45 @@ def build(
     reduction: str = "none",
     labels: str = "dense",
     stable: bool = True,
+    selection: Selection | None = None,
 ) -> KernelFunction:
     """A callable kernel for the loss and its gradients by the names in `wrt`.
 
     A definition in `wrt` is cut: it becomes an input.  By default `wrt` is every input and param.
     labels="index" takes the dense simplex target as class labels.  stable=False leaves the
     formulas as written and derived: a naive kernel, to compare with, that also takes complex128.
+    `selection` says by which rules it is made stable; by default the table of choices does.
     Raises KernelError for what cannot be built.
     """
     _one_of("target", target, tuple(TARGETS))
-    _one_of("dtype", dtype, DTYPES)
+    known = TARGETS[target].dtypes
+    _one_of("dtype", dtype, known)
     _one_of("labels", labels, LABELS)
     loss = replace(loss, name=_identifier(loss.name))
     names = default_wrt(loss) if wrt is None else tuple(dict.fromkeys(wrt))
-    loss = cut(loss, names)
-    found = gradients(loss, names)
-    notes: tuple[str, ...] = ()
-    if labels == "index":
-        loss, found, notes = _labelled(loss, found)
-    stabilized = (stabilize if stable else as_written)(loss, found)
+    loss, found, notes = prepared(loss, names, labels)
+    if stable:
+        stabilized = stabilize(loss, found, selection or selection_for(loss, names))
+    else:
+        stabilized = as_written(loss, found)
     pairs = [(g.wrt, g.result) for g in stabilized.gradients]
     kernel = lower_loss(stabilized.loss, pairs)
-    said = facts(loss, [(g.wrt, g.result) for g in found], kernel, notes)
-    dtypes = DTYPES if stable else (*DTYPES, "complex128")
+    said = facts(loss, [(g.wrt, g.result) for g in found], kernel, notes, known)
+    dtypes = known if stable else (*known, "complex128")
     files = TARGETS[target].emit(kernel, said, dtypes)
     source = next(iter(files.values()))
     return KernelFunction(
         loss, kernel, target, names, dtype, reduction, source, files, stabilized.derivations
     )
+
+
+def prepared(
+    loss: Loss, names: Sequence[str], labels: str = "dense"
+) -> tuple[Loss, tuple[Gradient, ...], tuple[str, ...]]:
+    """The loss cut at `names`, its derived gradients by them, and what is to be noted."""
+    loss = cut(loss, names)
+    found = gradients(loss, names)
+    return _labelled(loss, found) if labels == "index" else (loss, found, ())
 
 
 def generate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from codegen.stabilize import Gradient, stabilize
 from derive.derivation import Derivation
@@ -26,3 +27,22 @@ def checked(derivations: tuple[Derivation, ...]) -> Iterator[Derivation]:
         )
         if steps:
             yield replace(derivation, steps=steps)
+
+
+def choice_lines(row: dict[str, Any] | None) -> list[str]:
+    """The candidates for the form of a loss, their errors and costs, and which won and why."""
+    if row is None:
+        return ["Form: every rule; nothing was measured (--measure does)"]
+    lines = ["Form, of the candidates that were measured (errors in ULP, excess over the best)"]
+    for candidate in row["candidates"]:
+        won = {key: candidate[key] for key in row["chosen"]} == row["chosen"]
+        worst = f"error at most {candidate['worst']} ({candidate['in']})"
+        figures = f"cost {candidate['cost']:5}, {worst}, excess {candidate['excess']}"
+        lines.append(f"  {'*' if won else ' '} {_described(candidate)}: {figures}")
+    return [*lines, f"  * {row['because']}"]
+
+
+def _described(candidate: dict[str, Any]) -> str:
+    changes = [f"without '{name}'" for name in candidate["without"]]
+    changes += [f"with '{name}'" for name in candidate["with"]]
+    return ", ".join(changes) or "every rule"

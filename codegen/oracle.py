@@ -11,7 +11,7 @@ import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product as cartesian
 from typing import Any
 
@@ -20,7 +20,7 @@ from flint import arb, ctx
 from sympy import Expr
 
 from codegen.builder import gradients
-from codegen.stabilize import stabilize
+from codegen.stabilize import Unchecked, stabilize
 from codegen.terms import Form, Once, Place, last_place
 from derive.balls import Undetermined
 from derive.batch import PER_SAMPLE, names_batch
@@ -85,7 +85,7 @@ class Oracle:
     wrt: str
     reduction: str = "none"
     most: int | None = None  # entries of a row that are asked for, evenly spaced; None: all
-    counts_terms: bool = True  # without it the unit is that of the exact number
+    counts_roundings: bool = True  # without it the unit is that of the terms, nothing more
 
     @cached_property
     def whole(self) -> bool:
@@ -164,10 +164,11 @@ class Oracle:
 
     def _units(self, point: Point, places: list[Place], dtype: str) -> dict[Place, tuple[arb, ...]]:
         """For each entry the terms of its stable form, what rounded stages move, its terms."""
-        if not self.counts_terms:
-            return dict.fromkeys(places, (arb(0), arb(0), arb(0)))
-        stable, derived = self._forms
+        stable, derived = _forms(self.loss, self.wrt)
         bits, lowest, _ = FORMATS[dtype]
+        if not self.counts_roundings:
+            sizes = derived.sizes(point, places)
+            return {place: (size, arb(0), size) for place, size in zip(places, sizes, strict=True)}
         columns = (
             map(_smaller, stable.sizes(point, places), derived.sizes(point, places)),
             map(
@@ -179,16 +180,17 @@ class Oracle:
         )
         return dict(zip(places, zip(*columns, strict=True), strict=True))
 
-    @cached_property
-    def _forms(self) -> tuple[Form, Form]:
-        """The gradient in stable form and as derived."""
-        found = gradients(self.loss, (self.wrt,))
-        derived = Form(self.loss, found[0].wrt, found[0].result)
-        try:
-            stable = stabilize(self.loss, found)
-        except PminusyError:  # no stable form is known: its terms are those of the derived one
-            return derived, derived
-        return Form(stable.loss, found[0].wrt, stable.gradients[0].result), derived
+
+@lru_cache(maxsize=64)
+def _forms(loss: Loss, wrt: str) -> tuple[Form, Form]:
+    """The gradient in stable form and as derived: only their terms count."""
+    found = gradients(loss, (wrt,))
+    derived = Form(loss, found[0].wrt, found[0].result)
+    try:
+        stable = stabilize(loss, found, kind=Unchecked)
+    except PminusyError:  # no stable form is known: its terms are those of the derived one
+        return derived, derived
+    return Form(stable.loss, found[0].wrt, stable.gradients[0].result), derived
 
 
 @dataclass(frozen=True)

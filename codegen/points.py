@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from codegen.draws import Draws
 from derive.batch import PER_SAMPLE, names_batch
 from derive.loss import Declaration, Loss
 
@@ -24,7 +25,7 @@ class Sample:
     loss: Loss
     sizes: dict[str, int]
     dtype: str
-    random: np.random.Generator
+    random: Draws
     arrays: Arrays = field(default_factory=dict)
 
     def shape(self, declaration: Declaration) -> tuple[int, ...]:
@@ -69,7 +70,7 @@ def moderate(loss: Loss, sizes: Mapping[str, int], dtype: str, seed: str) -> Sam
     known = {axis.name: 3 for axis in loss.axes} | SIZES | {"N": ROWS}
     if names_batch(loss):
         known["N"] = SIZES["N"]
-    random = np.random.default_rng(zlib.crc32(f"{loss.name} {seed}".encode()))
+    random = Draws(zlib.crc32(f"{loss.name} {seed}".encode()))
     sample = Sample(loss, {**known, **sizes}, dtype, random)
     for declaration in loss.declarations:
         sample.arrays[declaration.name] = _draw(declaration, sample)
@@ -83,7 +84,7 @@ def _draw(declaration: Declaration, sample: Sample) -> Any:
     if declaration.default is not None:
         return np.array(float(declaration.default))
     if domain.kind == "simplex":
-        return random.dirichlet(np.ones(shape[-1]), shape[:-1])
+        return random.shares(shape)
     if domain.kind in ("binary", "sign"):
         bits = random.integers(0, 2, shape).astype(float)
         return bits if domain.kind == "binary" else 2 * bits - 1
@@ -92,6 +93,6 @@ def _draw(declaration: Declaration, sample: Sample) -> Any:
     if lower is not None and upper is not None:
         return lower + (upper - lower) * random.uniform(0.02, 0.98, shape)
     if lower is not None:
-        return lower + random.gamma(2.0, 1.0, shape) + 0.01
+        return lower + random.gamma(shape) + 0.01
     values = 2 * random.normal(size=shape)
     return values if upper is None else upper - np.abs(values) - 0.01

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from sympy import log
 
 from codegen.points import Sample, is_real, moderate
+from codegen.rounding import rounded
 from derive.batch import names_batch
 from derive.loss import Loss
 
@@ -89,7 +91,7 @@ def _close(size: float) -> Change:
                     continue
                 noise = size * sample.random.normal(size=np.shape(there))
                 if other.domain.kind == "simplex" and axes:
-                    sample.arrays[name] = np.log(np.maximum(there, 1e-30)) + noise
+                    sample.arrays[name] = _logs(np.maximum(there, 1e-30)) + noise
                 elif is_real(other):
                     sample.arrays[name] = there.astype(sample.dtype) * (1 + noise)
                 else:
@@ -99,6 +101,10 @@ def _close(size: float) -> Change:
         return changed
 
     return apply
+
+
+def _logs(values: Any) -> Any:
+    return np.vectorize(lambda x: rounded(log, float(x)), otypes=[float])(values)
 
 
 def _edge(size: float) -> Change:
@@ -111,7 +117,7 @@ def _edge(size: float) -> Change:
                 continue
             value = sample.arrays[d.name]
             if d.domain.kind == "simplex":
-                value = sample.random.dirichlet(np.full(value.shape[-1], 0.05), value.shape[:-1])
+                value = sample.random.shares(value.shape, power=20)
                 sample.arrays[d.name] = np.maximum(value, size)
             elif d.domain.lower is not None and d.domain.upper is not None:
                 lower, upper = float(d.domain.lower), float(d.domain.upper)
@@ -164,7 +170,7 @@ def _near_zero(sample: Sample) -> bool:
     for d in sample.loss.declarations:
         if is_real(d) and d.role == "target":
             sample.arrays[d.name] = np.zeros_like(sample.arrays[d.name])
-    return _each(lambda x, s: x * 10.0 ** s.random.uniform(-9, -2, np.shape(x)))(sample)
+    return _each(lambda x, s: np.ldexp(x, s.random.integers(-30, -6, np.shape(x))))(sample)
 
 
 def _tiny(sample: Sample) -> bool:

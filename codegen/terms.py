@@ -19,6 +19,7 @@ from sympy import Expr, log
 from derive.balls import ball
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
+from derive.functions import largest, relu, smallest
 from derive.index import (
     Argmax,
     Binder,
@@ -38,6 +39,7 @@ from derive.point import Point
 
 Place = tuple[int, ...]
 MOST_SOFT = 16
+PASSING = (largest, smallest, relu)  # they give an argument as it is, or 0
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,10 @@ def _terms(at: Evaluator, expr: Expr, env: Mapping[Expr, int]) -> arb:
         return _size(at, definition.body, dict(zip(definition.entry.indices, place, strict=True)))
     if expr.is_Add:
         return sum((_size(at, arg, env) for arg in expr.args), arb(0))
+    if isinstance(expr, PASSING):
+        value = at(expr, env)
+        taken = next((arg for arg in expr.args if bool(at(arg, env) == value)), None)
+        return abs(value) if taken is None else _size(at, taken, env)
     value = abs(at(expr, env))
     if not isinstance(at, Through) or not expr.args or isinstance(expr, Binder | Delta | Entry):
         return value

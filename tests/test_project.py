@@ -36,7 +36,8 @@ def run(
 
 
 def sources(root: Path, *folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (root / folder).rglob("*.py"))
+    found = (path for folder in folders for path in (root / folder).rglob("*.py"))
+    return sorted(path for path in found if "node_modules" not in path.parts)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
   pminusy generate softmax_cross_entropy --target numpy --wrt a
   pminusy generate linear_softmax_cross_entropy --labels index -o kernels
   pminusy generate softmax_cross_entropy --wrt a --explain      how it was made stable
+  pminusy generate my.loss --measure --explain      choose its form by measuring, and say why
 
 --wrt cuts: a definition named there becomes an input of the kernel.  By default it is every
 input and param.
@@ -12,8 +13,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from codegen.commands import as_json, say, split_names, write_file
+
+if TYPE_CHECKING:
+    from derive.loss import Loss
 
 HELP = "generate kernels"
 
@@ -21,18 +26,25 @@ HELP = "generate kernels"
 def arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("loss", metavar="LOSS", help="a library name, a .loss file, or -")
-    add("--target", metavar="TARGETS", default="numpy", help="numpy, c, numba: one or more")
+    add(
+        "--target",
+        metavar="TARGETS",
+        default="numpy",
+        help="numpy, c, numba, javascript: one or more",
+    )
     add("--wrt", metavar="NAMES", help="gradients with respect to these: a or W,b")
     add("--labels", choices=("dense", "index"), default="dense", help="the target as class labels")
     add("--naive", action="store_true", help="the formulas as written, not made stable")
     add("--explain", action="store_true", help="print what makes it stable, and the schedule")
+    add("--measure", action="store_true", help="choose the form by measuring here and now")
     add("-o", metavar="DIR", dest="out", help="write the files to a folder")
 
 
 def run(options: Namespace) -> int:
     from codegen.builder import build
+    from codegen.chosen import digest, read, table
     from codegen.documents import write
-    from codegen.explain import checked
+    from codegen.explain import checked, choice_lines
     from codegen.schedule import schedule, schedule_lines
     from derive import load
 
@@ -41,12 +53,24 @@ def run(options: Namespace) -> int:
     files: dict[str, str] = {}
     explained: list[str] = []
     targets = split_names(options.target)
+    row = _measured(loss, wrt, options.labels) if options.measure else None
+    chosen = read(row["chosen"]) if row is not None else None
     for target in targets:
-        kernel = build(loss, target, wrt, labels=options.labels, stable=not options.naive)
+        kernel = build(
+            loss,
+            target,
+            wrt,
+            labels=options.labels,
+            stable=not options.naive,
+            selection=chosen,
+        )
         folder = f"{target}/" if len(targets) > 1 else ""
         files |= {folder + name: text for name, text in kernel.files.items()}
     if options.explain:
         explained += [write(d, "text") for d in checked(kernel.explain)]
+        if not options.naive:
+            row = row or table().get(digest(kernel.loss, kernel.wrt))
+            explained += [*choice_lines(row), ""]
         explained += [
             "Schedule",
             *(f"  {line}" for line in schedule_lines(schedule(kernel.kernel))),
@@ -63,3 +87,9 @@ def run(options: Namespace) -> int:
     else:
         say("\n".join(text.rstrip() for text in files.values()))
     return 0
+
+
+def _measured(loss: Loss, wrt: list[str] | None, labels: str) -> dict[str, Any]:
+    from codegen.forms import choose
+
+    return choose(loss, wrt, labels).data()

@@ -10,7 +10,17 @@ from dataclasses import dataclass, replace
 
 from sympy import Basic, Expr
 
-from codegen.stabilize import complement, divergence, hyperbolic, logistic, logs, roots, softmax
+from codegen.stabilize import (
+    angles,
+    complement,
+    differences,
+    divergence,
+    hyperbolic,
+    logistic,
+    logs,
+    roots,
+    softmax,
+)
 from derive.derivation import Derivation, Rule, Step
 from derive.errors import KernelError
 from derive.functions import expm1, expm1mx, grouped, log1p, log1pmx, sigmoid, softplus
@@ -26,10 +36,28 @@ RULES: tuple[Rule, ...] = (
     *hyperbolic.RULES,
     *complement.RULES,
     *roots.RULES,
+    *angles.RULES,
 )
 EMITTED: tuple[Rule, ...] = logistic.EMITTED
 LIMIT = 50
+OPTIONAL: tuple[Rule, ...] = differences.OPTIONAL  # only where measuring chose them
 WRITTEN = (expm1, expm1mx, grouped, log1p, log1pmx, sigmoid, softplus)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rules a loss is made stable by: all but those without, and the optional ones added."""
+
+    without: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        kept = tuple(rule for rule in RULES if rule.name not in self.without)
+        return (*kept, *(rule for rule in OPTIONAL if rule.name in self.added))
+
+
+ALL = Selection()
 
 
 @dataclass(frozen=True)
@@ -38,6 +66,16 @@ class Gradient:
 
     wrt: Entry
     result: Expr
+
+
+class Unchecked(Checker):
+    """In place of a checker, where a form is only tried."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+    def method(self, *_: object, **__: object) -> str:
+        return "unchecked"
 
 
 @dataclass(frozen=True)
@@ -60,12 +98,18 @@ def rewrite(
     raise KernelError(f"{loss.name}: stabilising does not come to an end")
 
 
-def stabilize(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
+def stabilize(
+    loss: Loss,
+    gradients: tuple[Gradient, ...] = (),
+    selection: Selection = ALL,
+    kind: type[Checker] = Checker,
+) -> Stable:
     """Rewrite every definition of the loss, in order, and then the gradients."""
-    done, checker = replace(loss, definitions=()), Checker(loss)
+    rules = selection.rules
+    done, checker = replace(loss, definitions=()), kind(loss)
     derivations: list[Derivation] = []
     for definition in loss.definitions:
-        steps = rewrite(definition.body, done, checker)
+        steps = rewrite(definition.body, done, checker, rules)
         start = Derivation(
             loss,
             f"stable form of {definition.name}",
@@ -81,7 +125,7 @@ def stabilize(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Stable:
         done = replace(done, definitions=(*done.definitions, stable))
     results: list[Gradient] = []
     for gradient in gradients:
-        steps = rewrite(gradient.result, done, checker)
+        steps = rewrite(gradient.result, done, checker, rules)
         title = f"stable form of the gradient by {gradient.wrt.tensor.name}"
         start = Derivation(
             loss, title, loss.value.entry, (gradient.wrt,), gradient.result, gradient.result, steps
