@@ -36,6 +36,9 @@ def fits() -> dict[str, Fit]:
     # (sqrt 2 - 1) / (sqrt 2 + 1), squared: s^2 at the ends of [sqrt 1/2, sqrt 2].
     end = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mpf("1.0001")
 
+    # s^2 at 1 + e = 2.
+    third = (mpf(1) / 3) ** 2 * mpf("1.0001")
+
     def curve(r: mpf) -> mpf:
         """(exp r - 1 - r) / r^2"""
         return mpf(1) / 2 if r == 0 else (mp.expm1(r) - r) / r**2
@@ -51,6 +54,7 @@ def fits() -> dict[str, Fit]:
         "exp": Fit(curve, lambda r: r**2 / mp.exp(r), -half, half, {"float": 5, "double": 10}),
         "expm1": Fit(curve, lambda r: abs(r), -half, half, {"float": 6, "double": 11}),
         "log": Fit(logarithm, lambda z: z / 2, mpf(0), end, {"float": 3, "double": 7}),
+        "softplus": Fit(logarithm, lambda z: z / 2, mpf(0), third, {"float": 4, "double": 10}),
         "log_rest": Fit(rest, lambda z: z**2 / 2, mpf(0), end, {"float": 3, "double": 8}),
     }
 

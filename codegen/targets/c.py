@@ -149,8 +149,9 @@ def _scratch(plan: Schedule, frame: Frame) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def load(files: Mapping[str, str], name: str) -> Functions:
+def load(files: Mapping[str, str], kernel: Kernel) -> Functions:
     """Compile, and call through the binding; a short axis gets a library of its own."""
+    name = kernel.name
     sources = {file: text for file, text in files.items() if not file.endswith(".py")}
     # A module of its own: that of another loss may have the same text, but not its library.
     module = python_module(files[f"{name}.py"])

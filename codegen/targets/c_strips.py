@@ -11,11 +11,9 @@ from codegen.kernel import Input, Map, Reduce, defines, reads
 from codegen.schedule import Loop, Phase, Schedule
 from codegen.targets.c_dialect import dialect
 from codegen.targets.c_frame import SIGNS, START, Frame, indent
+from codegen.targets.c_lanes import EACH_LANE, LANES, padded, turned_in, turned_out
 from codegen.targets.scalar_expressions import Elements, Writer
 from derive.index import Axis, Entry, Index, free_indices
-
-LANES = "PM_LANES"
-EACH_LANE = "for (int lane = 0; lane < PM_LANES; ++lane)"
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,11 @@ class Lanes:
         assert self.strips.phase.row is not None
         return self.strips.phase.row
 
+    def label_type(self, label: Axis) -> str:
+        """As wide as the elements are, where the labels are few: vectors compare both."""
+        few = label == self.strips.axis and self.frame.real == "float"
+        return "int32_t" if few else "int64_t"
+
     def keeps(self, statement: Map | Reduce) -> bool:
         """Whether the strip has an array for it: what another loop reads, or the caller."""
         loops = self.strips.phase.loops
@@ -76,6 +79,17 @@ class Lanes:
             for other in loop.statements
             for entry in reads(other)
         )
+
+    def is_direct(self, statement: Map | Reduce) -> bool:
+        """Whether whole strips of it are computed in the caller's memory."""
+        output = self.frame.plan.rooms[statement.name] == "output"
+        return output and isinstance(statement, Map) and len(statement.indices) == 1
+
+    def scale(self, statement: Map | Reduce) -> str:
+        """What a result is multiplied by."""
+        if statement.name not in self.frame.scaled:
+            return ""
+        return "scale * " if self.frame.real == "double" else "(float)scale * "
 
     def writer(self, loop: Loop) -> Writer:
         elements = Elements(lambda entry: self.read(entry, loop), self.place)
@@ -118,21 +132,26 @@ def strip_lines(strips: Strips, frame: Frame) -> Iterator[str]:
     """The body of the function that computes one strip: `count` rows from `first` on."""
     lanes = Lanes(strips, frame)
     phase = strips.phase
-    loaded = _loaded(lanes)
+    statements = [s for loop in phase.loops for s in loop.statements]
     checks = [g for g in frame.plan.kernel.inputs if g.name in frame.labels and g.tensor.axes]
     if checks:
         yield f"int wrong[{LANES}] = {{0}};"
         yield "int status = 0;"
-    for given in loaded:
+    for given in _loaded(lanes):
         yield from _load(given.name, given.tensor.axes, given.tensor.label, lanes)
-    for statement in (s for loop in phase.loops for s in loop.statements):
+    for statement in statements:
         if lanes.keeps(statement):
-            rank = len(statement.indices)
-            size = f"PM_FEW * {LANES}" if rank == 2 else LANES
-            yield f"{frame.real} {frame.names[statement.name]}_lanes[{size}];"
+            yield from _room(statement, lanes)
     for loop in phase.loops:
         yield from _loop(loop, lanes)
-    yield from _stores(lanes, bool(checks))
+    outputs = [s for s in statements if frame.plan.rooms[s.name] == "output"]
+    for statement in outputs:
+        yield from _store(statement, lanes)
+    if checks:
+        yield f"for (int lane = 0; lane < {LANES} && status; ++lane) {{"
+        for statement in outputs:
+            yield from indent(_poison(statement, lanes))
+        yield "}"
     yield "return status;" if checks else "return 0;"
 
 
@@ -154,28 +173,37 @@ def _loaded(lanes: Lanes) -> list[Input]:
 
 
 def _load(name: str, axes: tuple[Axis, ...], label: Axis | None, lanes: Lanes) -> Iterator[str]:
-    plain = lanes.frame.names[name]
+    """The strip's copy of an input; numbers of whole strips are read where they are."""
+    plain, real = lanes.frame.names[name], lanes.frame.real
     if label is not None:
-        yield f"int64_t {plain}_lanes[{LANES}] = {{0}};"
-        yield "for (int lane = 0; lane < count; ++lane) {"
-        yield f"    const int64_t label = {plain}[first + lane];"
+        kind = lanes.label_type(label)
+        yield from padded(f"{plain}_given", plain, "int64_t")
+        yield f"{kind} {plain}_lanes[{LANES}];"
+        yield "PM_SIMD(reduction(| : status))"
+        yield f"{EACH_LANE} {{"
+        yield f"    const int64_t label = {plain}_given[lane];"
         yield f"    const int bad = label < 0 || label >= {label};"
         yield "    wrong[lane] |= bad;"
         yield "    status |= bad;"
-        yield f"    {plain}_lanes[lane] = bad ? 0 : label;"
+        yield f"    {plain}_lanes[lane] = ({kind})(bad ? 0 : label);"
         yield "}"
     elif len(axes) == 1:
-        yield f"{lanes.frame.real} {plain}_lanes[{LANES}] = {{0}};"
-        yield "for (int lane = 0; lane < count; ++lane)"
-        yield f"    {plain}_lanes[lane] = {plain}[first + lane];"
+        yield from padded(f"{plain}_lanes", plain, real)
     else:
-        stride, size = lanes.frame.leading[name], axes[1].name
-        yield f"{lanes.frame.real} {plain}_lanes[PM_FEW * {LANES}];"
-        yield "if (count < PM_LANES)"
-        yield f"    memset({plain}_lanes, 0, sizeof {plain}_lanes);"
-        yield "for (int lane = 0; lane < count; ++lane)"
-        yield f"    for (int64_t k = 0; k < {size}; ++k)"
-        yield f"        {plain}_lanes[k * {LANES} + lane] = {plain}[(first + lane) * {stride} + k];"
+        yield f"{real} {plain}_lanes[PM_FEW * {LANES}];"
+        yield from turned_in(plain, axes[1].name, lanes.frame.leading[name])
+
+
+def _room(statement: Map | Reduce, lanes: Lanes) -> Iterator[str]:
+    """The strip's array for what a statement computes: the caller's own, where it can be."""
+    name, real = lanes.frame.names[statement.name], lanes.frame.real
+    if len(statement.indices) == 2:
+        yield f"{real} {name}_lanes[PM_FEW * {LANES}];"
+    elif lanes.is_direct(statement):
+        yield f"{real} {name}_rest[{LANES}];"
+        yield f"{real} *const {name}_lanes = count < {LANES} ? {name}_rest : {name} + first;"
+    else:
+        yield f"{real} {name}_lanes[{LANES}];"
 
 
 def _loop(loop: Loop, lanes: Lanes) -> Iterator[str]:
@@ -184,10 +212,13 @@ def _loop(loop: Loop, lanes: Lanes) -> Iterator[str]:
     for s in reductions:
         start = START[s.op].replace("real", real)
         yield f"{EACH_LANE} {names[s.name]}_lanes[lane] = {start};"
+    stores: list[str] = []
     if loop.indices:
         index = loop.indices[0]
-        yield f"for (int64_t {index.name} = 0; {index.name} < {index.axis.name}; ++{index.name}) {{"
-    body = [line for s in loop.statements for line in _element(s, loop, lanes)]
+        yield f"for (int {index.name} = 0; {index.name} < {index.axis.name}; ++{index.name}) {{"
+    body = [line for s in loop.statements for line in _element(s, loop, lanes, stores)]
+    # Last, since a result may lie in the memory of an input.
+    body += stores
     depth = 1 if loop.indices else 0
     yield "    " * depth + "PM_SIMD()"
     yield "    " * depth + EACH_LANE + " {"
@@ -197,7 +228,7 @@ def _loop(loop: Loop, lanes: Lanes) -> Iterator[str]:
         yield "}"
 
 
-def _element(statement: Map | Reduce, loop: Loop, lanes: Lanes) -> Iterator[str]:
+def _element(statement: Map | Reduce, loop: Loop, lanes: Lanes, stores: list[str]) -> Iterator[str]:
     name, real = lanes.frame.names[statement.name], lanes.frame.real
     text = lanes.writer(loop)(statement.expr)
     if isinstance(statement, Reduce):
@@ -213,24 +244,29 @@ def _element(statement: Map | Reduce, loop: Loop, lanes: Lanes) -> Iterator[str]
     yield f"const {real} {name}_now = {text};"
     if lanes.keeps(statement):
         entry = Entry(defines(statement), *statement.indices)
-        yield f"{lanes.cell(entry)} = {name}_now;"
+        stores.append(f"{lanes.cell(entry)} = {lanes.scale(statement)}{name}_now;")
 
 
-def _stores(lanes: Lanes, checked: bool) -> Iterator[str]:
-    frame = lanes.frame
-    for statement in (s for loop in lanes.strips.phase.loops for s in loop.statements):
-        if frame.plan.rooms[statement.name] != "output":
-            continue
-        name = frame.names[statement.name]
-        value = f"{name}_lanes[{'k * PM_LANES + ' if len(statement.indices) == 2 else ''}lane]"
-        if statement.name in frame.scaled:
-            value = f"{'(float)' if frame.real == 'float' else ''}scale * {value}"
-        if checked:
-            value = f"wrong[lane] ? ({frame.real})NAN : {value}"
-        yield "for (int lane = 0; lane < count; ++lane)"
-        if len(statement.indices) == 2:
-            size, stride = statement.indices[1].axis.name, frame.leading[statement.name]
-            yield f"    for (int64_t k = 0; k < {size}; ++k)"
-            yield f"        {name}[(first + lane) * {stride} + k] = {value};"
-        else:
-            yield f"    {name}[first + lane] = {value};"
+def _store(statement: Map | Reduce, lanes: Lanes) -> Iterator[str]:
+    """To the caller, what is not there yet."""
+    name = lanes.frame.names[statement.name]
+    if len(statement.indices) == 2:
+        size = statement.indices[1].axis.name
+        yield from turned_out(name, size, lanes.frame.leading[statement.name])
+        return
+    scale = "" if isinstance(statement, Map) else lanes.scale(statement)
+    test = f" && count < {LANES}" if lanes.is_direct(statement) else ""
+    yield f"for (int lane = 0; lane < count{test}; ++lane)"
+    yield f"    {name}[first + lane] = {scale}{name}_lanes[lane];"
+
+
+def _poison(statement: Map | Reduce, lanes: Lanes) -> Iterator[str]:
+    """NaN for every result of a row whose label is out of range."""
+    name, nan = lanes.frame.names[statement.name], f"({lanes.frame.real})NAN"
+    if len(statement.indices) == 2:
+        stride = lanes.frame.leading[statement.name]
+        yield f"for (int k = 0; k < {statement.indices[1].axis.name} && wrong[lane]; ++k)"
+        yield f"    {name}[(first + lane) * {stride} + k] = {nan};"
+    else:
+        yield "if (wrong[lane])"
+        yield f"    {name}[first + lane] = {nan};"
