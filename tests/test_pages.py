@@ -17,9 +17,9 @@ import pytest
 import derive
 from codegen.cli import main
 from codegen.documents import PARTS, typeset, write
-from codegen.documents.document import Wanted
 from codegen.documents.latex import DRESS
 from codegen.documents.mathml import mathml
+from codegen.documents.model import Wanted
 from codegen.documents.parts import whole
 from derive.derivation import Derivation
 from derive.errors import PminusyError

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from codegen.documents.document import DETAILS, PARTS, Wanted
 from codegen.documents.latex import fragment as latex_fragment
+from codegen.documents.model import DETAILS, PARTS, Wanted
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.point import Point

@@ -1,142 +1,20 @@
-"""A derivation as a document: what every printed form of it says, and in which order.
-
-The texts in a document are finished formulas of one `Dress`; templates only place them.
-"""
+"""A derivation laid out as a document: what every printed form of it says, in which order."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 from sympy import Basic, Integer
 
+from codegen.documents.model import NESTED, Document, Dress, Line, Section, Variable
 from derive.derivation import Derivation, Step
 from derive.index import Condition, Diff, Entry, total
-from derive.letters import Names, names_of
+from derive.letters import names_of
 from derive.loss import Declaration, Domain, Loss
-from derive.point import Point
 from derive.printing import language
 from derive.stages import BY_CASES, EXACT, OFF_KINKS
-from derive.styles import Style
-
-Show = Callable[[Basic, Loss, Names | None], str]
-DETAILS = ("brief", "normal", "full")
-NESTED = "nested"
-PARTS = ("second", "stable", "properties")
-
-
-@dataclass(frozen=True)
-class Dress:
-    """How formulas, and the few signs that are not expressions, look in one kind of document."""
-
-    show: Show
-    name: Callable[[str], str]
-    inline: Callable[[str], str]
-    comma: str
-    member: str
-    at_most: str
-    less: str
-    braces: tuple[str, str]
-    space: Callable[[str, Sequence[str]], str]
-    style: Callable[[Names], Style]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One row of a chain of equations; `left` is empty where the row goes on from the last.
-
-    `rule`, `reason` and `check` say why the row equals the one before; `inside` are the rows
-    that lead to this one, where a document shows them on demand.
-    """
-
-    left: str
-    right: str
-    number: str = ""
-    rule: str = ""
-    reason: str = ""
-    check: str = ""
-    inside: tuple[Line, ...] = ()
-
-    def why(self, text: Callable[[str], str], opening: str, closing: str) -> str:
-        """The reason in words, the rule's name between `opening` and `closing`."""
-        if not self.rule:
-            return ""
-        checked = f" [{self.check}]" if self.check else ""
-        return f"{opening}{text(self.rule)}{closing}: {text(self.reason + checked)}"
-
-
-@dataclass(frozen=True)
-class Section:
-    """A lemma, or the derivation itself: a heading and its rows; it shows that `left = right`."""
-
-    heading: str
-    left: str
-    right: str
-    lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A declared name: its role, where it lives (W in R^(K x D)), and what is known of it."""
-
-    place: str
-    role: str
-    facts: str
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What else a document is to say: some of PARTS, and an example at this point."""
-
-    parts: tuple[str, ...] = ()
-    example: Point | None = None
-
-
-NOTHING = Wanted()
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A property in a sentence, what it rests on, and the chain of expressions that shows it."""
-
-    name: str
-    status: str
-    sentence: str
-    given: str
-    steps: tuple[str, ...]
-    relation: str
-    counterexample: str
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a document: chains of equations, statements, or both."""
-
-    heading: str
-    sections: tuple[Section, ...] = ()
-    statements: tuple[Statement, ...] = ()
-
-
-@dataclass(frozen=True)
-class Document:
-    """Everything that a printed derivation says; `plain` is the result as one would type it."""
-
-    name: str
-    title: str
-    source: str
-    variables: tuple[Variable, ...]
-    definitions: tuple[tuple[str, str], ...]
-    sections: tuple[Section, ...]
-    hypotheses: tuple[tuple[str, str], ...]
-    plain: str
-    verdict: str
-    parts: tuple[Part, ...] = ()
-
-    @property
-    def main(self) -> Section:
-        """The derivation itself; the sections before it are its lemmas."""
-        return self.sections[-1]
 
 
 def document(derivation: Derivation, dress: Dress, detail: str = "normal") -> Document:

@@ -11,7 +11,7 @@ from typing import Any
 from flint import ctx
 from sympy import Expr, S
 
-from codegen.documents.document import Dress, Part, Section
+from codegen.documents.model import Dress, Part, Section
 from derive.derivation import Derivation
 from derive.evaluate import Evaluator
 from derive.given import table

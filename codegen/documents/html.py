@@ -6,9 +6,9 @@ import re
 
 from markupsafe import Markup, escape
 
-from codegen.documents.document import NESTED, NOTHING, Wanted
 from codegen.documents.latex import DRESS
 from codegen.documents.mathml import mathml, styles
+from codegen.documents.model import NESTED, NOTHING, Wanted
 from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation

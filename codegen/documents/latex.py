@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.documents.document import NOTHING, Dress, Wanted, document
+from codegen.documents.document import document
+from codegen.documents.model import NOTHING, Dress, Wanted
 from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation

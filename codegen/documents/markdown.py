@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from codegen.documents.document import NOTHING, Wanted
 from codegen.documents.latex import DRESS
+from codegen.documents.model import NOTHING, Wanted
 from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from codegen.builder import build
-from codegen.documents.document import NOTHING, Wanted
 from codegen.documents.markdown import markdown
+from codegen.documents.model import NOTHING, Wanted
 from codegen.emit import render
 from codegen.points import moderate
 from derive.derivation import Derivation

@@ -10,15 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from codegen.documents.document import (
-    Document,
-    Dress,
-    Part,
-    Statement,
-    Wanted,
-    document,
-    section,
-)
+from codegen.documents.document import document, section
+from codegen.documents.model import Document, Dress, Part, Statement, Wanted
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.letters import names_of

@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from codegen.documents.document import NOTHING, Wanted
 from codegen.documents.latex import article
+from codegen.documents.model import NOTHING, Wanted
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from codegen.documents.document import NOTHING, Document, Dress, Line, Part, Section, Wanted
+from codegen.documents.model import NOTHING, Document, Dress, Line, Part, Section, Wanted
 from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation
