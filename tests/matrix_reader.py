@@ -14,7 +14,7 @@ import numpy as np
 from matrix_values import COMPARISONS, FUNCTIONS, Array
 
 TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<sign>\(\.\)|\(/\)|\.\^|\^T|\^-1|\|\||_F|\*\*|<=|>=|==|!=|1\[|[-+*/()\[\],<>])"
+    r"(?P<space>\s+)|(?P<sign>\(\.\)|\(/\)|\.\^|\^T|\^-1|\|\||_F|_1|\*\*|<=|>=|==|!=|1\[|[-+*/()\[\],<>])"
     r"|(?P<number>\d+)|(?P<name>[^\W\d]\w*)"
 )
 ONES = object()
@@ -133,6 +133,9 @@ class Reader:
         if token == "||":
             body = _array(self.choice())
             self.need("||")
+            if self.take("_1"):
+                return np.full((1, 1), np.abs(body).sum())
+            self.take("_F")
             return np.full((1, 1), np.sqrt((body**2).sum()))
         if token.isdigit():
             return ONES if token == "1" else np.full((1, 1), float(token))
@@ -160,6 +163,9 @@ class Reader:
             return np.diag(values[0][:, 0])
         if name == "diagonal":
             return np.diag(values[0])[:, None]
+        if name in ("rowmax", "rowmin"):
+            extremum = np.max if name == "rowmax" else np.min
+            return np.asarray(extremum(values[0], axis=1, keepdims=True))
         if name in ("max", "min") and len(values) == 1:
             return np.full((1, 1), (np.max if name == "max" else np.min)(values[0]))
         return FUNCTIONS[name](*values)

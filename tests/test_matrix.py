@@ -18,6 +18,7 @@ from points import generic_point
 
 import derive
 from codegen.cli import main
+from codegen.explain import stabilizations
 from derive import Derivation, gradient, hessian, hvp, vjp
 from derive.batch import batched, names_batch
 from derive.evaluate import evaluate
@@ -110,6 +111,19 @@ def test_other_losses(name: str) -> None:
             assert_right(gradient(batched(loss), wrt))
         for definition in loss.definitions[:-1]:
             assert_right(vjp(loss, definition.name, wrt))
+
+
+UNDECIDED = ("arcface", "l_softmax_2", "l_softmax_4")  # z = max(z) is a comparison of equal balls
+
+
+@pytest.mark.parametrize("name", [name for name in derive.library() if name not in UNDECIDED])
+def test_values_and_stable_forms(name: str) -> None:
+    loss = derive.load(name)
+    for stable in stabilizations(loss):
+        assert_right(stable)  # a long one has none
+    expected = name != "cox_partial_likelihood"
+    for definition in loss.definitions:
+        assert assert_right(derive.value(loss, definition.name)) == expected
 
 
 LAYERS = EXTRA["two_layer"][1]

@@ -19,7 +19,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from codegen.commands import as_json, deliver, product_options, say, split_names
+from codegen.commands import as_json, deliver, matrix_style, product_options, say, split_names
 from derive.errors import PminusyError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ HELP = "derive a gradient, step by step"
 TO = ("text", "latex", "markdown", "html", "pdf", "ipynb", "json")
 WITH = "what else to say: second,stable,properties, all or none (a page and a PDF: all)"
 WHOLE = ("latex", "html", "ipynb")
+STYLES = ("delta", "cases", "matrix")
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -42,7 +43,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--order", type=int, choices=(1, 2, 3), default=1, help="of the derivative")
     product_options.add(parser)
     add("--value", metavar="NAME", help="rewrite the value of a definition in earlier names")
-    add("--style", choices=("delta", "cases"), default="delta", help="how the result is written")
+    add("--style", choices=STYLES, default="delta", help="how the result is written")
     add("--reduction", choices=("none", "mean", "sum"), default="none", help="over a batch of N")
     add(
         "--to",
@@ -63,6 +64,8 @@ def run(options: Namespace) -> int:
     from derive import load
     from derive.batch import batched
 
+    if options.style == "matrix":
+        matrix_style.check(options)
     loss = load(options.loss)
     if options.reduction != "none":
         loss = batched(loss, options.reduction)
@@ -128,6 +131,9 @@ def _document(found: list[Derivation], options: Namespace) -> str:
     parts = _parts(options, to)
     how = {"fragment": options.fragment, "detail": options.detail, "parts": parts}
     texts = [write(d, to, example=_example(d.loss, options), **how) for d in found]
+    if options.style == "matrix":
+        pairs = zip(texts, found, strict=True)
+        texts = [matrix_style.with_matrix(text, d, to) for text, d in pairs]
     if to == "json":
         return texts[0] if len(texts) == 1 else "[" + ",\n".join(t.rstrip() for t in texts) + "]\n"
     return "\n".join(texts)
