@@ -88,6 +88,19 @@ def cache_folder() -> Path:
     return folder
 
 
+def cached_file(name: str, suffix: str, text: str) -> Path:
+    """A file with this text in the cache; its name has the hash of the text."""
+    key = hashlib.sha256(text.encode()).hexdigest()[:24]
+    place = cache_folder() / f"{name}_{key}{suffix}"
+    if not place.exists():
+        # Beside its place, then renamed: another process never sees half of it.
+        handle, draft = tempfile.mkstemp(dir=place.parent, suffix=".draft")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(draft).replace(place)
+    return place
+
+
 def _compile(
     compiler: str,
     files: dict[str, str],

@@ -238,8 +238,8 @@ def _divisor(size, reduction, on_empty):
 
 
 def _reduce(loss, reduction, divisor):
-    """The losses, or their sum or mean; divided first, so that the mean cannot overflow."""
+    """The losses, or their sum or mean; divided first where the sum overflows."""
     if reduction == "none":
         return loss
-    total = np.sum(loss / divisor)
-    return total if len(loss) else total / divisor
+    total = np.sum(loss)
+    return total / divisor if np.isfinite(total) else np.sum(loss / divisor)

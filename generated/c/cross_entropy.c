@@ -197,21 +197,34 @@ PM_INLINE int pminusy_cross_entropy_loss_f32_strip(int64_t N, int64_t K, const f
     (void)N;
     (void)workspace;
     float p_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+    } else {
         memset(p_lanes, 0, sizeof p_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float total_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             total_lanes[lane] += pm_weighted_f32(y_lanes[k * PM_LANES + lane], pm_log_f32(p_lanes[k * PM_LANES + lane]));
@@ -222,7 +235,7 @@ PM_INLINE int pminusy_cross_entropy_loss_f32_strip(int64_t N, int64_t K, const f
         const float loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -280,27 +293,40 @@ PM_INLINE int pminusy_cross_entropy_f32_strip(int64_t N, int64_t K, const float 
     (void)N;
     (void)workspace;
     float p_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+    } else {
         memset(p_lanes, 0, sizeof p_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float total_lanes[PM_LANES];
     float dp_lanes[PM_FEW * PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             total_lanes[lane] += pm_weighted_f32(y_lanes[k * PM_LANES + lane], pm_log_f32(p_lanes[k * PM_LANES + lane]));
             const float dp_now = -pm_weighted_f32(y_lanes[k * PM_LANES + lane], 1.0f / p_lanes[k * PM_LANES + lane]);
-            dp_lanes[k * PM_LANES + lane] = dp_now;
+            dp_lanes[k * PM_LANES + lane] = (float)scale * dp_now;
         }
     }
     PM_SIMD()
@@ -308,10 +334,15 @@ PM_INLINE int pminusy_cross_entropy_f32_strip(int64_t N, int64_t K, const float 
         const float loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dp[(first + lane) * lddp + k] = (float)scale * dp_lanes[k * PM_LANES + lane];
-    for (int lane = 0; lane < count; ++lane)
+    if (count == PM_LANES && lddp == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dp[(first + lane) * K + k] = dp_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dp[(first + lane) * lddp + k] = dp_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -371,21 +402,34 @@ PM_INLINE int pminusy_cross_entropy_loss_f64_strip(int64_t N, int64_t K, const d
     (void)N;
     (void)workspace;
     double p_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+    } else {
         memset(p_lanes, 0, sizeof p_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double total_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             total_lanes[lane] += pm_weighted_f64(y_lanes[k * PM_LANES + lane], pm_log_f64(p_lanes[k * PM_LANES + lane]));
@@ -396,7 +440,7 @@ PM_INLINE int pminusy_cross_entropy_loss_f64_strip(int64_t N, int64_t K, const d
         const double loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -454,27 +498,40 @@ PM_INLINE int pminusy_cross_entropy_f64_strip(int64_t N, int64_t K, const double
     (void)N;
     (void)workspace;
     double p_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+    } else {
         memset(p_lanes, 0, sizeof p_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double total_lanes[PM_LANES];
     double dp_lanes[PM_FEW * PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             total_lanes[lane] += pm_weighted_f64(y_lanes[k * PM_LANES + lane], pm_log_f64(p_lanes[k * PM_LANES + lane]));
             const double dp_now = -pm_weighted_f64(y_lanes[k * PM_LANES + lane], 1.0 / p_lanes[k * PM_LANES + lane]);
-            dp_lanes[k * PM_LANES + lane] = dp_now;
+            dp_lanes[k * PM_LANES + lane] = scale * dp_now;
         }
     }
     PM_SIMD()
@@ -482,10 +539,15 @@ PM_INLINE int pminusy_cross_entropy_f64_strip(int64_t N, int64_t K, const double
         const double loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dp[(first + lane) * lddp + k] = scale * dp_lanes[k * PM_LANES + lane];
-    for (int lane = 0; lane < count; ++lane)
+    if (count == PM_LANES && lddp == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dp[(first + lane) * K + k] = dp_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dp[(first + lane) * lddp + k] = dp_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }

@@ -377,17 +377,29 @@ PM_INLINE int pminusy_distillation_loss_f32_strip(int64_t N, int64_t K, const fl
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float v_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    v_lanes[k * PM_LANES + part] = v[(first + part) * ldv + k];
+    } else {
         memset(v_lanes, 0, sizeof v_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            v_lanes[k * PM_LANES + lane] = v[(first + lane) * ldv + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                v_lanes[k * PM_LANES + lane] = v[(first + lane) * ldv + k];
+    }
     float term_5_lanes[PM_FEW * PM_LANES];
     float max_lanes[PM_LANES];
     float term_6_lanes[PM_FEW * PM_LANES];
@@ -409,71 +421,72 @@ PM_INLINE int pminusy_distillation_loss_f32_strip(int64_t N, int64_t K, const fl
     float total_7_lanes[PM_LANES];
     float once_2_lanes[PM_LANES];
     float total_2_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) max_lanes[lane] = -(float)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) max_2_lanes[lane] = -(float)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) max_3_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float term_5_now = z_lanes[k * PM_LANES + lane] / T;
-            term_5_lanes[k * PM_LANES + lane] = term_5_now;
             const float max_next = term_5_now;
             max_lanes[lane] = max_next > max_lanes[lane] || max_next != max_next ? max_next : max_lanes[lane];
             const float term_6_now = pm_weighted_f32(v_lanes[k * PM_LANES + lane], 1.0f / T);
-            term_6_lanes[k * PM_LANES + lane] = term_6_now;
             const float max_2_next = term_6_now;
             max_2_lanes[lane] = max_2_next > max_2_lanes[lane] || max_2_next != max_2_next ? max_2_next : max_2_lanes[lane];
             const float term_7_2_now = z_lanes[k * PM_LANES + lane] - v_lanes[k * PM_LANES + lane];
             const float term_4_now = term_7_2_now / T;
-            term_4_lanes[k * PM_LANES + lane] = term_4_now;
             const float max_3_next = fabsf(term_4_now);
             max_3_lanes[lane] = max_3_next > max_3_lanes[lane] || max_3_next != max_3_next ? max_3_next : max_3_lanes[lane];
+            term_5_lanes[k * PM_LANES + lane] = term_5_now;
+            term_6_lanes[k * PM_LANES + lane] = term_6_now;
+            term_4_lanes[k * PM_LANES + lane] = term_4_now;
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_3_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_4_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_5_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_6_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_2_now = pm_exp_difference_nonpositive_f32(term_6_lanes[k * PM_LANES + lane], max_2_lanes[lane]);
-            exp_2_lanes[k * PM_LANES + lane] = exp_2_now;
             total_3_lanes[lane] += exp_2_now - (term_6_lanes[k * PM_LANES + lane] == max_2_lanes[lane] ? 1.0f : 0.0f);
             total_4_lanes[lane] += (term_6_lanes[k * PM_LANES + lane] == max_2_lanes[lane] ? 1.0f : 0.0f);
             const float exp_now = pm_exp_difference_nonpositive_f32(term_5_lanes[k * PM_LANES + lane], max_lanes[lane]);
             total_5_lanes[lane] += exp_now - (term_5_lanes[k * PM_LANES + lane] == max_lanes[lane] ? 1.0f : 0.0f);
             total_6_lanes[lane] += (term_5_lanes[k * PM_LANES + lane] == max_lanes[lane] ? 1.0f : 0.0f);
+            exp_2_lanes[k * PM_LANES + lane] = exp_2_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_2_now = total_3_lanes[lane] + total_4_lanes[lane];
         const float once_now = 1.0f / sum_exp_2_now;
-        once_lanes[lane] = once_now;
         const float term_2_now = total_4_lanes[lane] - 1.0f;
         const float term_3_now = total_6_lanes[lane] - 1.0f;
         const float once_5_now = -max_lanes[lane];
-        once_5_lanes[lane] = once_5_now;
         const float once_6_now = -max_2_lanes[lane];
-        once_6_lanes[lane] = once_6_now;
         const float once_7_now = -pm_log1p_f32(term_2_now + total_3_lanes[lane]);
-        once_7_lanes[lane] = once_7_now;
         const float once_8_now = pm_log1p_f32(term_3_now + total_5_lanes[lane]);
+        once_lanes[lane] = once_now;
+        once_5_lanes[lane] = once_5_now;
+        once_6_lanes[lane] = once_6_now;
+        once_7_lanes[lane] = once_7_now;
         once_8_lanes[lane] = once_8_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_7_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float q_now = once_lanes[lane] * exp_2_lanes[k * PM_LANES + lane];
-            q_lanes[k * PM_LANES + lane] = q_now;
             total_lanes[lane] += pm_weighted_f32(q_now, z_lanes[k * PM_LANES + lane] - v_lanes[k * PM_LANES + lane]);
             const float shifted_2_2_now = once_5_lanes[lane] + term_5_lanes[k * PM_LANES + lane];
             const float shifted_3_now = once_6_lanes[lane] + term_6_lanes[k * PM_LANES + lane];
             total_7_lanes[lane] += pm_weighted_f32(q_now, once_7_lanes[lane] + once_8_lanes[lane] + shifted_3_now - shifted_2_2_now);
+            q_lanes[k * PM_LANES + lane] = q_now;
         }
     }
     PM_SIMD()
@@ -482,7 +495,7 @@ PM_INLINE int pminusy_distillation_loss_f32_strip(int64_t N, int64_t K, const fl
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float term_now = once_2_lanes[lane] + term_4_lanes[k * PM_LANES + lane];
@@ -494,7 +507,7 @@ PM_INLINE int pminusy_distillation_loss_f32_strip(int64_t N, int64_t K, const fl
         const float loss_now = (max_3_lanes[lane] < 1.0f ? pm_log1p_f32(total_2_lanes[lane]) : total_7_lanes[lane]) * (T * T);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -649,17 +662,29 @@ PM_INLINE int pminusy_distillation_f32_strip(int64_t N, int64_t K, const float *
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float v_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    v_lanes[k * PM_LANES + part] = v[(first + part) * ldv + k];
+    } else {
         memset(v_lanes, 0, sizeof v_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            v_lanes[k * PM_LANES + lane] = v[(first + lane) * ldv + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                v_lanes[k * PM_LANES + lane] = v[(first + lane) * ldv + k];
+    }
     float term_5_lanes[PM_FEW * PM_LANES];
     float max_lanes[PM_LANES];
     float term_6_lanes[PM_FEW * PM_LANES];
@@ -684,78 +709,79 @@ PM_INLINE int pminusy_distillation_f32_strip(int64_t N, int64_t K, const float *
     float dz_lanes[PM_FEW * PM_LANES];
     float once_3_lanes[PM_LANES];
     float total_2_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) max_lanes[lane] = -(float)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) max_2_lanes[lane] = -(float)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) max_3_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float term_5_now = z_lanes[k * PM_LANES + lane] / T;
-            term_5_lanes[k * PM_LANES + lane] = term_5_now;
             const float max_next = term_5_now;
             max_lanes[lane] = max_next > max_lanes[lane] || max_next != max_next ? max_next : max_lanes[lane];
             const float term_6_now = pm_weighted_f32(v_lanes[k * PM_LANES + lane], 1.0f / T);
-            term_6_lanes[k * PM_LANES + lane] = term_6_now;
             const float max_2_next = term_6_now;
             max_2_lanes[lane] = max_2_next > max_2_lanes[lane] || max_2_next != max_2_next ? max_2_next : max_2_lanes[lane];
             const float term_7_2_now = z_lanes[k * PM_LANES + lane] - v_lanes[k * PM_LANES + lane];
             const float term_4_now = term_7_2_now / T;
-            term_4_lanes[k * PM_LANES + lane] = term_4_now;
             const float max_3_next = fabsf(term_4_now);
             max_3_lanes[lane] = max_3_next > max_3_lanes[lane] || max_3_next != max_3_next ? max_3_next : max_3_lanes[lane];
+            term_5_lanes[k * PM_LANES + lane] = term_5_now;
+            term_6_lanes[k * PM_LANES + lane] = term_6_now;
+            term_4_lanes[k * PM_LANES + lane] = term_4_now;
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_5_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_6_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_3_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_4_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_now = pm_exp_difference_nonpositive_f32(term_5_lanes[k * PM_LANES + lane], max_lanes[lane]);
-            exp_lanes[k * PM_LANES + lane] = exp_now;
             total_5_lanes[lane] += exp_now - (term_5_lanes[k * PM_LANES + lane] == max_lanes[lane] ? 1.0f : 0.0f);
             total_6_lanes[lane] += (term_5_lanes[k * PM_LANES + lane] == max_lanes[lane] ? 1.0f : 0.0f);
             const float exp_2_now = pm_exp_difference_nonpositive_f32(term_6_lanes[k * PM_LANES + lane], max_2_lanes[lane]);
-            exp_2_lanes[k * PM_LANES + lane] = exp_2_now;
             total_3_lanes[lane] += exp_2_now - (term_6_lanes[k * PM_LANES + lane] == max_2_lanes[lane] ? 1.0f : 0.0f);
             total_4_lanes[lane] += (term_6_lanes[k * PM_LANES + lane] == max_2_lanes[lane] ? 1.0f : 0.0f);
+            exp_lanes[k * PM_LANES + lane] = exp_now;
+            exp_2_lanes[k * PM_LANES + lane] = exp_2_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_now = total_5_lanes[lane] + total_6_lanes[lane];
         const float once_now = 1.0f / sum_exp_now;
-        once_lanes[lane] = once_now;
         const float sum_exp_2_now = total_3_lanes[lane] + total_4_lanes[lane];
         const float once_2_now = 1.0f / sum_exp_2_now;
-        once_2_lanes[lane] = once_2_now;
         const float term_2_now = total_4_lanes[lane] - 1.0f;
         const float term_3_now = total_6_lanes[lane] - 1.0f;
         const float once_6_now = -max_lanes[lane];
-        once_6_lanes[lane] = once_6_now;
         const float once_7_now = -max_2_lanes[lane];
-        once_7_lanes[lane] = once_7_now;
         const float once_8_now = -pm_log1p_f32(term_2_now + total_3_lanes[lane]);
-        once_8_lanes[lane] = once_8_now;
         const float once_9_now = pm_log1p_f32(term_3_now + total_5_lanes[lane]);
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
+        once_6_lanes[lane] = once_6_now;
+        once_7_lanes[lane] = once_7_now;
+        once_8_lanes[lane] = once_8_now;
         once_9_lanes[lane] = once_9_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_7_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float q_now = once_2_lanes[lane] * exp_2_lanes[k * PM_LANES + lane];
-            q_lanes[k * PM_LANES + lane] = q_now;
             total_lanes[lane] += pm_weighted_f32(q_now, z_lanes[k * PM_LANES + lane] - v_lanes[k * PM_LANES + lane]);
             const float shifted_2_2_now = once_6_lanes[lane] + term_5_lanes[k * PM_LANES + lane];
             const float shifted_3_now = once_7_lanes[lane] + term_6_lanes[k * PM_LANES + lane];
             total_7_lanes[lane] += pm_weighted_f32(q_now, once_8_lanes[lane] + once_9_lanes[lane] + shifted_3_now - shifted_2_2_now);
             const float p_now = once_lanes[lane] * exp_lanes[k * PM_LANES + lane];
             const float dz_now = (p_now - q_now) * T;
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            q_lanes[k * PM_LANES + lane] = q_now;
+            dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
     PM_SIMD()
@@ -764,7 +790,7 @@ PM_INLINE int pminusy_distillation_f32_strip(int64_t N, int64_t K, const float *
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float term_now = once_3_lanes[lane] + term_4_lanes[k * PM_LANES + lane];
@@ -776,10 +802,15 @@ PM_INLINE int pminusy_distillation_f32_strip(int64_t N, int64_t K, const float *
         const float loss_now = (max_3_lanes[lane] < 1.0f ? pm_log1p_f32(total_2_lanes[lane]) : total_7_lanes[lane]) * (T * T);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = (float)scale * dz_lanes[k * PM_LANES + lane];
-    for (int lane = 0; lane < count; ++lane)
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -940,17 +971,29 @@ PM_INLINE int pminusy_distillation_loss_f64_strip(int64_t N, int64_t K, const do
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double v_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    v_lanes[k * PM_LANES + part] = v[(first + part) * ldv + k];
+    } else {
         memset(v_lanes, 0, sizeof v_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            v_lanes[k * PM_LANES + lane] = v[(first + lane) * ldv + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                v_lanes[k * PM_LANES + lane] = v[(first + lane) * ldv + k];
+    }
     double term_5_lanes[PM_FEW * PM_LANES];
     double max_lanes[PM_LANES];
     double term_6_lanes[PM_FEW * PM_LANES];
@@ -972,71 +1015,72 @@ PM_INLINE int pminusy_distillation_loss_f64_strip(int64_t N, int64_t K, const do
     double total_7_lanes[PM_LANES];
     double once_2_lanes[PM_LANES];
     double total_2_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) max_lanes[lane] = -(double)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) max_2_lanes[lane] = -(double)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) max_3_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double term_5_now = z_lanes[k * PM_LANES + lane] / T;
-            term_5_lanes[k * PM_LANES + lane] = term_5_now;
             const double max_next = term_5_now;
             max_lanes[lane] = max_next > max_lanes[lane] || max_next != max_next ? max_next : max_lanes[lane];
             const double term_6_now = pm_weighted_f64(v_lanes[k * PM_LANES + lane], 1.0 / T);
-            term_6_lanes[k * PM_LANES + lane] = term_6_now;
             const double max_2_next = term_6_now;
             max_2_lanes[lane] = max_2_next > max_2_lanes[lane] || max_2_next != max_2_next ? max_2_next : max_2_lanes[lane];
             const double term_7_2_now = z_lanes[k * PM_LANES + lane] - v_lanes[k * PM_LANES + lane];
             const double term_4_now = term_7_2_now / T;
-            term_4_lanes[k * PM_LANES + lane] = term_4_now;
             const double max_3_next = fabs(term_4_now);
             max_3_lanes[lane] = max_3_next > max_3_lanes[lane] || max_3_next != max_3_next ? max_3_next : max_3_lanes[lane];
+            term_5_lanes[k * PM_LANES + lane] = term_5_now;
+            term_6_lanes[k * PM_LANES + lane] = term_6_now;
+            term_4_lanes[k * PM_LANES + lane] = term_4_now;
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_3_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_4_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_5_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_6_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_2_now = pm_exp_difference_nonpositive_f64(term_6_lanes[k * PM_LANES + lane], max_2_lanes[lane]);
-            exp_2_lanes[k * PM_LANES + lane] = exp_2_now;
             total_3_lanes[lane] += exp_2_now - (term_6_lanes[k * PM_LANES + lane] == max_2_lanes[lane] ? 1.0 : 0.0);
             total_4_lanes[lane] += (term_6_lanes[k * PM_LANES + lane] == max_2_lanes[lane] ? 1.0 : 0.0);
             const double exp_now = pm_exp_difference_nonpositive_f64(term_5_lanes[k * PM_LANES + lane], max_lanes[lane]);
             total_5_lanes[lane] += exp_now - (term_5_lanes[k * PM_LANES + lane] == max_lanes[lane] ? 1.0 : 0.0);
             total_6_lanes[lane] += (term_5_lanes[k * PM_LANES + lane] == max_lanes[lane] ? 1.0 : 0.0);
+            exp_2_lanes[k * PM_LANES + lane] = exp_2_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_2_now = total_3_lanes[lane] + total_4_lanes[lane];
         const double once_now = 1.0 / sum_exp_2_now;
-        once_lanes[lane] = once_now;
         const double term_2_now = total_4_lanes[lane] - 1.0;
         const double term_3_now = total_6_lanes[lane] - 1.0;
         const double once_5_now = -max_lanes[lane];
-        once_5_lanes[lane] = once_5_now;
         const double once_6_now = -max_2_lanes[lane];
-        once_6_lanes[lane] = once_6_now;
         const double once_7_now = -pm_log1p_f64(term_2_now + total_3_lanes[lane]);
-        once_7_lanes[lane] = once_7_now;
         const double once_8_now = pm_log1p_f64(term_3_now + total_5_lanes[lane]);
+        once_lanes[lane] = once_now;
+        once_5_lanes[lane] = once_5_now;
+        once_6_lanes[lane] = once_6_now;
+        once_7_lanes[lane] = once_7_now;
         once_8_lanes[lane] = once_8_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_7_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double q_now = once_lanes[lane] * exp_2_lanes[k * PM_LANES + lane];
-            q_lanes[k * PM_LANES + lane] = q_now;
             total_lanes[lane] += pm_weighted_f64(q_now, z_lanes[k * PM_LANES + lane] - v_lanes[k * PM_LANES + lane]);
             const double shifted_2_2_now = once_5_lanes[lane] + term_5_lanes[k * PM_LANES + lane];
             const double shifted_3_now = once_6_lanes[lane] + term_6_lanes[k * PM_LANES + lane];
             total_7_lanes[lane] += pm_weighted_f64(q_now, once_7_lanes[lane] + once_8_lanes[lane] + shifted_3_now - shifted_2_2_now);
+            q_lanes[k * PM_LANES + lane] = q_now;
         }
     }
     PM_SIMD()
@@ -1045,7 +1089,7 @@ PM_INLINE int pminusy_distillation_loss_f64_strip(int64_t N, int64_t K, const do
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double term_now = once_2_lanes[lane] + term_4_lanes[k * PM_LANES + lane];
@@ -1057,7 +1101,7 @@ PM_INLINE int pminusy_distillation_loss_f64_strip(int64_t N, int64_t K, const do
         const double loss_now = (max_3_lanes[lane] < 1.0 ? pm_log1p_f64(total_2_lanes[lane]) : total_7_lanes[lane]) * (T * T);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -1212,17 +1256,29 @@ PM_INLINE int pminusy_distillation_f64_strip(int64_t N, int64_t K, const double 
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double v_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    v_lanes[k * PM_LANES + part] = v[(first + part) * ldv + k];
+    } else {
         memset(v_lanes, 0, sizeof v_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            v_lanes[k * PM_LANES + lane] = v[(first + lane) * ldv + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                v_lanes[k * PM_LANES + lane] = v[(first + lane) * ldv + k];
+    }
     double term_5_lanes[PM_FEW * PM_LANES];
     double max_lanes[PM_LANES];
     double term_6_lanes[PM_FEW * PM_LANES];
@@ -1247,78 +1303,79 @@ PM_INLINE int pminusy_distillation_f64_strip(int64_t N, int64_t K, const double 
     double dz_lanes[PM_FEW * PM_LANES];
     double once_3_lanes[PM_LANES];
     double total_2_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) max_lanes[lane] = -(double)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) max_2_lanes[lane] = -(double)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) max_3_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double term_5_now = z_lanes[k * PM_LANES + lane] / T;
-            term_5_lanes[k * PM_LANES + lane] = term_5_now;
             const double max_next = term_5_now;
             max_lanes[lane] = max_next > max_lanes[lane] || max_next != max_next ? max_next : max_lanes[lane];
             const double term_6_now = pm_weighted_f64(v_lanes[k * PM_LANES + lane], 1.0 / T);
-            term_6_lanes[k * PM_LANES + lane] = term_6_now;
             const double max_2_next = term_6_now;
             max_2_lanes[lane] = max_2_next > max_2_lanes[lane] || max_2_next != max_2_next ? max_2_next : max_2_lanes[lane];
             const double term_7_2_now = z_lanes[k * PM_LANES + lane] - v_lanes[k * PM_LANES + lane];
             const double term_4_now = term_7_2_now / T;
-            term_4_lanes[k * PM_LANES + lane] = term_4_now;
             const double max_3_next = fabs(term_4_now);
             max_3_lanes[lane] = max_3_next > max_3_lanes[lane] || max_3_next != max_3_next ? max_3_next : max_3_lanes[lane];
+            term_5_lanes[k * PM_LANES + lane] = term_5_now;
+            term_6_lanes[k * PM_LANES + lane] = term_6_now;
+            term_4_lanes[k * PM_LANES + lane] = term_4_now;
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_5_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_6_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_3_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_4_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_now = pm_exp_difference_nonpositive_f64(term_5_lanes[k * PM_LANES + lane], max_lanes[lane]);
-            exp_lanes[k * PM_LANES + lane] = exp_now;
             total_5_lanes[lane] += exp_now - (term_5_lanes[k * PM_LANES + lane] == max_lanes[lane] ? 1.0 : 0.0);
             total_6_lanes[lane] += (term_5_lanes[k * PM_LANES + lane] == max_lanes[lane] ? 1.0 : 0.0);
             const double exp_2_now = pm_exp_difference_nonpositive_f64(term_6_lanes[k * PM_LANES + lane], max_2_lanes[lane]);
-            exp_2_lanes[k * PM_LANES + lane] = exp_2_now;
             total_3_lanes[lane] += exp_2_now - (term_6_lanes[k * PM_LANES + lane] == max_2_lanes[lane] ? 1.0 : 0.0);
             total_4_lanes[lane] += (term_6_lanes[k * PM_LANES + lane] == max_2_lanes[lane] ? 1.0 : 0.0);
+            exp_lanes[k * PM_LANES + lane] = exp_now;
+            exp_2_lanes[k * PM_LANES + lane] = exp_2_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_now = total_5_lanes[lane] + total_6_lanes[lane];
         const double once_now = 1.0 / sum_exp_now;
-        once_lanes[lane] = once_now;
         const double sum_exp_2_now = total_3_lanes[lane] + total_4_lanes[lane];
         const double once_2_now = 1.0 / sum_exp_2_now;
-        once_2_lanes[lane] = once_2_now;
         const double term_2_now = total_4_lanes[lane] - 1.0;
         const double term_3_now = total_6_lanes[lane] - 1.0;
         const double once_6_now = -max_lanes[lane];
-        once_6_lanes[lane] = once_6_now;
         const double once_7_now = -max_2_lanes[lane];
-        once_7_lanes[lane] = once_7_now;
         const double once_8_now = -pm_log1p_f64(term_2_now + total_3_lanes[lane]);
-        once_8_lanes[lane] = once_8_now;
         const double once_9_now = pm_log1p_f64(term_3_now + total_5_lanes[lane]);
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
+        once_6_lanes[lane] = once_6_now;
+        once_7_lanes[lane] = once_7_now;
+        once_8_lanes[lane] = once_8_now;
         once_9_lanes[lane] = once_9_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_7_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double q_now = once_2_lanes[lane] * exp_2_lanes[k * PM_LANES + lane];
-            q_lanes[k * PM_LANES + lane] = q_now;
             total_lanes[lane] += pm_weighted_f64(q_now, z_lanes[k * PM_LANES + lane] - v_lanes[k * PM_LANES + lane]);
             const double shifted_2_2_now = once_6_lanes[lane] + term_5_lanes[k * PM_LANES + lane];
             const double shifted_3_now = once_7_lanes[lane] + term_6_lanes[k * PM_LANES + lane];
             total_7_lanes[lane] += pm_weighted_f64(q_now, once_8_lanes[lane] + once_9_lanes[lane] + shifted_3_now - shifted_2_2_now);
             const double p_now = once_lanes[lane] * exp_lanes[k * PM_LANES + lane];
             const double dz_now = (p_now - q_now) * T;
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            q_lanes[k * PM_LANES + lane] = q_now;
+            dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
     PM_SIMD()
@@ -1327,7 +1384,7 @@ PM_INLINE int pminusy_distillation_f64_strip(int64_t N, int64_t K, const double 
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double term_now = once_3_lanes[lane] + term_4_lanes[k * PM_LANES + lane];
@@ -1339,10 +1396,15 @@ PM_INLINE int pminusy_distillation_f64_strip(int64_t N, int64_t K, const double 
         const double loss_now = (max_3_lanes[lane] < 1.0 ? pm_log1p_f64(total_2_lanes[lane]) : total_7_lanes[lane]) * (T * T);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = scale * dz_lanes[k * PM_LANES + lane];
-    for (int lane = 0; lane < count; ++lane)
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }

@@ -305,11 +305,17 @@ PM_INLINE int pminusy_entropy_loss_f32_strip(int64_t N, int64_t K, const float *
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float z_max_lanes[PM_LANES];
     float exp_z_lanes[PM_FEW * PM_LANES];
     float sum_z_lanes[PM_LANES];
@@ -318,9 +324,10 @@ PM_INLINE int pminusy_entropy_loss_f32_strip(int64_t N, int64_t K, const float *
     float once_3_lanes[PM_LANES];
     float once_4_lanes[PM_LANES];
     float total_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -329,29 +336,29 @@ PM_INLINE int pminusy_entropy_loss_f32_strip(int64_t N, int64_t K, const float *
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float term_2_now = pm_log1p_f32(sum_z_lanes[lane] + term_now);
         const float once_3_now = -z_max_lanes[lane];
-        once_3_lanes[lane] = once_3_now;
         const float once_4_now = -term_2_now;
+        once_lanes[lane] = once_now;
+        once_3_lanes[lane] = once_3_now;
         once_4_lanes[lane] = once_4_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
@@ -364,7 +371,7 @@ PM_INLINE int pminusy_entropy_loss_f32_strip(int64_t N, int64_t K, const float *
         const float loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -459,11 +466,17 @@ PM_INLINE int pminusy_entropy_f32_strip(int64_t N, int64_t K, const float *z, in
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float z_max_lanes[PM_LANES];
     float exp_z_lanes[PM_FEW * PM_LANES];
     float sum_z_lanes[PM_LANES];
@@ -475,10 +488,11 @@ PM_INLINE int pminusy_entropy_f32_strip(int64_t N, int64_t K, const float *z, in
     float once_6_lanes[PM_LANES];
     float p_lanes[PM_FEW * PM_LANES];
     float total_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float dz_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -487,39 +501,39 @@ PM_INLINE int pminusy_entropy_f32_strip(int64_t N, int64_t K, const float *z, in
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float term_2_now = pm_log1p_f32(sum_z_lanes[lane] + term_now);
         const float once_3_now = -z_max_lanes[lane];
-        once_3_lanes[lane] = once_3_now;
         const float once_4_now = -term_2_now;
-        once_4_lanes[lane] = once_4_now;
         const float once_5_now = -z_max_lanes[lane];
-        once_5_lanes[lane] = once_5_now;
         const float once_6_now = -term_2_now;
+        once_lanes[lane] = once_now;
+        once_3_lanes[lane] = once_3_now;
+        once_4_lanes[lane] = once_4_now;
+        once_5_lanes[lane] = once_5_now;
         once_6_lanes[lane] = once_6_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const float z_shifted_2_now = once_3_lanes[lane] + z_lanes[k * PM_LANES + lane];
             total_lanes[lane] += pm_weighted_f32(p_now, once_4_lanes[lane] + z_shifted_2_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
         }
     }
     PM_SIMD()
@@ -527,19 +541,24 @@ PM_INLINE int pminusy_entropy_f32_strip(int64_t N, int64_t K, const float *z, in
         const float loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_shifted_3_now = once_5_lanes[lane] + z_lanes[k * PM_LANES + lane];
             const float dz_now = -pm_weighted_f32(p_lanes[k * PM_LANES + lane], loss_lanes[lane] + once_6_lanes[lane] + z_shifted_3_now);
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = (float)scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif
@@ -642,11 +661,17 @@ PM_INLINE int pminusy_entropy_loss_f64_strip(int64_t N, int64_t K, const double 
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double z_max_lanes[PM_LANES];
     double exp_z_lanes[PM_FEW * PM_LANES];
     double sum_z_lanes[PM_LANES];
@@ -655,9 +680,10 @@ PM_INLINE int pminusy_entropy_loss_f64_strip(int64_t N, int64_t K, const double 
     double once_3_lanes[PM_LANES];
     double once_4_lanes[PM_LANES];
     double total_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -666,29 +692,29 @@ PM_INLINE int pminusy_entropy_loss_f64_strip(int64_t N, int64_t K, const double 
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double term_2_now = pm_log1p_f64(sum_z_lanes[lane] + term_now);
         const double once_3_now = -z_max_lanes[lane];
-        once_3_lanes[lane] = once_3_now;
         const double once_4_now = -term_2_now;
+        once_lanes[lane] = once_now;
+        once_3_lanes[lane] = once_3_now;
         once_4_lanes[lane] = once_4_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
@@ -701,7 +727,7 @@ PM_INLINE int pminusy_entropy_loss_f64_strip(int64_t N, int64_t K, const double 
         const double loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -796,11 +822,17 @@ PM_INLINE int pminusy_entropy_f64_strip(int64_t N, int64_t K, const double *z, i
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double z_max_lanes[PM_LANES];
     double exp_z_lanes[PM_FEW * PM_LANES];
     double sum_z_lanes[PM_LANES];
@@ -812,10 +844,11 @@ PM_INLINE int pminusy_entropy_f64_strip(int64_t N, int64_t K, const double *z, i
     double once_6_lanes[PM_LANES];
     double p_lanes[PM_FEW * PM_LANES];
     double total_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double dz_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -824,39 +857,39 @@ PM_INLINE int pminusy_entropy_f64_strip(int64_t N, int64_t K, const double *z, i
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double term_2_now = pm_log1p_f64(sum_z_lanes[lane] + term_now);
         const double once_3_now = -z_max_lanes[lane];
-        once_3_lanes[lane] = once_3_now;
         const double once_4_now = -term_2_now;
-        once_4_lanes[lane] = once_4_now;
         const double once_5_now = -z_max_lanes[lane];
-        once_5_lanes[lane] = once_5_now;
         const double once_6_now = -term_2_now;
+        once_lanes[lane] = once_now;
+        once_3_lanes[lane] = once_3_now;
+        once_4_lanes[lane] = once_4_now;
+        once_5_lanes[lane] = once_5_now;
         once_6_lanes[lane] = once_6_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const double z_shifted_2_now = once_3_lanes[lane] + z_lanes[k * PM_LANES + lane];
             total_lanes[lane] += pm_weighted_f64(p_now, once_4_lanes[lane] + z_shifted_2_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
         }
     }
     PM_SIMD()
@@ -864,19 +897,24 @@ PM_INLINE int pminusy_entropy_f64_strip(int64_t N, int64_t K, const double *z, i
         const double loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_shifted_3_now = once_5_lanes[lane] + z_lanes[k * PM_LANES + lane];
             const double dz_now = -pm_weighted_f64(p_lanes[k * PM_LANES + lane], loss_lanes[lane] + once_6_lanes[lane] + z_shifted_3_now);
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif

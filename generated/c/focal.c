@@ -463,31 +463,46 @@ PM_INLINE int pminusy_focal_loss_f32_strip(int64_t N, int64_t K, const float *z,
     int wrong[PM_LANES] = {0};
     int status = 0;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int32_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float z_at_label_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
     float sum_z_lanes[PM_LANES];
     float sum_z_2_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + t_lanes[lane]];
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -496,7 +511,7 @@ PM_INLINE int pminusy_focal_loss_f32_strip(int64_t N, int64_t K, const float *z,
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
@@ -516,8 +531,12 @@ PM_INLINE int pminusy_focal_loss_f32_strip(int64_t N, int64_t K, const float *z,
         const float loss_now = -term_5_now * pm_pow_f32(term_3_now, gamma);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -602,18 +621,32 @@ PM_INLINE int pminusy_focal_f32_strip(int64_t N, int64_t K, const float *z, int6
     int wrong[PM_LANES] = {0};
     int status = 0;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int32_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float z_at_label_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
@@ -621,7 +654,8 @@ PM_INLINE int pminusy_focal_f32_strip(int64_t N, int64_t K, const float *z, int6
     float sum_z_lanes[PM_LANES];
     float sum_z_2_lanes[PM_LANES];
     float once_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float term_2_lanes[PM_LANES];
     float once_3_lanes[PM_LANES];
     float dz_lanes[PM_FEW * PM_LANES];
@@ -631,7 +665,7 @@ PM_INLINE int pminusy_focal_f32_strip(int64_t N, int64_t K, const float *z, int6
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -640,20 +674,19 @@ PM_INLINE int pminusy_focal_f32_strip(int64_t N, int64_t K, const float *z, int6
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float term_6_now = sum_z_lanes[lane] + term_now;
         const float term_4_now = (z_at_label_lanes[lane] == z_max_lanes[lane] ? term_6_now : sum_exp_z_now - pm_exp_difference_nonpositive_f32(z_at_label_lanes[lane], z_max_lanes[lane]));
@@ -661,27 +694,39 @@ PM_INLINE int pminusy_focal_f32_strip(int64_t N, int64_t K, const float *z, int6
         const float z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane];
         const float term_5_now = z_shifted_at_label_now - pm_log1p_f32(term_6_now);
         const float loss_now = -term_5_now * pm_pow_f32(term_3_now, gamma);
-        loss_lanes[lane] = loss_now;
         const float term_2_now = -term_4_now / sum_exp_z_now;
-        term_2_lanes[lane] = term_2_now;
         const float exp_z_at_label_now = pm_exp_difference_nonpositive_f32(z_at_label_lanes[lane], z_max_lanes[lane]);
         const float p_at_label_now = exp_z_at_label_now / sum_exp_z_now;
         const float once_3_now = -(term_2_now + pm_weighted_f32(gamma * p_at_label_now, term_5_now)) * pm_pow_f32(term_3_now, gamma - 1.0f);
+        once_lanes[lane] = once_now;
+        loss_lanes[lane] = loss_now;
+        term_2_lanes[lane] = term_2_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
             const float dz_now = (k == t_lanes[lane] ? term_2_lanes[lane] : p_now) * once_3_lanes[lane];
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = wrong[lane] ? (float)NAN : (float)scale * dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dz[(first + lane) * lddz + k] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -780,31 +825,46 @@ PM_INLINE int pminusy_focal_loss_f64_strip(int64_t N, int64_t K, const double *z
     int wrong[PM_LANES] = {0};
     int status = 0;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int64_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double z_at_label_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
     double sum_z_lanes[PM_LANES];
     double sum_z_2_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + t_lanes[lane]];
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -813,7 +873,7 @@ PM_INLINE int pminusy_focal_loss_f64_strip(int64_t N, int64_t K, const double *z
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
@@ -833,8 +893,12 @@ PM_INLINE int pminusy_focal_loss_f64_strip(int64_t N, int64_t K, const double *z
         const double loss_now = -term_5_now * pm_pow_f64(term_3_now, gamma);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+    }
     return status;
 }
 #endif
@@ -919,18 +983,32 @@ PM_INLINE int pminusy_focal_f64_strip(int64_t N, int64_t K, const double *z, int
     int wrong[PM_LANES] = {0};
     int status = 0;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int64_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double z_at_label_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
@@ -938,7 +1016,8 @@ PM_INLINE int pminusy_focal_f64_strip(int64_t N, int64_t K, const double *z, int
     double sum_z_lanes[PM_LANES];
     double sum_z_2_lanes[PM_LANES];
     double once_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double term_2_lanes[PM_LANES];
     double once_3_lanes[PM_LANES];
     double dz_lanes[PM_FEW * PM_LANES];
@@ -948,7 +1027,7 @@ PM_INLINE int pminusy_focal_f64_strip(int64_t N, int64_t K, const double *z, int
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -957,20 +1036,19 @@ PM_INLINE int pminusy_focal_f64_strip(int64_t N, int64_t K, const double *z, int
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double term_6_now = sum_z_lanes[lane] + term_now;
         const double term_4_now = (z_at_label_lanes[lane] == z_max_lanes[lane] ? term_6_now : sum_exp_z_now - pm_exp_difference_nonpositive_f64(z_at_label_lanes[lane], z_max_lanes[lane]));
@@ -978,27 +1056,39 @@ PM_INLINE int pminusy_focal_f64_strip(int64_t N, int64_t K, const double *z, int
         const double z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane];
         const double term_5_now = z_shifted_at_label_now - pm_log1p_f64(term_6_now);
         const double loss_now = -term_5_now * pm_pow_f64(term_3_now, gamma);
-        loss_lanes[lane] = loss_now;
         const double term_2_now = -term_4_now / sum_exp_z_now;
-        term_2_lanes[lane] = term_2_now;
         const double exp_z_at_label_now = pm_exp_difference_nonpositive_f64(z_at_label_lanes[lane], z_max_lanes[lane]);
         const double p_at_label_now = exp_z_at_label_now / sum_exp_z_now;
         const double once_3_now = -(term_2_now + pm_weighted_f64(gamma * p_at_label_now, term_5_now)) * pm_pow_f64(term_3_now, gamma - 1.0);
+        once_lanes[lane] = once_now;
+        loss_lanes[lane] = loss_now;
+        term_2_lanes[lane] = term_2_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
             const double dz_now = (k == t_lanes[lane] ? term_2_lanes[lane] : p_now) * once_3_lanes[lane];
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = wrong[lane] ? (double)NAN : scale * dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dz[(first + lane) * lddz + k] = (double)NAN;
+    }
     return status;
 }
 #endif

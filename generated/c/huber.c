@@ -96,13 +96,22 @@ PM_INLINE int pminusy_huber_loss_f32_strip(int64_t N, const float *z, const floa
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float r_now = z_lanes[lane] - y_lanes[lane];
@@ -110,7 +119,7 @@ PM_INLINE int pminusy_huber_loss_f32_strip(int64_t N, const float *z, const floa
         const float loss_now = (term_now <= d ? (r_now * r_now) / 2.0f : (term_now - d / 2.0f) * d);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -147,27 +156,37 @@ PM_INLINE int pminusy_huber_f32_strip(int64_t N, const float *z, const float *y,
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
-    float dz_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    float dz_rest[PM_LANES];
+    float *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float r_now = z_lanes[lane] - y_lanes[lane];
         const float term_now = fabsf(r_now);
         const float loss_now = (term_now <= d ? (r_now * r_now) / 2.0f : (term_now - d / 2.0f) * d);
-        loss_lanes[lane] = loss_now;
         const float dz_now = pm_largest_f32(-d, pm_smallest_f32(d, r_now));
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = (float)scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = (float)scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 
@@ -204,13 +223,22 @@ PM_INLINE int pminusy_huber_loss_f64_strip(int64_t N, const double *z, const dou
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double r_now = z_lanes[lane] - y_lanes[lane];
@@ -218,7 +246,7 @@ PM_INLINE int pminusy_huber_loss_f64_strip(int64_t N, const double *z, const dou
         const double loss_now = (term_now <= d ? (r_now * r_now) / 2.0 : (term_now - d / 2.0) * d);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -255,27 +283,37 @@ PM_INLINE int pminusy_huber_f64_strip(int64_t N, const double *z, const double *
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
-    double dz_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    double dz_rest[PM_LANES];
+    double *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double r_now = z_lanes[lane] - y_lanes[lane];
         const double term_now = fabs(r_now);
         const double loss_now = (term_now <= d ? (r_now * r_now) / 2.0 : (term_now - d / 2.0) * d);
-        loss_lanes[lane] = loss_now;
         const double dz_now = pm_largest_f64(-d, pm_smallest_f64(d, r_now));
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 

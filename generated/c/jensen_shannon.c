@@ -324,17 +324,29 @@ PM_INLINE int pminusy_jensen_shannon_loss_f32_strip(int64_t N, int64_t K, const 
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float term_8_2_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
     float exp_z_lanes[PM_FEW * PM_LANES];
@@ -347,7 +359,7 @@ PM_INLINE int pminusy_jensen_shannon_loss_f32_strip(int64_t N, int64_t K, const 
         term_8_2_lanes[lane] = term_8_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -355,12 +367,12 @@ PM_INLINE int pminusy_jensen_shannon_loss_f32_strip(int64_t N, int64_t K, const 
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_exp_z_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_exp_z_lanes[lane] += exp_z_now;
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
@@ -369,7 +381,7 @@ PM_INLINE int pminusy_jensen_shannon_loss_f32_strip(int64_t N, int64_t K, const 
         once_lanes[lane] = once_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
@@ -480,17 +492,29 @@ PM_INLINE int pminusy_jensen_shannon_f32_strip(int64_t N, int64_t K, const float
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float term_8_2_lanes[PM_LANES];
     float once_2_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
@@ -505,12 +529,12 @@ PM_INLINE int pminusy_jensen_shannon_f32_strip(int64_t N, int64_t K, const float
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_8_2_now = 1.0f - b;
-        term_8_2_lanes[lane] = term_8_2_now;
         const float once_2_now = b - 1.0f;
+        term_8_2_lanes[lane] = term_8_2_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -518,12 +542,12 @@ PM_INLINE int pminusy_jensen_shannon_f32_strip(int64_t N, int64_t K, const float
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_exp_z_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_exp_z_lanes[lane] += exp_z_now;
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
@@ -533,18 +557,16 @@ PM_INLINE int pminusy_jensen_shannon_f32_strip(int64_t N, int64_t K, const float
     }
     for (int lane = 0; lane < PM_LANES; ++lane) KL_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const float m_now = b * y_lanes[k * PM_LANES + lane] + term_8_2_lanes[lane] * p_now;
             const float term_now = pm_weighted_f32(p_now, 1.0f / m_now);
             const float log_term_now = pm_log_f32(term_now);
             const float term_9_2_now = m_now - p_now;
             const float term_2_now = term_9_2_now / p_now;
             const float term_5_now = (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_log1p_f32(term_2_now) : log_term_now);
-            term_5_lanes[k * PM_LANES + lane] = term_5_now;
             KL_lanes[lane] += pm_weighted_f32(p_now, term_5_now);
             const float term_10_2_now = m_now - y_lanes[k * PM_LANES + lane];
             const float term_3_now = term_10_2_now / y_lanes[k * PM_LANES + lane];
@@ -552,20 +574,27 @@ PM_INLINE int pminusy_jensen_shannon_f32_strip(int64_t N, int64_t K, const float
             const float term_12_now = 1.0f / ((2.0f + term_2_now) * (2.0f + term_2_now));
             const float term_4_now = pm_weighted_f32(y_lanes[k * PM_LANES + lane], 1.0f / m_now);
             loss_lanes[lane] += (fabsf(m_now - y_lanes[k * PM_LANES + lane]) < 3.0f * y_lanes[k * PM_LANES + lane] / 8.0f ? -pm_weighted_f32(y_lanes[k * PM_LANES + lane], (fabsf(term_3_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_11_now * (term_3_now * term_3_now) / 37.0f) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0f + term_3_now) : pm_log1p_f32(term_3_now) - term_3_now)) : m_now + pm_weighted_f32(y_lanes[k * PM_LANES + lane], pm_log_f32(term_4_now)) - y_lanes[k * PM_LANES + lane]) * b + pm_weighted_f32(term_8_2_lanes[lane], (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_weighted_f32(p_now, (fabsf(term_2_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_12_now * (term_2_now * term_2_now) / 37.0f) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0f + term_2_now) : pm_log1p_f32(term_2_now) - term_2_now)) : m_now + pm_weighted_f32(p_now, log_term_now) - p_now));
+            p_lanes[k * PM_LANES + lane] = p_now;
+            term_5_lanes[k * PM_LANES + lane] = term_5_now;
         }
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float dz_now = pm_weighted_f32(once_2_lanes[lane] * p_lanes[k * PM_LANES + lane], KL_lanes[lane] - term_5_lanes[k * PM_LANES + lane]);
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
     for (int lane = 0; lane < count; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = (float)scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif
@@ -674,17 +703,29 @@ PM_INLINE int pminusy_jensen_shannon_loss_f64_strip(int64_t N, int64_t K, const 
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double term_8_2_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
     double exp_z_lanes[PM_FEW * PM_LANES];
@@ -697,7 +738,7 @@ PM_INLINE int pminusy_jensen_shannon_loss_f64_strip(int64_t N, int64_t K, const 
         term_8_2_lanes[lane] = term_8_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -705,12 +746,12 @@ PM_INLINE int pminusy_jensen_shannon_loss_f64_strip(int64_t N, int64_t K, const 
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_exp_z_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_exp_z_lanes[lane] += exp_z_now;
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
@@ -719,7 +760,7 @@ PM_INLINE int pminusy_jensen_shannon_loss_f64_strip(int64_t N, int64_t K, const 
         once_lanes[lane] = once_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
@@ -830,17 +871,29 @@ PM_INLINE int pminusy_jensen_shannon_f64_strip(int64_t N, int64_t K, const doubl
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double term_8_2_lanes[PM_LANES];
     double once_2_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
@@ -855,12 +908,12 @@ PM_INLINE int pminusy_jensen_shannon_f64_strip(int64_t N, int64_t K, const doubl
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_8_2_now = 1.0 - b;
-        term_8_2_lanes[lane] = term_8_2_now;
         const double once_2_now = b - 1.0;
+        term_8_2_lanes[lane] = term_8_2_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -868,12 +921,12 @@ PM_INLINE int pminusy_jensen_shannon_f64_strip(int64_t N, int64_t K, const doubl
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_exp_z_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_exp_z_lanes[lane] += exp_z_now;
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
@@ -883,18 +936,16 @@ PM_INLINE int pminusy_jensen_shannon_f64_strip(int64_t N, int64_t K, const doubl
     }
     for (int lane = 0; lane < PM_LANES; ++lane) KL_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const double m_now = b * y_lanes[k * PM_LANES + lane] + term_8_2_lanes[lane] * p_now;
             const double term_now = pm_weighted_f64(p_now, 1.0 / m_now);
             const double log_term_now = pm_log_f64(term_now);
             const double term_9_2_now = m_now - p_now;
             const double term_2_now = term_9_2_now / p_now;
             const double term_5_now = (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_log1p_f64(term_2_now) : log_term_now);
-            term_5_lanes[k * PM_LANES + lane] = term_5_now;
             KL_lanes[lane] += pm_weighted_f64(p_now, term_5_now);
             const double term_10_2_now = m_now - y_lanes[k * PM_LANES + lane];
             const double term_3_now = term_10_2_now / y_lanes[k * PM_LANES + lane];
@@ -902,20 +953,27 @@ PM_INLINE int pminusy_jensen_shannon_f64_strip(int64_t N, int64_t K, const doubl
             const double term_12_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
             const double term_4_now = pm_weighted_f64(y_lanes[k * PM_LANES + lane], 1.0 / m_now);
             loss_lanes[lane] += (fabs(m_now - y_lanes[k * PM_LANES + lane]) < 3.0 * y_lanes[k * PM_LANES + lane] / 8.0 ? -pm_weighted_f64(y_lanes[k * PM_LANES + lane], (fabs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_now * (term_3_now * term_3_now) / 37.0) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : pm_log1p_f64(term_3_now) - term_3_now)) : m_now + pm_weighted_f64(y_lanes[k * PM_LANES + lane], pm_log_f64(term_4_now)) - y_lanes[k * PM_LANES + lane]) * b + pm_weighted_f64(term_8_2_lanes[lane], (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_weighted_f64(p_now, (fabs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_2_now * term_2_now) / 37.0) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : pm_log1p_f64(term_2_now) - term_2_now)) : m_now + pm_weighted_f64(p_now, log_term_now) - p_now));
+            p_lanes[k * PM_LANES + lane] = p_now;
+            term_5_lanes[k * PM_LANES + lane] = term_5_now;
         }
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double dz_now = pm_weighted_f64(once_2_lanes[lane] * p_lanes[k * PM_LANES + lane], KL_lanes[lane] - term_5_lanes[k * PM_LANES + lane]);
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
     for (int lane = 0; lane < count; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif

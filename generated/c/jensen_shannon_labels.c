@@ -300,18 +300,32 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f32_strip(int64_t N, int64_t K,
     int wrong[PM_LANES] = {0};
     int status = 0;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int32_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float term_2_lanes[PM_LANES];
     float z_at_label_lanes[PM_LANES];
@@ -321,16 +335,17 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f32_strip(int64_t N, int64_t K,
     float once_lanes[PM_LANES];
     float m_at_label_lanes[PM_LANES];
     float KL_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_2_now = 1.0f - b;
-        term_2_lanes[lane] = term_2_now;
         const float z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
+        term_2_lanes[lane] = term_2_now;
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -338,25 +353,25 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f32_strip(int64_t N, int64_t K,
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_exp_z_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_exp_z_lanes[lane] += exp_z_now;
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float once_now = 1.0f / sum_exp_z_lanes[lane];
-        once_lanes[lane] = once_now;
         const float exp_z_at_label_now = pm_exp_difference_nonpositive_f32(z_at_label_lanes[lane], z_max_lanes[lane]);
         const float p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane];
         const float m_at_label_now = b + p_at_label_now * term_2_lanes[lane];
+        once_lanes[lane] = once_now;
         m_at_label_lanes[lane] = m_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) KL_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
@@ -370,8 +385,12 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f32_strip(int64_t N, int64_t K,
         const float loss_now = b * pm_log_f32(1.0f / m_at_label_lanes[lane]) + pm_weighted_f32(term_2_lanes[lane], KL_lanes[lane]);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -466,18 +485,32 @@ PM_INLINE int pminusy_jensen_shannon_labels_f32_strip(int64_t N, int64_t K, cons
     int wrong[PM_LANES] = {0};
     int status = 0;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int32_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float term_2_lanes[PM_LANES];
     float z_at_label_lanes[PM_LANES];
@@ -490,19 +523,20 @@ PM_INLINE int pminusy_jensen_shannon_labels_f32_strip(int64_t N, int64_t K, cons
     float p_lanes[PM_FEW * PM_LANES];
     float log_lanes[PM_FEW * PM_LANES];
     float KL_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_2_now = 1.0f - b;
-        term_2_lanes[lane] = term_2_now;
         const float z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
-        z_at_label_lanes[lane] = z_at_label_now;
         const float once_2_now = b - 1.0f;
+        term_2_lanes[lane] = term_2_now;
+        z_at_label_lanes[lane] = z_at_label_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -510,33 +544,33 @@ PM_INLINE int pminusy_jensen_shannon_labels_f32_strip(int64_t N, int64_t K, cons
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_exp_z_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_exp_z_lanes[lane] += exp_z_now;
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float once_now = 1.0f / sum_exp_z_lanes[lane];
-        once_lanes[lane] = once_now;
         const float exp_z_at_label_now = pm_exp_difference_nonpositive_f32(z_at_label_lanes[lane], z_max_lanes[lane]);
         const float p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane];
         const float m_at_label_now = b + p_at_label_now * term_2_lanes[lane];
+        once_lanes[lane] = once_now;
         m_at_label_lanes[lane] = m_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) KL_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const float m_now = (y_lanes[lane] == k ? b : 0.0f) + term_2_lanes[lane] * p_now;
             const float log_now = pm_log_f32(pm_weighted_f32(p_now, 1.0f / m_now));
-            log_lanes[k * PM_LANES + lane] = log_now;
             KL_lanes[lane] += pm_weighted_f32(p_now, log_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
+            log_lanes[k * PM_LANES + lane] = log_now;
         }
     }
     PM_SIMD()
@@ -544,18 +578,29 @@ PM_INLINE int pminusy_jensen_shannon_labels_f32_strip(int64_t N, int64_t K, cons
         const float loss_now = b * pm_log_f32(1.0f / m_at_label_lanes[lane]) + pm_weighted_f32(term_2_lanes[lane], KL_lanes[lane]);
         loss_lanes[lane] = loss_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float dz_now = pm_weighted_f32(once_2_lanes[lane] * p_lanes[k * PM_LANES + lane], KL_lanes[lane] - log_lanes[k * PM_LANES + lane]);
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = wrong[lane] ? (float)NAN : (float)scale * dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dz[(first + lane) * lddz + k] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -662,18 +707,32 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f64_strip(int64_t N, int64_t K,
     int wrong[PM_LANES] = {0};
     int status = 0;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int64_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double term_2_lanes[PM_LANES];
     double z_at_label_lanes[PM_LANES];
@@ -683,16 +742,17 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f64_strip(int64_t N, int64_t K,
     double once_lanes[PM_LANES];
     double m_at_label_lanes[PM_LANES];
     double KL_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_2_now = 1.0 - b;
-        term_2_lanes[lane] = term_2_now;
         const double z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
+        term_2_lanes[lane] = term_2_now;
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -700,25 +760,25 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f64_strip(int64_t N, int64_t K,
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_exp_z_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_exp_z_lanes[lane] += exp_z_now;
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double once_now = 1.0 / sum_exp_z_lanes[lane];
-        once_lanes[lane] = once_now;
         const double exp_z_at_label_now = pm_exp_difference_nonpositive_f64(z_at_label_lanes[lane], z_max_lanes[lane]);
         const double p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane];
         const double m_at_label_now = b + p_at_label_now * term_2_lanes[lane];
+        once_lanes[lane] = once_now;
         m_at_label_lanes[lane] = m_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) KL_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
@@ -732,8 +792,12 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f64_strip(int64_t N, int64_t K,
         const double loss_now = b * pm_log_f64(1.0 / m_at_label_lanes[lane]) + pm_weighted_f64(term_2_lanes[lane], KL_lanes[lane]);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+    }
     return status;
 }
 #endif
@@ -828,18 +892,32 @@ PM_INLINE int pminusy_jensen_shannon_labels_f64_strip(int64_t N, int64_t K, cons
     int wrong[PM_LANES] = {0};
     int status = 0;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int64_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double term_2_lanes[PM_LANES];
     double z_at_label_lanes[PM_LANES];
@@ -852,19 +930,20 @@ PM_INLINE int pminusy_jensen_shannon_labels_f64_strip(int64_t N, int64_t K, cons
     double p_lanes[PM_FEW * PM_LANES];
     double log_lanes[PM_FEW * PM_LANES];
     double KL_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_2_now = 1.0 - b;
-        term_2_lanes[lane] = term_2_now;
         const double z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
-        z_at_label_lanes[lane] = z_at_label_now;
         const double once_2_now = b - 1.0;
+        term_2_lanes[lane] = term_2_now;
+        z_at_label_lanes[lane] = z_at_label_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -872,33 +951,33 @@ PM_INLINE int pminusy_jensen_shannon_labels_f64_strip(int64_t N, int64_t K, cons
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_exp_z_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_exp_z_lanes[lane] += exp_z_now;
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double once_now = 1.0 / sum_exp_z_lanes[lane];
-        once_lanes[lane] = once_now;
         const double exp_z_at_label_now = pm_exp_difference_nonpositive_f64(z_at_label_lanes[lane], z_max_lanes[lane]);
         const double p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane];
         const double m_at_label_now = b + p_at_label_now * term_2_lanes[lane];
+        once_lanes[lane] = once_now;
         m_at_label_lanes[lane] = m_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) KL_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const double m_now = (y_lanes[lane] == k ? b : 0.0) + term_2_lanes[lane] * p_now;
             const double log_now = pm_log_f64(pm_weighted_f64(p_now, 1.0 / m_now));
-            log_lanes[k * PM_LANES + lane] = log_now;
             KL_lanes[lane] += pm_weighted_f64(p_now, log_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
+            log_lanes[k * PM_LANES + lane] = log_now;
         }
     }
     PM_SIMD()
@@ -906,18 +985,29 @@ PM_INLINE int pminusy_jensen_shannon_labels_f64_strip(int64_t N, int64_t K, cons
         const double loss_now = b * pm_log_f64(1.0 / m_at_label_lanes[lane]) + pm_weighted_f64(term_2_lanes[lane], KL_lanes[lane]);
         loss_lanes[lane] = loss_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double dz_now = pm_weighted_f64(once_2_lanes[lane] * p_lanes[k * PM_LANES + lane], KL_lanes[lane] - log_lanes[k * PM_LANES + lane]);
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = wrong[lane] ? (double)NAN : scale * dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dz[(first + lane) * lddz + k] = (double)NAN;
+    }
     return status;
 }
 #endif

@@ -320,17 +320,29 @@ PM_INLINE int pminusy_kl_divergence_loss_f32_strip(int64_t N, int64_t K, const f
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float q_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    q_lanes[k * PM_LANES + part] = q[(first + part) * ldq + k];
+    } else {
         memset(q_lanes, 0, sizeof q_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            q_lanes[k * PM_LANES + lane] = q[(first + lane) * ldq + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                q_lanes[k * PM_LANES + lane] = q[(first + lane) * ldq + k];
+    }
     float z_max_lanes[PM_LANES];
     float sum_z_lanes[PM_LANES];
     float sum_z_2_lanes[PM_LANES];
@@ -338,7 +350,7 @@ PM_INLINE int pminusy_kl_divergence_loss_f32_strip(int64_t N, int64_t K, const f
     float once_3_lanes[PM_LANES];
     float loss_lanes[PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -347,7 +359,7 @@ PM_INLINE int pminusy_kl_divergence_loss_f32_strip(int64_t N, int64_t K, const f
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
@@ -358,14 +370,14 @@ PM_INLINE int pminusy_kl_divergence_loss_f32_strip(int64_t N, int64_t K, const f
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
-        const float term_2_now = sum_z_lanes[lane] + term_now;
+        const float term_4_now = sum_z_lanes[lane] + term_now;
         const float once_2_now = -z_max_lanes[lane];
+        const float once_3_now = pm_log1p_f32(term_4_now);
         once_2_lanes[lane] = once_2_now;
-        const float once_3_now = pm_log1p_f32(term_2_now);
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_shifted_2_now = once_2_lanes[lane] + z_lanes[k * PM_LANES + lane];
@@ -423,9 +435,9 @@ int pminusy_kl_divergence_loss_f32(int64_t N, int64_t K, const float *z, int64_t
         const double sum_z = sum_z_all;
         const double sum_z_2 = sum_z_2_all;
         const double term = sum_z_2 - 1.0;
-        const double term_2 = sum_z + term;
+        const double term_4 = sum_z + term;
         const double once_2 = -z_max;
-        const double once_3 = pm_log1p_f64(term_2);
+        const double once_3 = pm_log1p_f64(term_4);
         double loss_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
             const int64_t end = K - block < 1024 ? K : block + 1024;
@@ -463,83 +475,107 @@ PM_INLINE int pminusy_kl_divergence_f32_strip(int64_t N, int64_t K, const float 
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float q_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    q_lanes[k * PM_LANES + part] = q[(first + part) * ldq + k];
+    } else {
         memset(q_lanes, 0, sizeof q_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            q_lanes[k * PM_LANES + lane] = q[(first + lane) * ldq + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                q_lanes[k * PM_LANES + lane] = q[(first + lane) * ldq + k];
+    }
     float z_max_lanes[PM_LANES];
     float sum_q_lanes[PM_LANES];
+    float sum_q_2_lanes[PM_LANES];
     float exp_z_lanes[PM_FEW * PM_LANES];
     float sum_z_lanes[PM_LANES];
     float sum_z_2_lanes[PM_LANES];
     float sum_exp_z_lanes[PM_LANES];
     float once_lanes[PM_LANES];
-    float term_2_lanes[PM_LANES];
+    float term_4_lanes[PM_LANES];
     float once_3_lanes[PM_LANES];
     float once_4_lanes[PM_LANES];
+    float term_3_lanes[PM_LANES];
     float once_5_lanes[PM_LANES];
     float loss_lanes[PM_LANES];
     float dz_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_q_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int lane = 0; lane < PM_LANES; ++lane) sum_q_2_lanes[lane] = 0;
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
             z_max_lanes[lane] = z_max_next > z_max_lanes[lane] || z_max_next != z_max_next ? z_max_next : z_max_lanes[lane];
-            sum_q_lanes[lane] += q_lanes[k * PM_LANES + lane];
+            sum_q_lanes[lane] += (q_lanes[k * PM_LANES + lane] > 0.5f ? 0.0f : q_lanes[k * PM_LANES + lane]);
+            sum_q_2_lanes[lane] += (q_lanes[k * PM_LANES + lane] > 0.5f ? q_lanes[k * PM_LANES + lane] : 0.0f);
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
-        sum_exp_z_lanes[lane] = sum_exp_z_now;
         const float once_now = 1.0f / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
-        const float term_2_now = sum_z_lanes[lane] + term_now;
-        term_2_lanes[lane] = term_2_now;
+        const float term_4_now = sum_z_lanes[lane] + term_now;
         const float once_3_now = -z_max_lanes[lane];
-        once_3_lanes[lane] = once_3_now;
-        const float once_4_now = pm_log1p_f32(term_2_now);
-        once_4_lanes[lane] = once_4_now;
+        const float once_4_now = pm_log1p_f32(term_4_now);
+        const float term_3_now = sum_q_lanes[lane] + sum_q_2_lanes[lane];
         const float once_5_now = 1.0f / sum_exp_z_now;
+        sum_exp_z_lanes[lane] = sum_exp_z_now;
+        once_lanes[lane] = once_now;
+        term_4_lanes[lane] = term_4_now;
+        once_3_lanes[lane] = once_3_now;
+        once_4_lanes[lane] = once_4_now;
+        term_3_lanes[lane] = term_3_now;
         once_5_lanes[lane] = once_5_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_shifted_2_now = once_3_lanes[lane] + z_lanes[k * PM_LANES + lane];
             loss_lanes[lane] += pm_weighted_f32(q_lanes[k * PM_LANES + lane], once_4_lanes[lane] + pm_log_f32(q_lanes[k * PM_LANES + lane]) - z_shifted_2_now);
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const float dz_now = (sum_q_lanes[lane] - q_lanes[k * PM_LANES + lane]) * p_now - pm_weighted_f32(q_lanes[k * PM_LANES + lane], (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? term_2_lanes[lane] : sum_exp_z_lanes[lane] - exp_z_lanes[k * PM_LANES + lane]) * once_5_lanes[lane]);
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            const float term_2_2_now = sum_q_2_lanes[lane] - q_lanes[k * PM_LANES + lane];
+            const float dz_now = (q_lanes[k * PM_LANES + lane] > 0.5f ? sum_q_lanes[lane] + term_2_2_now : term_3_lanes[lane] - q_lanes[k * PM_LANES + lane]) * p_now - pm_weighted_f32(q_lanes[k * PM_LANES + lane], (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? term_4_lanes[lane] : sum_exp_z_lanes[lane] - exp_z_lanes[k * PM_LANES + lane]) * once_5_lanes[lane]);
+            dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
     for (int lane = 0; lane < count; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = (float)scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif
@@ -562,6 +598,7 @@ int pminusy_kl_divergence_f32(int64_t N, int64_t K, const float *z, int64_t ldz,
         float z_max_all = -(float)INFINITY;
         int z_max_nan = 0;
         double sum_q_all = 0;
+        double sum_q_2_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
             const int64_t end = K - block < 1024 ? K : block + 1024;
             if (row + 1 < N)
@@ -571,17 +608,21 @@ int pminusy_kl_divergence_f32(int64_t N, int64_t K, const float *z, int64_t ldz,
                 for (int64_t ahead = block; ahead < end; ahead += 16)
                     PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
             float sum_q_part = 0;
-            PM_SIMD(reduction(max : z_max_all) reduction(| : z_max_nan) reduction(+ : sum_q_part))
+            float sum_q_2_part = 0;
+            PM_SIMD(reduction(max : z_max_all) reduction(| : z_max_nan) reduction(+ : sum_q_part) reduction(+ : sum_q_2_part))
             for (int64_t k = block; k < end; ++k) {
                 const float z_max_next = z[row * ldz + k];
                 z_max_all = z_max_next > z_max_all ? z_max_next : z_max_all;
                 z_max_nan |= z_max_next != z_max_next;
-                sum_q_part += q[row * ldq + k];
+                sum_q_part += (q[row * ldq + k] > 0.5f ? 0.0f : q[row * ldq + k]);
+                sum_q_2_part += (q[row * ldq + k] > 0.5f ? q[row * ldq + k] : 0.0f);
             }
             sum_q_all += sum_q_part;
+            sum_q_2_all += sum_q_2_part;
         }
         const double z_max = z_max_nan ? (float)NAN : z_max_all;
         const double sum_q = sum_q_all;
+        const double sum_q_2 = sum_q_2_all;
         double sum_z_all = 0;
         double sum_z_2_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
@@ -606,9 +647,10 @@ int pminusy_kl_divergence_f32(int64_t N, int64_t K, const float *z, int64_t ldz,
         const double sum_exp_z = sum_z + sum_z_2;
         const double once = 1.0 / sum_exp_z;
         const double term = sum_z_2 - 1.0;
-        const double term_2 = sum_z + term;
+        const double term_4 = sum_z + term;
         const double once_3 = -z_max;
-        const double once_4 = pm_log1p_f64(term_2);
+        const double once_4 = pm_log1p_f64(term_4);
+        const double term_3 = sum_q + sum_q_2;
         const double once_5 = 1.0 / sum_exp_z;
         double loss_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
@@ -625,7 +667,8 @@ int pminusy_kl_divergence_f32(int64_t N, int64_t K, const float *z, int64_t ldz,
                 const float z_shifted_2_now = (float)once_3 + z[row * ldz + k];
                 loss_part += pm_weighted_f32(q[row * ldq + k], (float)once_4 + pm_log_f32(q[row * ldq + k]) - z_shifted_2_now);
                 const float p_now = (float)once * dz[row * lddz + k];
-                const float dz_now = ((float)sum_q - q[row * ldq + k]) * p_now - pm_weighted_f32(q[row * ldq + k], (z[row * ldz + k] == (float)z_max ? (float)term_2 : (float)sum_exp_z - dz[row * lddz + k]) * (float)once_5);
+                const float term_2_2_now = (float)sum_q_2 - q[row * ldq + k];
+                const float dz_now = (q[row * ldq + k] > 0.5f ? (float)sum_q + term_2_2_now : (float)term_3 - q[row * ldq + k]) * p_now - pm_weighted_f32(q[row * ldq + k], (z[row * ldz + k] == (float)z_max ? (float)term_4 : (float)sum_exp_z - dz[row * lddz + k]) * (float)once_5);
                 dz[row * lddz + k] = (float)scale * dz_now;
             }
             loss_all += loss_part;
@@ -650,17 +693,29 @@ PM_INLINE int pminusy_kl_divergence_loss_f64_strip(int64_t N, int64_t K, const d
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double q_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    q_lanes[k * PM_LANES + part] = q[(first + part) * ldq + k];
+    } else {
         memset(q_lanes, 0, sizeof q_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            q_lanes[k * PM_LANES + lane] = q[(first + lane) * ldq + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                q_lanes[k * PM_LANES + lane] = q[(first + lane) * ldq + k];
+    }
     double z_max_lanes[PM_LANES];
     double sum_z_lanes[PM_LANES];
     double sum_z_2_lanes[PM_LANES];
@@ -668,7 +723,7 @@ PM_INLINE int pminusy_kl_divergence_loss_f64_strip(int64_t N, int64_t K, const d
     double once_3_lanes[PM_LANES];
     double loss_lanes[PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -677,7 +732,7 @@ PM_INLINE int pminusy_kl_divergence_loss_f64_strip(int64_t N, int64_t K, const d
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
@@ -688,14 +743,14 @@ PM_INLINE int pminusy_kl_divergence_loss_f64_strip(int64_t N, int64_t K, const d
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_now = sum_z_2_lanes[lane] - 1.0;
-        const double term_2_now = sum_z_lanes[lane] + term_now;
+        const double term_4_now = sum_z_lanes[lane] + term_now;
         const double once_2_now = -z_max_lanes[lane];
+        const double once_3_now = pm_log1p_f64(term_4_now);
         once_2_lanes[lane] = once_2_now;
-        const double once_3_now = pm_log1p_f64(term_2_now);
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_shifted_2_now = once_2_lanes[lane] + z_lanes[k * PM_LANES + lane];
@@ -753,9 +808,9 @@ int pminusy_kl_divergence_loss_f64(int64_t N, int64_t K, const double *z, int64_
         const double sum_z = sum_z_all;
         const double sum_z_2 = sum_z_2_all;
         const double term = sum_z_2 - 1.0;
-        const double term_2 = sum_z + term;
+        const double term_4 = sum_z + term;
         const double once_2 = -z_max;
-        const double once_3 = pm_log1p_f64(term_2);
+        const double once_3 = pm_log1p_f64(term_4);
         double loss_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
             const int64_t end = K - block < 1024 ? K : block + 1024;
@@ -793,83 +848,107 @@ PM_INLINE int pminusy_kl_divergence_f64_strip(int64_t N, int64_t K, const double
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double q_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    q_lanes[k * PM_LANES + part] = q[(first + part) * ldq + k];
+    } else {
         memset(q_lanes, 0, sizeof q_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            q_lanes[k * PM_LANES + lane] = q[(first + lane) * ldq + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                q_lanes[k * PM_LANES + lane] = q[(first + lane) * ldq + k];
+    }
     double z_max_lanes[PM_LANES];
     double sum_q_lanes[PM_LANES];
+    double sum_q_2_lanes[PM_LANES];
     double exp_z_lanes[PM_FEW * PM_LANES];
     double sum_z_lanes[PM_LANES];
     double sum_z_2_lanes[PM_LANES];
     double sum_exp_z_lanes[PM_LANES];
     double once_lanes[PM_LANES];
-    double term_2_lanes[PM_LANES];
+    double term_4_lanes[PM_LANES];
     double once_3_lanes[PM_LANES];
     double once_4_lanes[PM_LANES];
+    double term_3_lanes[PM_LANES];
     double once_5_lanes[PM_LANES];
     double loss_lanes[PM_LANES];
     double dz_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_q_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int lane = 0; lane < PM_LANES; ++lane) sum_q_2_lanes[lane] = 0;
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
             z_max_lanes[lane] = z_max_next > z_max_lanes[lane] || z_max_next != z_max_next ? z_max_next : z_max_lanes[lane];
-            sum_q_lanes[lane] += q_lanes[k * PM_LANES + lane];
+            sum_q_lanes[lane] += (q_lanes[k * PM_LANES + lane] > 0.5 ? 0.0 : q_lanes[k * PM_LANES + lane]);
+            sum_q_2_lanes[lane] += (q_lanes[k * PM_LANES + lane] > 0.5 ? q_lanes[k * PM_LANES + lane] : 0.0);
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
-        sum_exp_z_lanes[lane] = sum_exp_z_now;
         const double once_now = 1.0 / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
-        const double term_2_now = sum_z_lanes[lane] + term_now;
-        term_2_lanes[lane] = term_2_now;
+        const double term_4_now = sum_z_lanes[lane] + term_now;
         const double once_3_now = -z_max_lanes[lane];
-        once_3_lanes[lane] = once_3_now;
-        const double once_4_now = pm_log1p_f64(term_2_now);
-        once_4_lanes[lane] = once_4_now;
+        const double once_4_now = pm_log1p_f64(term_4_now);
+        const double term_3_now = sum_q_lanes[lane] + sum_q_2_lanes[lane];
         const double once_5_now = 1.0 / sum_exp_z_now;
+        sum_exp_z_lanes[lane] = sum_exp_z_now;
+        once_lanes[lane] = once_now;
+        term_4_lanes[lane] = term_4_now;
+        once_3_lanes[lane] = once_3_now;
+        once_4_lanes[lane] = once_4_now;
+        term_3_lanes[lane] = term_3_now;
         once_5_lanes[lane] = once_5_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_shifted_2_now = once_3_lanes[lane] + z_lanes[k * PM_LANES + lane];
             loss_lanes[lane] += pm_weighted_f64(q_lanes[k * PM_LANES + lane], once_4_lanes[lane] + pm_log_f64(q_lanes[k * PM_LANES + lane]) - z_shifted_2_now);
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const double dz_now = (sum_q_lanes[lane] - q_lanes[k * PM_LANES + lane]) * p_now - pm_weighted_f64(q_lanes[k * PM_LANES + lane], (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? term_2_lanes[lane] : sum_exp_z_lanes[lane] - exp_z_lanes[k * PM_LANES + lane]) * once_5_lanes[lane]);
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            const double term_2_2_now = sum_q_2_lanes[lane] - q_lanes[k * PM_LANES + lane];
+            const double dz_now = (q_lanes[k * PM_LANES + lane] > 0.5 ? sum_q_lanes[lane] + term_2_2_now : term_3_lanes[lane] - q_lanes[k * PM_LANES + lane]) * p_now - pm_weighted_f64(q_lanes[k * PM_LANES + lane], (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? term_4_lanes[lane] : sum_exp_z_lanes[lane] - exp_z_lanes[k * PM_LANES + lane]) * once_5_lanes[lane]);
+            dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
     for (int lane = 0; lane < count; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif
@@ -892,6 +971,7 @@ int pminusy_kl_divergence_f64(int64_t N, int64_t K, const double *z, int64_t ldz
         double z_max_all = -(double)INFINITY;
         int z_max_nan = 0;
         double sum_q_all = 0;
+        double sum_q_2_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
             const int64_t end = K - block < 1024 ? K : block + 1024;
             if (row + 1 < N)
@@ -901,17 +981,21 @@ int pminusy_kl_divergence_f64(int64_t N, int64_t K, const double *z, int64_t ldz
                 for (int64_t ahead = block; ahead < end; ahead += 8)
                     PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
             double sum_q_part = 0;
-            PM_SIMD(reduction(max : z_max_all) reduction(| : z_max_nan) reduction(+ : sum_q_part))
+            double sum_q_2_part = 0;
+            PM_SIMD(reduction(max : z_max_all) reduction(| : z_max_nan) reduction(+ : sum_q_part) reduction(+ : sum_q_2_part))
             for (int64_t k = block; k < end; ++k) {
                 const double z_max_next = z[row * ldz + k];
                 z_max_all = z_max_next > z_max_all ? z_max_next : z_max_all;
                 z_max_nan |= z_max_next != z_max_next;
-                sum_q_part += q[row * ldq + k];
+                sum_q_part += (q[row * ldq + k] > 0.5 ? 0.0 : q[row * ldq + k]);
+                sum_q_2_part += (q[row * ldq + k] > 0.5 ? q[row * ldq + k] : 0.0);
             }
             sum_q_all += sum_q_part;
+            sum_q_2_all += sum_q_2_part;
         }
         const double z_max = z_max_nan ? (double)NAN : z_max_all;
         const double sum_q = sum_q_all;
+        const double sum_q_2 = sum_q_2_all;
         double sum_z_all = 0;
         double sum_z_2_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
@@ -936,9 +1020,10 @@ int pminusy_kl_divergence_f64(int64_t N, int64_t K, const double *z, int64_t ldz
         const double sum_exp_z = sum_z + sum_z_2;
         const double once = 1.0 / sum_exp_z;
         const double term = sum_z_2 - 1.0;
-        const double term_2 = sum_z + term;
+        const double term_4 = sum_z + term;
         const double once_3 = -z_max;
-        const double once_4 = pm_log1p_f64(term_2);
+        const double once_4 = pm_log1p_f64(term_4);
+        const double term_3 = sum_q + sum_q_2;
         const double once_5 = 1.0 / sum_exp_z;
         double loss_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
@@ -955,7 +1040,8 @@ int pminusy_kl_divergence_f64(int64_t N, int64_t K, const double *z, int64_t ldz
                 const double z_shifted_2_now = once_3 + z[row * ldz + k];
                 loss_part += pm_weighted_f64(q[row * ldq + k], once_4 + pm_log_f64(q[row * ldq + k]) - z_shifted_2_now);
                 const double p_now = once * dz[row * lddz + k];
-                const double dz_now = (sum_q - q[row * ldq + k]) * p_now - pm_weighted_f64(q[row * ldq + k], (z[row * ldz + k] == z_max ? term_2 : sum_exp_z - dz[row * lddz + k]) * once_5);
+                const double term_2_2_now = sum_q_2 - q[row * ldq + k];
+                const double dz_now = (q[row * ldq + k] > 0.5 ? sum_q + term_2_2_now : term_3 - q[row * ldq + k]) * p_now - pm_weighted_f64(q[row * ldq + k], (z[row * ldz + k] == z_max ? term_4 : sum_exp_z - dz[row * lddz + k]) * once_5);
                 dz[row * lddz + k] = scale * dz_now;
             }
             loss_all += loss_part;

@@ -302,18 +302,32 @@ PM_INLINE int pminusy_l_softmax_2_loss_f32_strip(int64_t N, int64_t K, const flo
     int wrong[PM_LANES] = {0};
     int status = 0;
     float c_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    c_lanes[k * PM_LANES + part] = c[(first + part) * ldc + k];
+    } else {
         memset(c_lanes, 0, sizeof c_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            c_lanes[k * PM_LANES + lane] = c[(first + lane) * ldc + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                c_lanes[k * PM_LANES + lane] = c[(first + lane) * ldc + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int32_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float psi_lanes[PM_LANES];
     float z_at_label_lanes[PM_LANES];
@@ -321,7 +335,8 @@ PM_INLINE int pminusy_l_softmax_2_loss_f32_strip(int64_t N, int64_t K, const flo
     float z_max_lanes[PM_LANES];
     float sum_z_lanes[PM_LANES];
     float sum_z_2_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float c_at_label_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
@@ -329,23 +344,23 @@ PM_INLINE int pminusy_l_softmax_2_loss_f32_strip(int64_t N, int64_t K, const flo
         const float term_2_now = cosf(2.0f * theta_now);
         const float term_3_2_now = 1.5707963267948966f;
         const float psi_now = (theta_now <= term_3_2_now ? term_2_now : -2.0f - term_2_now);
-        psi_lanes[lane] = psi_now;
         const float z_at_label_now = s * psi_now;
+        psi_lanes[lane] = psi_now;
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_now = (k == t_lanes[lane] ? psi_lanes[lane] : c_lanes[k * PM_LANES + lane]) * s;
-            z_lanes[k * PM_LANES + lane] = z_now;
             const float z_max_next = z_now;
             z_max_lanes[lane] = z_max_next > z_max_lanes[lane] || z_max_next != z_max_next ? z_max_next : z_max_lanes[lane];
+            z_lanes[k * PM_LANES + lane] = z_now;
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
@@ -361,8 +376,12 @@ PM_INLINE int pminusy_l_softmax_2_loss_f32_strip(int64_t N, int64_t K, const flo
         const float loss_now = pm_log1p_f32(term_4_now) - z_shifted_at_label_now;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -449,18 +468,32 @@ PM_INLINE int pminusy_l_softmax_2_f32_strip(int64_t N, int64_t K, const float *c
     int wrong[PM_LANES] = {0};
     int status = 0;
     float c_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    c_lanes[k * PM_LANES + part] = c[(first + part) * ldc + k];
+    } else {
         memset(c_lanes, 0, sizeof c_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            c_lanes[k * PM_LANES + lane] = c[(first + lane) * ldc + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                c_lanes[k * PM_LANES + lane] = c[(first + lane) * ldc + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int32_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float psi_lanes[PM_LANES];
     float z_at_label_lanes[PM_LANES];
@@ -471,7 +504,8 @@ PM_INLINE int pminusy_l_softmax_2_f32_strip(int64_t N, int64_t K, const float *c
     float sum_z_lanes[PM_LANES];
     float sum_z_2_lanes[PM_LANES];
     float once_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float once_3_lanes[PM_LANES];
     float dc_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
@@ -481,59 +515,71 @@ PM_INLINE int pminusy_l_softmax_2_f32_strip(int64_t N, int64_t K, const float *c
         const float term_2_now = cosf(2.0f * theta_now);
         const float term_3_2_now = 1.5707963267948966f;
         const float psi_now = (theta_now <= term_3_2_now ? term_2_now : -2.0f - term_2_now);
-        psi_lanes[lane] = psi_now;
         const float z_at_label_now = s * psi_now;
+        const float c_at_label_2_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
+        const float once_4_now = 4.0f * (theta_now <= term_3_2_now ? 1.0f : -1.0f) * c_at_label_2_now;
+        psi_lanes[lane] = psi_now;
         z_at_label_lanes[lane] = z_at_label_now;
-        const float once_4_now = 2.0f * (theta_now <= term_3_2_now ? 1.0f : -1.0f) * sinf(2.0f * theta_now) / sinf(theta_now);
         once_4_lanes[lane] = once_4_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_now = (k == t_lanes[lane] ? psi_lanes[lane] : c_lanes[k * PM_LANES + lane]) * s;
-            z_lanes[k * PM_LANES + lane] = z_now;
             const float z_max_next = z_now;
             z_max_lanes[lane] = z_max_next > z_max_lanes[lane] || z_max_next != z_max_next ? z_max_next : z_max_lanes[lane];
+            z_lanes[k * PM_LANES + lane] = z_now;
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float term_4_now = sum_z_lanes[lane] + term_now;
         const float z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane];
         const float loss_now = pm_log1p_f32(term_4_now) - z_shifted_at_label_now;
-        loss_lanes[lane] = loss_now;
         const float once_3_now = -(z_at_label_lanes[lane] == z_max_lanes[lane] ? term_4_now : sum_exp_z_now - pm_exp_difference_nonpositive_f32(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now;
+        once_lanes[lane] = once_now;
+        loss_lanes[lane] = loss_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
             const float dc_now = (k == t_lanes[lane] ? once_3_lanes[lane] : p_now) * (k == t_lanes[lane] ? once_4_lanes[lane] : 1.0f) * s;
-            dc_lanes[k * PM_LANES + lane] = dc_now;
+            dc_lanes[k * PM_LANES + lane] = (float)scale * dc_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dc[(first + lane) * lddc + k] = wrong[lane] ? (float)NAN : (float)scale * dc_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddc == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dc[(first + lane) * K + k] = dc_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dc[(first + lane) * lddc + k] = dc_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dc[(first + lane) * lddc + k] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -563,7 +609,8 @@ int pminusy_l_softmax_2_f32(int64_t N, int64_t K, const float *c, int64_t ldc, c
         const double term_3_2 = 1.5707963267948966;
         const double psi = (theta <= term_3_2 ? term_2 : -2.0 - term_2);
         const double z_at_label = s * (float)psi;
-        const double once_4 = 2.0 * (theta <= term_3_2 ? 1.0 : -1.0) * sin(2.0 * theta) / sin(theta);
+        const double c_at_label_2 = c[row * ldc + t_here];
+        const double once_4 = 4.0 * (theta <= term_3_2 ? 1.0 : -1.0) * c_at_label_2;
         float z_max_all = -(float)INFINITY;
         int z_max_nan = 0;
         PM_SIMD(reduction(max : z_max_all) reduction(| : z_max_nan))
@@ -633,18 +680,32 @@ PM_INLINE int pminusy_l_softmax_2_loss_f64_strip(int64_t N, int64_t K, const dou
     int wrong[PM_LANES] = {0};
     int status = 0;
     double c_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    c_lanes[k * PM_LANES + part] = c[(first + part) * ldc + k];
+    } else {
         memset(c_lanes, 0, sizeof c_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            c_lanes[k * PM_LANES + lane] = c[(first + lane) * ldc + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                c_lanes[k * PM_LANES + lane] = c[(first + lane) * ldc + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int64_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double psi_lanes[PM_LANES];
     double z_at_label_lanes[PM_LANES];
@@ -652,7 +713,8 @@ PM_INLINE int pminusy_l_softmax_2_loss_f64_strip(int64_t N, int64_t K, const dou
     double z_max_lanes[PM_LANES];
     double sum_z_lanes[PM_LANES];
     double sum_z_2_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double c_at_label_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
@@ -660,23 +722,23 @@ PM_INLINE int pminusy_l_softmax_2_loss_f64_strip(int64_t N, int64_t K, const dou
         const double term_2_now = cos(2.0 * theta_now);
         const double term_3_2_now = 1.5707963267948966;
         const double psi_now = (theta_now <= term_3_2_now ? term_2_now : -2.0 - term_2_now);
-        psi_lanes[lane] = psi_now;
         const double z_at_label_now = s * psi_now;
+        psi_lanes[lane] = psi_now;
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_now = (k == t_lanes[lane] ? psi_lanes[lane] : c_lanes[k * PM_LANES + lane]) * s;
-            z_lanes[k * PM_LANES + lane] = z_now;
             const double z_max_next = z_now;
             z_max_lanes[lane] = z_max_next > z_max_lanes[lane] || z_max_next != z_max_next ? z_max_next : z_max_lanes[lane];
+            z_lanes[k * PM_LANES + lane] = z_now;
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
@@ -692,8 +754,12 @@ PM_INLINE int pminusy_l_softmax_2_loss_f64_strip(int64_t N, int64_t K, const dou
         const double loss_now = pm_log1p_f64(term_4_now) - z_shifted_at_label_now;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+    }
     return status;
 }
 #endif
@@ -780,18 +846,32 @@ PM_INLINE int pminusy_l_softmax_2_f64_strip(int64_t N, int64_t K, const double *
     int wrong[PM_LANES] = {0};
     int status = 0;
     double c_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    c_lanes[k * PM_LANES + part] = c[(first + part) * ldc + k];
+    } else {
         memset(c_lanes, 0, sizeof c_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            c_lanes[k * PM_LANES + lane] = c[(first + lane) * ldc + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                c_lanes[k * PM_LANES + lane] = c[(first + lane) * ldc + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int64_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double psi_lanes[PM_LANES];
     double z_at_label_lanes[PM_LANES];
@@ -802,7 +882,8 @@ PM_INLINE int pminusy_l_softmax_2_f64_strip(int64_t N, int64_t K, const double *
     double sum_z_lanes[PM_LANES];
     double sum_z_2_lanes[PM_LANES];
     double once_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double once_3_lanes[PM_LANES];
     double dc_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
@@ -812,59 +893,71 @@ PM_INLINE int pminusy_l_softmax_2_f64_strip(int64_t N, int64_t K, const double *
         const double term_2_now = cos(2.0 * theta_now);
         const double term_3_2_now = 1.5707963267948966;
         const double psi_now = (theta_now <= term_3_2_now ? term_2_now : -2.0 - term_2_now);
-        psi_lanes[lane] = psi_now;
         const double z_at_label_now = s * psi_now;
+        const double c_at_label_2_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
+        const double once_4_now = 4.0 * (theta_now <= term_3_2_now ? 1.0 : -1.0) * c_at_label_2_now;
+        psi_lanes[lane] = psi_now;
         z_at_label_lanes[lane] = z_at_label_now;
-        const double once_4_now = 2.0 * (theta_now <= term_3_2_now ? 1.0 : -1.0) * sin(2.0 * theta_now) / sin(theta_now);
         once_4_lanes[lane] = once_4_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_now = (k == t_lanes[lane] ? psi_lanes[lane] : c_lanes[k * PM_LANES + lane]) * s;
-            z_lanes[k * PM_LANES + lane] = z_now;
             const double z_max_next = z_now;
             z_max_lanes[lane] = z_max_next > z_max_lanes[lane] || z_max_next != z_max_next ? z_max_next : z_max_lanes[lane];
+            z_lanes[k * PM_LANES + lane] = z_now;
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double term_4_now = sum_z_lanes[lane] + term_now;
         const double z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane];
         const double loss_now = pm_log1p_f64(term_4_now) - z_shifted_at_label_now;
-        loss_lanes[lane] = loss_now;
         const double once_3_now = -(z_at_label_lanes[lane] == z_max_lanes[lane] ? term_4_now : sum_exp_z_now - pm_exp_difference_nonpositive_f64(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now;
+        once_lanes[lane] = once_now;
+        loss_lanes[lane] = loss_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
             const double dc_now = (k == t_lanes[lane] ? once_3_lanes[lane] : p_now) * (k == t_lanes[lane] ? once_4_lanes[lane] : 1.0) * s;
-            dc_lanes[k * PM_LANES + lane] = dc_now;
+            dc_lanes[k * PM_LANES + lane] = scale * dc_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dc[(first + lane) * lddc + k] = wrong[lane] ? (double)NAN : scale * dc_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddc == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dc[(first + lane) * K + k] = dc_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dc[(first + lane) * lddc + k] = dc_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dc[(first + lane) * lddc + k] = (double)NAN;
+    }
     return status;
 }
 #endif
@@ -894,7 +987,8 @@ int pminusy_l_softmax_2_f64(int64_t N, int64_t K, const double *c, int64_t ldc, 
         const double term_3_2 = 1.5707963267948966;
         const double psi = (theta <= term_3_2 ? term_2 : -2.0 - term_2);
         const double z_at_label = s * psi;
-        const double once_4 = 2.0 * (theta <= term_3_2 ? 1.0 : -1.0) * sin(2.0 * theta) / sin(theta);
+        const double c_at_label_2 = c[row * ldc + t_here];
+        const double once_4 = 4.0 * (theta <= term_3_2 ? 1.0 : -1.0) * c_at_label_2;
         double z_max_all = -(double)INFINITY;
         int z_max_nan = 0;
         PM_SIMD(reduction(max : z_max_all) reduction(| : z_max_nan))

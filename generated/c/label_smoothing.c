@@ -308,17 +308,29 @@ PM_INLINE int pminusy_label_smoothing_loss_f32_strip(int64_t N, int64_t K, const
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float once_lanes[PM_LANES];
     float once_2_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
@@ -327,16 +339,17 @@ PM_INLINE int pminusy_label_smoothing_loss_f32_strip(int64_t N, int64_t K, const
     float once_4_lanes[PM_LANES];
     float once_5_lanes[PM_LANES];
     float total_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float once_now = 1.0f - eps;
-        once_lanes[lane] = once_now;
         const float once_2_now = pm_weighted_f32(eps, 1.0f / (float)K);
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -345,7 +358,7 @@ PM_INLINE int pminusy_label_smoothing_loss_f32_strip(int64_t N, int64_t K, const
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
@@ -357,12 +370,12 @@ PM_INLINE int pminusy_label_smoothing_loss_f32_strip(int64_t N, int64_t K, const
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float once_4_now = -z_max_lanes[lane];
-        once_4_lanes[lane] = once_4_now;
         const float once_5_now = -pm_log1p_f32(sum_z_lanes[lane] + term_now);
+        once_4_lanes[lane] = once_4_now;
         once_5_lanes[lane] = once_5_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float q_now = once_2_lanes[lane] + once_lanes[lane] * y_lanes[k * PM_LANES + lane];
@@ -375,7 +388,7 @@ PM_INLINE int pminusy_label_smoothing_loss_f32_strip(int64_t N, int64_t K, const
         const float loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -469,17 +482,29 @@ PM_INLINE int pminusy_label_smoothing_f32_strip(int64_t N, int64_t K, const floa
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float once_2_lanes[PM_LANES];
     float once_3_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
@@ -492,17 +517,18 @@ PM_INLINE int pminusy_label_smoothing_f32_strip(int64_t N, int64_t K, const floa
     float q_lanes[PM_FEW * PM_LANES];
     float total_lanes[PM_LANES];
     float sum_q_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float once_2_now = 1.0f - eps;
-        once_2_lanes[lane] = once_2_now;
         const float once_3_now = pm_weighted_f32(eps, 1.0f / (float)K);
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -511,36 +537,36 @@ PM_INLINE int pminusy_label_smoothing_f32_strip(int64_t N, int64_t K, const floa
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float once_5_now = -z_max_lanes[lane];
-        once_5_lanes[lane] = once_5_now;
         const float once_6_now = -pm_log1p_f32(sum_z_lanes[lane] + term_now);
+        once_lanes[lane] = once_now;
+        once_5_lanes[lane] = once_5_now;
         once_6_lanes[lane] = once_6_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_q_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float q_now = once_3_lanes[lane] + once_2_lanes[lane] * y_lanes[k * PM_LANES + lane];
-            q_lanes[k * PM_LANES + lane] = q_now;
             const float z_shifted_2_now = once_5_lanes[lane] + z_lanes[k * PM_LANES + lane];
             total_lanes[lane] += pm_weighted_f32(q_now, once_6_lanes[lane] + z_shifted_2_now);
             sum_q_lanes[lane] += q_now;
+            q_lanes[k * PM_LANES + lane] = q_now;
         }
     }
     PM_SIMD()
@@ -548,19 +574,24 @@ PM_INLINE int pminusy_label_smoothing_f32_strip(int64_t N, int64_t K, const floa
         const float loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
             const float dz_now = pm_weighted_f32(p_now, sum_q_lanes[lane]) - q_lanes[k * PM_LANES + lane];
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = (float)scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif
@@ -670,17 +701,29 @@ PM_INLINE int pminusy_label_smoothing_loss_f64_strip(int64_t N, int64_t K, const
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double once_lanes[PM_LANES];
     double once_2_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
@@ -689,16 +732,17 @@ PM_INLINE int pminusy_label_smoothing_loss_f64_strip(int64_t N, int64_t K, const
     double once_4_lanes[PM_LANES];
     double once_5_lanes[PM_LANES];
     double total_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double once_now = 1.0 - eps;
-        once_lanes[lane] = once_now;
         const double once_2_now = pm_weighted_f64(eps, 1.0 / (double)K);
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -707,7 +751,7 @@ PM_INLINE int pminusy_label_smoothing_loss_f64_strip(int64_t N, int64_t K, const
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
@@ -719,12 +763,12 @@ PM_INLINE int pminusy_label_smoothing_loss_f64_strip(int64_t N, int64_t K, const
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double once_4_now = -z_max_lanes[lane];
-        once_4_lanes[lane] = once_4_now;
         const double once_5_now = -pm_log1p_f64(sum_z_lanes[lane] + term_now);
+        once_4_lanes[lane] = once_4_now;
         once_5_lanes[lane] = once_5_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double q_now = once_2_lanes[lane] + once_lanes[lane] * y_lanes[k * PM_LANES + lane];
@@ -737,7 +781,7 @@ PM_INLINE int pminusy_label_smoothing_loss_f64_strip(int64_t N, int64_t K, const
         const double loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -831,17 +875,29 @@ PM_INLINE int pminusy_label_smoothing_f64_strip(int64_t N, int64_t K, const doub
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double once_2_lanes[PM_LANES];
     double once_3_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
@@ -854,17 +910,18 @@ PM_INLINE int pminusy_label_smoothing_f64_strip(int64_t N, int64_t K, const doub
     double q_lanes[PM_FEW * PM_LANES];
     double total_lanes[PM_LANES];
     double sum_q_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double once_2_now = 1.0 - eps;
-        once_2_lanes[lane] = once_2_now;
         const double once_3_now = pm_weighted_f64(eps, 1.0 / (double)K);
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -873,36 +930,36 @@ PM_INLINE int pminusy_label_smoothing_f64_strip(int64_t N, int64_t K, const doub
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double once_5_now = -z_max_lanes[lane];
-        once_5_lanes[lane] = once_5_now;
         const double once_6_now = -pm_log1p_f64(sum_z_lanes[lane] + term_now);
+        once_lanes[lane] = once_now;
+        once_5_lanes[lane] = once_5_now;
         once_6_lanes[lane] = once_6_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_q_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double q_now = once_3_lanes[lane] + once_2_lanes[lane] * y_lanes[k * PM_LANES + lane];
-            q_lanes[k * PM_LANES + lane] = q_now;
             const double z_shifted_2_now = once_5_lanes[lane] + z_lanes[k * PM_LANES + lane];
             total_lanes[lane] += pm_weighted_f64(q_now, once_6_lanes[lane] + z_shifted_2_now);
             sum_q_lanes[lane] += q_now;
+            q_lanes[k * PM_LANES + lane] = q_now;
         }
     }
     PM_SIMD()
@@ -910,19 +967,24 @@ PM_INLINE int pminusy_label_smoothing_f64_strip(int64_t N, int64_t K, const doub
         const double loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
             const double dz_now = pm_weighted_f64(p_now, sum_q_lanes[lane]) - q_lanes[k * PM_LANES + lane];
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif

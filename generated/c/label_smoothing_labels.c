@@ -310,18 +310,32 @@ PM_INLINE int pminusy_label_smoothing_labels_loss_f32_strip(int64_t N, int64_t K
     int wrong[PM_LANES] = {0};
     int status = 0;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int32_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float once_lanes[PM_LANES];
     float once_2_lanes[PM_LANES];
@@ -331,16 +345,17 @@ PM_INLINE int pminusy_label_smoothing_labels_loss_f32_strip(int64_t N, int64_t K
     float once_4_lanes[PM_LANES];
     float once_5_lanes[PM_LANES];
     float total_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float once_now = 1.0f - eps;
-        once_lanes[lane] = once_now;
         const float once_2_now = pm_weighted_f32(eps, 1.0f / (float)K);
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -349,7 +364,7 @@ PM_INLINE int pminusy_label_smoothing_labels_loss_f32_strip(int64_t N, int64_t K
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
@@ -361,12 +376,12 @@ PM_INLINE int pminusy_label_smoothing_labels_loss_f32_strip(int64_t N, int64_t K
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float once_4_now = -z_max_lanes[lane];
-        once_4_lanes[lane] = once_4_now;
         const float once_5_now = -pm_log1p_f32(sum_z_lanes[lane] + term_now);
+        once_4_lanes[lane] = once_4_now;
         once_5_lanes[lane] = once_5_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float q_now = (y_lanes[lane] == k ? once_lanes[lane] : 0.0f) + once_2_lanes[lane];
@@ -379,8 +394,12 @@ PM_INLINE int pminusy_label_smoothing_labels_loss_f32_strip(int64_t N, int64_t K
         const float loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -478,18 +497,32 @@ PM_INLINE int pminusy_label_smoothing_labels_f32_strip(int64_t N, int64_t K, con
     int wrong[PM_LANES] = {0};
     int status = 0;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int32_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float once_2_lanes[PM_LANES];
     float once_3_lanes[PM_LANES];
@@ -503,17 +536,18 @@ PM_INLINE int pminusy_label_smoothing_labels_f32_strip(int64_t N, int64_t K, con
     float q_lanes[PM_FEW * PM_LANES];
     float total_lanes[PM_LANES];
     float sum_q_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float once_2_now = 1.0f - eps;
-        once_2_lanes[lane] = once_2_now;
         const float once_3_now = pm_weighted_f32(eps, 1.0f / (float)K);
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -522,36 +556,36 @@ PM_INLINE int pminusy_label_smoothing_labels_f32_strip(int64_t N, int64_t K, con
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float once_5_now = -z_max_lanes[lane];
-        once_5_lanes[lane] = once_5_now;
         const float once_6_now = -pm_log1p_f32(sum_z_lanes[lane] + term_now);
+        once_lanes[lane] = once_now;
+        once_5_lanes[lane] = once_5_now;
         once_6_lanes[lane] = once_6_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_q_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float q_now = (y_lanes[lane] == k ? once_2_lanes[lane] : 0.0f) + once_3_lanes[lane];
-            q_lanes[k * PM_LANES + lane] = q_now;
             const float z_shifted_2_now = once_5_lanes[lane] + z_lanes[k * PM_LANES + lane];
             total_lanes[lane] += pm_weighted_f32(q_now, once_6_lanes[lane] + z_shifted_2_now);
             sum_q_lanes[lane] += q_now;
+            q_lanes[k * PM_LANES + lane] = q_now;
         }
     }
     PM_SIMD()
@@ -559,19 +593,30 @@ PM_INLINE int pminusy_label_smoothing_labels_f32_strip(int64_t N, int64_t K, con
         const float loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
             const float dz_now = pm_weighted_f32(p_now, sum_q_lanes[lane]) - q_lanes[k * PM_LANES + lane];
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = wrong[lane] ? (float)NAN : (float)scale * dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dz[(first + lane) * lddz + k] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -688,18 +733,32 @@ PM_INLINE int pminusy_label_smoothing_labels_loss_f64_strip(int64_t N, int64_t K
     int wrong[PM_LANES] = {0};
     int status = 0;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int64_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double once_lanes[PM_LANES];
     double once_2_lanes[PM_LANES];
@@ -709,16 +768,17 @@ PM_INLINE int pminusy_label_smoothing_labels_loss_f64_strip(int64_t N, int64_t K
     double once_4_lanes[PM_LANES];
     double once_5_lanes[PM_LANES];
     double total_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double once_now = 1.0 - eps;
-        once_lanes[lane] = once_now;
         const double once_2_now = pm_weighted_f64(eps, 1.0 / (double)K);
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -727,7 +787,7 @@ PM_INLINE int pminusy_label_smoothing_labels_loss_f64_strip(int64_t N, int64_t K
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
@@ -739,12 +799,12 @@ PM_INLINE int pminusy_label_smoothing_labels_loss_f64_strip(int64_t N, int64_t K
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double once_4_now = -z_max_lanes[lane];
-        once_4_lanes[lane] = once_4_now;
         const double once_5_now = -pm_log1p_f64(sum_z_lanes[lane] + term_now);
+        once_4_lanes[lane] = once_4_now;
         once_5_lanes[lane] = once_5_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double q_now = (y_lanes[lane] == k ? once_lanes[lane] : 0.0) + once_2_lanes[lane];
@@ -757,8 +817,12 @@ PM_INLINE int pminusy_label_smoothing_labels_loss_f64_strip(int64_t N, int64_t K
         const double loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+    }
     return status;
 }
 #endif
@@ -856,18 +920,32 @@ PM_INLINE int pminusy_label_smoothing_labels_f64_strip(int64_t N, int64_t K, con
     int wrong[PM_LANES] = {0};
     int status = 0;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int64_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double once_2_lanes[PM_LANES];
     double once_3_lanes[PM_LANES];
@@ -881,17 +959,18 @@ PM_INLINE int pminusy_label_smoothing_labels_f64_strip(int64_t N, int64_t K, con
     double q_lanes[PM_FEW * PM_LANES];
     double total_lanes[PM_LANES];
     double sum_q_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double once_2_now = 1.0 - eps;
-        once_2_lanes[lane] = once_2_now;
         const double once_3_now = pm_weighted_f64(eps, 1.0 / (double)K);
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -900,36 +979,36 @@ PM_INLINE int pminusy_label_smoothing_labels_f64_strip(int64_t N, int64_t K, con
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double once_5_now = -z_max_lanes[lane];
-        once_5_lanes[lane] = once_5_now;
         const double once_6_now = -pm_log1p_f64(sum_z_lanes[lane] + term_now);
+        once_lanes[lane] = once_now;
+        once_5_lanes[lane] = once_5_now;
         once_6_lanes[lane] = once_6_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_q_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double q_now = (y_lanes[lane] == k ? once_2_lanes[lane] : 0.0) + once_3_lanes[lane];
-            q_lanes[k * PM_LANES + lane] = q_now;
             const double z_shifted_2_now = once_5_lanes[lane] + z_lanes[k * PM_LANES + lane];
             total_lanes[lane] += pm_weighted_f64(q_now, once_6_lanes[lane] + z_shifted_2_now);
             sum_q_lanes[lane] += q_now;
+            q_lanes[k * PM_LANES + lane] = q_now;
         }
     }
     PM_SIMD()
@@ -937,19 +1016,30 @@ PM_INLINE int pminusy_label_smoothing_labels_f64_strip(int64_t N, int64_t K, con
         const double loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
             const double dz_now = pm_weighted_f64(p_now, sum_q_lanes[lane]) - q_lanes[k * PM_LANES + lane];
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = wrong[lane] ? (double)NAN : scale * dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dz[(first + lane) * lddz + k] = (double)NAN;
+    }
     return status;
 }
 #endif

@@ -203,17 +203,18 @@ static inline float pm_log1p_f32(float x)
     return fabsf(x) < 1.49011612e-08f ? x : value;
 }
 
-/* max(x, 0) + log(1 + e) with e = exp(-|x|): 1 + e itself, or 2 (1 + (e - 1) / 2).  What e - 1
-   loses, near e = 1/2 only, is divided by 1 + e nearly. */
+/* max(x, 0) + log(1 + e) with e = exp(-|x|), and s = e / (2 + e) at most a third. */
 static inline float pm_softplus_f32(float x)
 {
     const float e = pm_exp_nonpositive_f32(-fabsf(x));
-    const float less = e - 1;
-    const float lost = (e - (less + 1)) * 0.707106769f;
-    const int halved = e > 0.414213538f;
-    const float f = halved ? 0.5f * less : e;
-    const float logarithm = pm_log_core_f32(f, halved ? 1 : 0, halved ? lost : 0);
-    return (x > 0 ? x : 0) + logarithm;
+    const float s = e / (2 + e);
+    const float z = s * s;
+    const float square = 0.5f * e * e;
+    float q = 0.280250371f;
+    q = 0.279990256f + z * q;
+    q = 0.400217056f + z * q;
+    q = 0.666664124f + z * q;
+    return (x > 0 ? x : 0) + (e - (square - s * (square + z * q)));
 }
 
 static inline uint64_t pm_bits_f64(double x)
@@ -375,17 +376,24 @@ static inline double pm_log1p_f64(double x)
     return fabs(x) < 2.7755575615628914e-17 ? x : value;
 }
 
-/* max(x, 0) + log(1 + e) with e = exp(-|x|): 1 + e itself, or 2 (1 + (e - 1) / 2).  What e - 1
-   loses, near e = 1/2 only, is divided by 1 + e nearly. */
+/* max(x, 0) + log(1 + e) with e = exp(-|x|), and s = e / (2 + e) at most a third. */
 static inline double pm_softplus_f64(double x)
 {
     const double e = pm_exp_nonpositive_f64(-fabs(x));
-    const double less = e - 1;
-    const double lost = (e - (less + 1)) * 0.7071067811865476;
-    const int halved = e > 0.41421356237309515;
-    const double f = halved ? 0.5 * less : e;
-    const double logarithm = pm_log_core_f64(f, halved ? 1 : 0, halved ? lost : 0);
-    return (x > 0 ? x : 0) + logarithm;
+    const double s = e / (2 + e);
+    const double z = s * s;
+    const double square = 0.5 * e * e;
+    double q = 0.17019578526937815;
+    q = 0.08339574866495666 + z * q;
+    q = 0.12106203255404772 + z * q;
+    q = 0.1330095926920272 + z * q;
+    q = 0.15386560974816982 + z * q;
+    q = 0.18181743877528578 + z * q;
+    q = 0.22222223971014457 + z * q;
+    q = 0.2857142854783437 + z * q;
+    q = 0.4000000000015739 + z * q;
+    q = 0.6666666666666631 + z * q;
+    return (x > 0 ? x : 0) + (e - (square - s * (square + z * q)));
 }
 
 
@@ -400,13 +408,22 @@ PM_INLINE int pminusy_log_cosh_loss_f32_strip(int64_t N, const float *z, const f
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_2_now = y_lanes[lane] - z_lanes[lane];
@@ -414,7 +431,7 @@ PM_INLINE int pminusy_log_cosh_loss_f32_strip(int64_t N, const float *z, const f
         const float loss_now = (term_now < 1.0f ? pm_log1p_f32(pm_sinh_f32(term_2_now) * pm_sinh_f32(term_2_now)) / 2.0f : term_now + pm_softplus_f32(-2.0f * term_now) - 0.6931471805599453f);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -451,27 +468,37 @@ PM_INLINE int pminusy_log_cosh_f32_strip(int64_t N, const float *z, const float 
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
-    float dz_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    float dz_rest[PM_LANES];
+    float *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_2_now = y_lanes[lane] - z_lanes[lane];
         const float term_now = fabsf(term_2_now);
         const float loss_now = (term_now < 1.0f ? pm_log1p_f32(pm_sinh_f32(term_2_now) * pm_sinh_f32(term_2_now)) / 2.0f : term_now + pm_softplus_f32(-2.0f * term_now) - 0.6931471805599453f);
-        loss_lanes[lane] = loss_now;
         const float dz_now = -pm_tanh_f32(term_2_now);
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = (float)scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = (float)scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 
@@ -508,13 +535,22 @@ PM_INLINE int pminusy_log_cosh_loss_f64_strip(int64_t N, const double *z, const 
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_2_now = y_lanes[lane] - z_lanes[lane];
@@ -522,7 +558,7 @@ PM_INLINE int pminusy_log_cosh_loss_f64_strip(int64_t N, const double *z, const 
         const double loss_now = (term_now < 1.0 ? pm_log1p_f64(pm_sinh_f64(term_2_now) * pm_sinh_f64(term_2_now)) / 2.0 : term_now + pm_softplus_f64(-2.0 * term_now) - 0.6931471805599453);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -559,27 +595,37 @@ PM_INLINE int pminusy_log_cosh_f64_strip(int64_t N, const double *z, const doubl
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
-    double dz_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    double dz_rest[PM_LANES];
+    double *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_2_now = y_lanes[lane] - z_lanes[lane];
         const double term_now = fabs(term_2_now);
         const double loss_now = (term_now < 1.0 ? pm_log1p_f64(pm_sinh_f64(term_2_now) * pm_sinh_f64(term_2_now)) / 2.0 : term_now + pm_softplus_f64(-2.0 * term_now) - 0.6931471805599453);
-        loss_lanes[lane] = loss_now;
         const double dz_now = -pm_tanh_f64(term_2_now);
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 

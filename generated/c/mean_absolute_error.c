@@ -80,20 +80,29 @@ PM_INLINE int pminusy_mean_absolute_error_loss_f32_strip(int64_t N, const float 
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_now = z_lanes[lane] - y_lanes[lane];
         const float loss_now = fabsf(term_now);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -129,26 +138,36 @@ PM_INLINE int pminusy_mean_absolute_error_f32_strip(int64_t N, const float *z, c
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
-    float dz_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    float dz_rest[PM_LANES];
+    float *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_now = z_lanes[lane] - y_lanes[lane];
         const float loss_now = fabsf(term_now);
-        loss_lanes[lane] = loss_now;
         const float dz_now = pm_sign_f32(term_now);
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = (float)scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = (float)scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 
@@ -184,20 +203,29 @@ PM_INLINE int pminusy_mean_absolute_error_loss_f64_strip(int64_t N, const double
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_now = z_lanes[lane] - y_lanes[lane];
         const double loss_now = fabs(term_now);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -233,26 +261,36 @@ PM_INLINE int pminusy_mean_absolute_error_f64_strip(int64_t N, const double *z, 
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
-    double dz_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    double dz_rest[PM_LANES];
+    double *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_now = z_lanes[lane] - y_lanes[lane];
         const double loss_now = fabs(term_now);
-        loss_lanes[lane] = loss_now;
         const double dz_now = pm_sign_f64(term_now);
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 

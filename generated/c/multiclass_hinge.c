@@ -100,18 +100,32 @@ PM_INLINE int pminusy_multiclass_hinge_loss_f32_strip(int64_t N, int64_t K, cons
     int wrong[PM_LANES] = {0};
     int status = 0;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int32_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float once_2_lanes[PM_LANES];
     float loss_lanes[PM_LANES];
@@ -122,14 +136,18 @@ PM_INLINE int pminusy_multiclass_hinge_loss_f32_strip(int64_t N, int64_t K, cons
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             loss_lanes[lane] += (k != t_lanes[lane] ? pm_largest_f32(0.0f, 1.0f + once_2_lanes[lane] + z_lanes[k * PM_LANES + lane]) : 0.0f);
         }
     }
     for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -192,18 +210,32 @@ PM_INLINE int pminusy_multiclass_hinge_f32_strip(int64_t N, int64_t K, const flo
     int wrong[PM_LANES] = {0};
     int status = 0;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int32_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float once_2_lanes[PM_LANES];
     float once_4_lanes[PM_LANES];
@@ -216,15 +248,15 @@ PM_INLINE int pminusy_multiclass_hinge_f32_strip(int64_t N, int64_t K, const flo
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + t_lanes[lane]];
         const float once_2_now = -z_at_label_now;
-        once_2_lanes[lane] = once_2_now;
         const float once_4_now = -z_at_label_now;
-        once_4_lanes[lane] = once_4_now;
         const float once_6_now = -z_at_label_now;
+        once_2_lanes[lane] = once_2_now;
+        once_4_lanes[lane] = once_4_now;
         once_6_lanes[lane] = once_6_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             loss_lanes[lane] += (k != t_lanes[lane] ? pm_largest_f32(0.0f, 1.0f + once_2_lanes[lane] + z_lanes[k * PM_LANES + lane]) : 0.0f);
@@ -236,18 +268,29 @@ PM_INLINE int pminusy_multiclass_hinge_f32_strip(int64_t N, int64_t K, const flo
         const float once_5_now = -total_2_lanes[lane];
         once_5_lanes[lane] = once_5_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float dz_now = (t_lanes[lane] == k ? once_5_lanes[lane] : 0.0f) + pm_step_f32(1.0f + once_6_lanes[lane] + z_lanes[k * PM_LANES + lane]);
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
     for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = wrong[lane] ? (float)NAN : (float)scale * dz_lanes[k * PM_LANES + lane];
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dz[(first + lane) * lddz + k] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -325,18 +368,32 @@ PM_INLINE int pminusy_multiclass_hinge_loss_f64_strip(int64_t N, int64_t K, cons
     int wrong[PM_LANES] = {0};
     int status = 0;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int64_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double once_2_lanes[PM_LANES];
     double loss_lanes[PM_LANES];
@@ -347,14 +404,18 @@ PM_INLINE int pminusy_multiclass_hinge_loss_f64_strip(int64_t N, int64_t K, cons
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             loss_lanes[lane] += (k != t_lanes[lane] ? pm_largest_f64(0.0, 1.0 + once_2_lanes[lane] + z_lanes[k * PM_LANES + lane]) : 0.0);
         }
     }
     for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+    }
     return status;
 }
 #endif
@@ -417,18 +478,32 @@ PM_INLINE int pminusy_multiclass_hinge_f64_strip(int64_t N, int64_t K, const dou
     int wrong[PM_LANES] = {0};
     int status = 0;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t t_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = t[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t t_rest[PM_LANES];
+    const int64_t *t_given = t + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            t_rest[lane] = lane < count ? t[first + lane] : 0;
+        t_given = t_rest;
+    }
+    int64_t t_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = t_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        t_lanes[lane] = bad ? 0 : label;
+        t_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double once_2_lanes[PM_LANES];
     double once_4_lanes[PM_LANES];
@@ -441,15 +516,15 @@ PM_INLINE int pminusy_multiclass_hinge_f64_strip(int64_t N, int64_t K, const dou
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + t_lanes[lane]];
         const double once_2_now = -z_at_label_now;
-        once_2_lanes[lane] = once_2_now;
         const double once_4_now = -z_at_label_now;
-        once_4_lanes[lane] = once_4_now;
         const double once_6_now = -z_at_label_now;
+        once_2_lanes[lane] = once_2_now;
+        once_4_lanes[lane] = once_4_now;
         once_6_lanes[lane] = once_6_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) loss_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             loss_lanes[lane] += (k != t_lanes[lane] ? pm_largest_f64(0.0, 1.0 + once_2_lanes[lane] + z_lanes[k * PM_LANES + lane]) : 0.0);
@@ -461,18 +536,29 @@ PM_INLINE int pminusy_multiclass_hinge_f64_strip(int64_t N, int64_t K, const dou
         const double once_5_now = -total_2_lanes[lane];
         once_5_lanes[lane] = once_5_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double dz_now = (t_lanes[lane] == k ? once_5_lanes[lane] : 0.0) + pm_step_f64(1.0 + once_6_lanes[lane] + z_lanes[k * PM_LANES + lane]);
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
     for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = wrong[lane] ? (double)NAN : scale * dz_lanes[k * PM_LANES + lane];
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dz[(first + lane) * lddz + k] = (double)NAN;
+    }
     return status;
 }
 #endif

@@ -96,13 +96,22 @@ PM_INLINE int pminusy_pseudo_huber_loss_f32_strip(int64_t N, const float *z, con
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float r_now = z_lanes[lane] - y_lanes[lane];
@@ -112,7 +121,7 @@ PM_INLINE int pminusy_pseudo_huber_loss_f32_strip(int64_t N, const float *z, con
         const float loss_now = r_now * term_now;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -151,14 +160,24 @@ PM_INLINE int pminusy_pseudo_huber_f32_strip(int64_t N, const float *z, const fl
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
-    float dz_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    float dz_rest[PM_LANES];
+    float *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float r_now = z_lanes[lane] - y_lanes[lane];
@@ -166,15 +185,15 @@ PM_INLINE int pminusy_pseudo_huber_f32_strip(int64_t N, const float *z, const fl
         const float term_2_now = pm_largest_f32(1.0f, term_3_now);
         const float term_now = r_now / (1.0f + term_2_now * sqrtf(1.0f + (pm_smallest_f32(1.0f, term_3_now) * pm_smallest_f32(1.0f, term_3_now)) / (term_2_now * term_2_now)));
         const float loss_now = r_now * term_now;
-        loss_lanes[lane] = loss_now;
         const float term_4_2_now = d * d;
         const float dz_now = r_now * term_4_2_now / (loss_now + term_4_2_now);
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = (float)scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = (float)scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 
@@ -214,13 +233,22 @@ PM_INLINE int pminusy_pseudo_huber_loss_f64_strip(int64_t N, const double *z, co
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double r_now = z_lanes[lane] - y_lanes[lane];
@@ -230,7 +258,7 @@ PM_INLINE int pminusy_pseudo_huber_loss_f64_strip(int64_t N, const double *z, co
         const double loss_now = r_now * term_now;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -269,14 +297,24 @@ PM_INLINE int pminusy_pseudo_huber_f64_strip(int64_t N, const double *z, const d
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
-    double dz_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    double dz_rest[PM_LANES];
+    double *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double r_now = z_lanes[lane] - y_lanes[lane];
@@ -284,15 +322,15 @@ PM_INLINE int pminusy_pseudo_huber_f64_strip(int64_t N, const double *z, const d
         const double term_2_now = pm_largest_f64(1.0, term_3_now);
         const double term_now = r_now / (1.0 + term_2_now * sqrt(1.0 + (pm_smallest_f64(1.0, term_3_now) * pm_smallest_f64(1.0, term_3_now)) / (term_2_now * term_2_now)));
         const double loss_now = r_now * term_now;
-        loss_lanes[lane] = loss_now;
         const double term_4_2_now = d * d;
         const double dz_now = r_now * term_4_2_now / (loss_now + term_4_2_now);
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 

@@ -59,6 +59,12 @@
 #define PM_SIMD(clauses)
 #endif
 
+/* w x, and 0 where w = 0 even if x is infinite: a zero weight asks for nothing. */
+static inline float pm_weighted_f32(float w, float x)
+{
+    return w == 0 ? 0 : w * x;
+}
+
 static inline uint32_t pm_bits_f32(float x)
 {
     uint32_t bits;
@@ -109,51 +115,41 @@ static inline float pm_exp_nonpositive_f32(float x)
     return pm_exp_core_f32(held, 0, 12583064.0f, 2.98023224e-08f);
 }
 
-/* 1 or e over 1 + e, with e = exp(-|x|), then what the roundings of e and 1 + e took away;
-   1 / (1 + e) is needed there to a few bits only. */
+/* With e = power (1 + p) = exp(-|x|): e / (1 + e) without the rounding of e, and with what that
+   of 1 + e took away; or 1 less that. */
 static inline float pm_sigmoid_f32(float x)
 {
     const float minus = -fabsf(x);
     const float held = -104.0f > minus ? -104.0f : minus;
     float p;
     const float power = pm_exp_parts_f32(held, 0, 12583064.0f, &p);
-    const float sum = power + power * p;
-    const float low = ((power - sum) + power * p) * 2.98023224e-08f;
-    const float e = sum * 2.98023224e-08f;
+    const float e = (power + power * p) * 2.98023224e-08f;
     const float bottom = 1 + e;
-    const float lost = (e - (bottom - 1)) + low;
-    const float inverse = 1 - e * (1 - 0.5f * e);
-    const float ratio = (x < 0 ? e : 1) / bottom;
-    return ratio + ((x < 0 ? low : 0) - ratio * lost) * inverse;
+    const float lost = e - (bottom - 1);
+    const float inverse = 1 / bottom;
+    const float top = power * inverse;
+    const float ratio = (top + top * (p - inverse * lost)) * 2.98023224e-08f;
+    return x < 0 ? ratio : 1 - ratio;
 }
 
-/* log(2^k (1 + f)) + tail, for 1 + f in [sqrt 1/2, sqrt 2] and a tail below the last place of 1. */
-static inline float pm_log_core_f32(float f, float k, float tail)
-{
-    const float s = f / (2 + f);
-    const float z = s * s;
-    const float square = 0.5f * f * f;
-    float q = 0.298718721f;
-    q = 0.399775356f + z * q;
-    q = 0.666667759f + z * q;
-    const float rest = s * (square + z * q);
-    const float whole = k * 0.693145752f;
-    const float sum = whole + f;
-    const float lost = (whole - sum) + f;
-    return sum - (square - (rest + (k * 1.42860677e-06f + (lost + tail))));
-}
-
-/* max(x, 0) + log(1 + e) with e = exp(-|x|): 1 + e itself, or 2 (1 + (e - 1) / 2).  What e - 1
-   loses, near e = 1/2 only, is divided by 1 + e nearly. */
+/* max(x, 0) + log(1 + e) with e = exp(-|x|), and s = e / (2 + e) at most a third. */
 static inline float pm_softplus_f32(float x)
 {
     const float e = pm_exp_nonpositive_f32(-fabsf(x));
-    const float less = e - 1;
-    const float lost = (e - (less + 1)) * 0.707106769f;
-    const int halved = e > 0.414213538f;
-    const float f = halved ? 0.5f * less : e;
-    const float logarithm = pm_log_core_f32(f, halved ? 1 : 0, halved ? lost : 0);
-    return (x > 0 ? x : 0) + logarithm;
+    const float s = e / (2 + e);
+    const float z = s * s;
+    const float square = 0.5f * e * e;
+    float q = 0.280250371f;
+    q = 0.279990256f + z * q;
+    q = 0.400217056f + z * q;
+    q = 0.666664124f + z * q;
+    return (x > 0 ? x : 0) + (e - (square - s * (square + z * q)));
+}
+
+/* w x, and 0 where w = 0 even if x is infinite: a zero weight asks for nothing. */
+static inline double pm_weighted_f64(double w, double x)
+{
+    return w == 0 ? 0 : w * x;
 }
 
 static inline uint64_t pm_bits_f64(double x)
@@ -211,55 +207,41 @@ static inline double pm_exp_nonpositive_f64(double x)
     return pm_exp_core_f64(held, 0, 6755399441056821.0, 5.551115123125783e-17);
 }
 
-/* 1 or e over 1 + e, with e = exp(-|x|), then what the roundings of e and 1 + e took away;
-   1 / (1 + e) is needed there to a few bits only. */
+/* With e = power (1 + p) = exp(-|x|): e / (1 + e) without the rounding of e, and with what that
+   of 1 + e took away; or 1 less that. */
 static inline double pm_sigmoid_f64(double x)
 {
     const double minus = -fabs(x);
     const double held = -746.0 > minus ? -746.0 : minus;
     double p;
     const double power = pm_exp_parts_f64(held, 0, 6755399441056821.0, &p);
-    const double sum = power + power * p;
-    const double low = ((power - sum) + power * p) * 5.551115123125783e-17;
-    const double e = sum * 5.551115123125783e-17;
+    const double e = (power + power * p) * 5.551115123125783e-17;
     const double bottom = 1 + e;
-    const double lost = (e - (bottom - 1)) + low;
-    const double inverse = 1 - e * (1 - 0.5 * e);
-    const double ratio = (x < 0 ? e : 1) / bottom;
-    return ratio + ((x < 0 ? low : 0) - ratio * lost) * inverse;
+    const double lost = e - (bottom - 1);
+    const double inverse = 1 / bottom;
+    const double top = power * inverse;
+    const double ratio = (top + top * (p - inverse * lost)) * 5.551115123125783e-17;
+    return x < 0 ? ratio : 1 - ratio;
 }
 
-/* log(2^k (1 + f)) + tail, for 1 + f in [sqrt 1/2, sqrt 2] and a tail below the last place of 1. */
-static inline double pm_log_core_f64(double f, double k, double tail)
-{
-    const double s = f / (2 + f);
-    const double z = s * s;
-    const double square = 0.5 * f * f;
-    double q = 0.14796073790216138;
-    q = 0.153140388688195 + z * q;
-    q = 0.18183564753758885 + z * q;
-    q = 0.2222219856553718 + z * q;
-    q = 0.2857142874245623 + z * q;
-    q = 0.399999999994144 + z * q;
-    q = 0.6666666666666734 + z * q;
-    const double rest = s * (square + z * q);
-    const double whole = k * 0.6931471805601177;
-    const double sum = whole + f;
-    const double lost = (whole - sum) + f;
-    return sum - (square - (rest + (k * -1.7239444525614835e-13 + (lost + tail))));
-}
-
-/* max(x, 0) + log(1 + e) with e = exp(-|x|): 1 + e itself, or 2 (1 + (e - 1) / 2).  What e - 1
-   loses, near e = 1/2 only, is divided by 1 + e nearly. */
+/* max(x, 0) + log(1 + e) with e = exp(-|x|), and s = e / (2 + e) at most a third. */
 static inline double pm_softplus_f64(double x)
 {
     const double e = pm_exp_nonpositive_f64(-fabs(x));
-    const double less = e - 1;
-    const double lost = (e - (less + 1)) * 0.7071067811865476;
-    const int halved = e > 0.41421356237309515;
-    const double f = halved ? 0.5 * less : e;
-    const double logarithm = pm_log_core_f64(f, halved ? 1 : 0, halved ? lost : 0);
-    return (x > 0 ? x : 0) + logarithm;
+    const double s = e / (2 + e);
+    const double z = s * s;
+    const double square = 0.5 * e * e;
+    double q = 0.17019578526937815;
+    q = 0.08339574866495666 + z * q;
+    q = 0.12106203255404772 + z * q;
+    q = 0.1330095926920272 + z * q;
+    q = 0.15386560974816982 + z * q;
+    q = 0.18181743877528578 + z * q;
+    q = 0.22222223971014457 + z * q;
+    q = 0.2857142854783437 + z * q;
+    q = 0.4000000000015739 + z * q;
+    q = 0.6666666666666631 + z * q;
+    return (x > 0 ? x : 0) + (e - (square - s * (square + z * q)));
 }
 
 
@@ -274,20 +256,37 @@ PM_INLINE int pminusy_ranknet_loss_f32_strip(int64_t N, const float *u, const fl
 {
     (void)N;
     (void)workspace;
-    float u_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        u_lanes[lane] = u[first + lane];
-    float v_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        v_lanes[lane] = v[first + lane];
-    float loss_lanes[PM_LANES];
+    float u_rest[PM_LANES];
+    const float *u_lanes = u + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            u_rest[lane] = lane < count ? u[first + lane] : 0;
+        u_lanes = u_rest;
+    }
+    float v_rest[PM_LANES];
+    const float *v_lanes = v + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            v_rest[lane] = lane < count ? v[first + lane] : 0;
+        v_lanes = v_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_now = v_lanes[lane] - u_lanes[lane];
-        const float loss_now = pm_softplus_f32(term_now);
+        const float term_2_now = term_now + u_lanes[lane];
+        const float term_3_now = term_now - term_2_now;
+        const float term_4_now = -term_3_now - u_lanes[lane];
+        const float term_5_now = v_lanes[lane] - term_2_now;
+        const float term_9_now = term_4_now + term_5_now;
+        const float term_8_now = (term_9_now > -1.0f ? term_9_now : 0.0f);
+        const float sigmoid_term_now = pm_sigmoid_f32(term_now);
+        const float term_7_now = pm_weighted_f32(sigmoid_term_now, term_8_now);
+        const float loss_now = term_7_now + pm_softplus_f32(term_now);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -306,7 +305,15 @@ int pminusy_ranknet_loss_f32(int64_t N, const float *u, const float *v, float *l
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         const double term = v[row] - u[row];
-        loss[row] = (float)(pm_softplus_f64(term));
+        const double term_2 = term + u[row];
+        const double term_3 = term - term_2;
+        const double term_4 = -term_3 - u[row];
+        const double term_5 = v[row] - term_2;
+        const double term_9 = term_4 + term_5;
+        const double term_8 = (term_9 > -1.0 ? term_9 : 0.0);
+        const double sigmoid_term = pm_sigmoid_f64(term);
+        const double term_7 = pm_weighted_f64(sigmoid_term, term_8);
+        loss[row] = (float)(term_7 + pm_softplus_f64(term));
     }
     (void)workspace;
     return status;
@@ -323,32 +330,51 @@ PM_INLINE int pminusy_ranknet_f32_strip(int64_t N, const float *u, const float *
 {
     (void)N;
     (void)workspace;
-    float u_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        u_lanes[lane] = u[first + lane];
-    float v_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        v_lanes[lane] = v[first + lane];
-    float loss_lanes[PM_LANES];
-    float du_lanes[PM_LANES];
-    float dv_lanes[PM_LANES];
+    float u_rest[PM_LANES];
+    const float *u_lanes = u + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            u_rest[lane] = lane < count ? u[first + lane] : 0;
+        u_lanes = u_rest;
+    }
+    float v_rest[PM_LANES];
+    const float *v_lanes = v + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            v_rest[lane] = lane < count ? v[first + lane] : 0;
+        v_lanes = v_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    float du_rest[PM_LANES];
+    float *const du_lanes = count < PM_LANES ? du_rest : du + first;
+    float dv_rest[PM_LANES];
+    float *const dv_lanes = count < PM_LANES ? dv_rest : dv + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_now = v_lanes[lane] - u_lanes[lane];
-        const float loss_now = pm_softplus_f32(term_now);
-        loss_lanes[lane] = loss_now;
-        const float grad_v_now = pm_sigmoid_f32(term_now);
+        const float term_2_now = term_now + u_lanes[lane];
+        const float term_3_now = term_now - term_2_now;
+        const float term_4_now = -term_3_now - u_lanes[lane];
+        const float term_5_now = v_lanes[lane] - term_2_now;
+        const float term_9_now = term_4_now + term_5_now;
+        const float term_8_now = (term_9_now > -1.0f ? term_9_now : 0.0f);
+        const float sigmoid_term_now = pm_sigmoid_f32(term_now);
+        const float term_7_now = pm_weighted_f32(sigmoid_term_now, term_8_now);
+        const float loss_now = term_7_now + pm_softplus_f32(term_now);
+        const float grad_v_now = sigmoid_term_now + term_7_now - term_8_now * (sigmoid_term_now * sigmoid_term_now);
         const float du_now = -grad_v_now;
-        du_lanes[lane] = du_now;
         const float dv_now = grad_v_now;
-        dv_lanes[lane] = dv_now;
+        loss_lanes[lane] = loss_now;
+        du_lanes[lane] = (float)scale * du_now;
+        dv_lanes[lane] = (float)scale * dv_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        du[first + lane] = (float)scale * du_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dv[first + lane] = (float)scale * dv_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        du[first + lane] = du_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dv[first + lane] = dv_lanes[lane];
     return 0;
 }
 
@@ -366,8 +392,16 @@ int pminusy_ranknet_f32(int64_t N, const float *u, const float *v, float *loss, 
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         const double term = v[row] - u[row];
-        loss[row] = (float)(pm_softplus_f64(term));
-        const double grad_v = pm_sigmoid_f64(term);
+        const double term_2 = term + u[row];
+        const double term_3 = term - term_2;
+        const double term_4 = -term_3 - u[row];
+        const double term_5 = v[row] - term_2;
+        const double term_9 = term_4 + term_5;
+        const double term_8 = (term_9 > -1.0 ? term_9 : 0.0);
+        const double sigmoid_term = pm_sigmoid_f64(term);
+        const double term_7 = pm_weighted_f64(sigmoid_term, term_8);
+        loss[row] = (float)(term_7 + pm_softplus_f64(term));
+        const double grad_v = sigmoid_term + term_7 - term_8 * (sigmoid_term * sigmoid_term);
         du[row] = (float)(scale * -grad_v);
         dv[row] = (float)(scale * grad_v);
     }
@@ -386,20 +420,37 @@ PM_INLINE int pminusy_ranknet_loss_f64_strip(int64_t N, const double *u, const d
 {
     (void)N;
     (void)workspace;
-    double u_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        u_lanes[lane] = u[first + lane];
-    double v_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        v_lanes[lane] = v[first + lane];
-    double loss_lanes[PM_LANES];
+    double u_rest[PM_LANES];
+    const double *u_lanes = u + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            u_rest[lane] = lane < count ? u[first + lane] : 0;
+        u_lanes = u_rest;
+    }
+    double v_rest[PM_LANES];
+    const double *v_lanes = v + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            v_rest[lane] = lane < count ? v[first + lane] : 0;
+        v_lanes = v_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_now = v_lanes[lane] - u_lanes[lane];
-        const double loss_now = pm_softplus_f64(term_now);
+        const double term_2_now = term_now + u_lanes[lane];
+        const double term_3_now = term_now - term_2_now;
+        const double term_4_now = -term_3_now - u_lanes[lane];
+        const double term_5_now = v_lanes[lane] - term_2_now;
+        const double term_9_now = term_4_now + term_5_now;
+        const double term_8_now = (term_9_now > -1.0 ? term_9_now : 0.0);
+        const double sigmoid_term_now = pm_sigmoid_f64(term_now);
+        const double term_7_now = pm_weighted_f64(sigmoid_term_now, term_8_now);
+        const double loss_now = term_7_now + pm_softplus_f64(term_now);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -418,7 +469,15 @@ int pminusy_ranknet_loss_f64(int64_t N, const double *u, const double *v, double
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         const double term = v[row] - u[row];
-        loss[row] = pm_softplus_f64(term);
+        const double term_2 = term + u[row];
+        const double term_3 = term - term_2;
+        const double term_4 = -term_3 - u[row];
+        const double term_5 = v[row] - term_2;
+        const double term_9 = term_4 + term_5;
+        const double term_8 = (term_9 > -1.0 ? term_9 : 0.0);
+        const double sigmoid_term = pm_sigmoid_f64(term);
+        const double term_7 = pm_weighted_f64(sigmoid_term, term_8);
+        loss[row] = term_7 + pm_softplus_f64(term);
     }
     (void)workspace;
     return status;
@@ -435,32 +494,51 @@ PM_INLINE int pminusy_ranknet_f64_strip(int64_t N, const double *u, const double
 {
     (void)N;
     (void)workspace;
-    double u_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        u_lanes[lane] = u[first + lane];
-    double v_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        v_lanes[lane] = v[first + lane];
-    double loss_lanes[PM_LANES];
-    double du_lanes[PM_LANES];
-    double dv_lanes[PM_LANES];
+    double u_rest[PM_LANES];
+    const double *u_lanes = u + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            u_rest[lane] = lane < count ? u[first + lane] : 0;
+        u_lanes = u_rest;
+    }
+    double v_rest[PM_LANES];
+    const double *v_lanes = v + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            v_rest[lane] = lane < count ? v[first + lane] : 0;
+        v_lanes = v_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    double du_rest[PM_LANES];
+    double *const du_lanes = count < PM_LANES ? du_rest : du + first;
+    double dv_rest[PM_LANES];
+    double *const dv_lanes = count < PM_LANES ? dv_rest : dv + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_now = v_lanes[lane] - u_lanes[lane];
-        const double loss_now = pm_softplus_f64(term_now);
-        loss_lanes[lane] = loss_now;
-        const double grad_v_now = pm_sigmoid_f64(term_now);
+        const double term_2_now = term_now + u_lanes[lane];
+        const double term_3_now = term_now - term_2_now;
+        const double term_4_now = -term_3_now - u_lanes[lane];
+        const double term_5_now = v_lanes[lane] - term_2_now;
+        const double term_9_now = term_4_now + term_5_now;
+        const double term_8_now = (term_9_now > -1.0 ? term_9_now : 0.0);
+        const double sigmoid_term_now = pm_sigmoid_f64(term_now);
+        const double term_7_now = pm_weighted_f64(sigmoid_term_now, term_8_now);
+        const double loss_now = term_7_now + pm_softplus_f64(term_now);
+        const double grad_v_now = sigmoid_term_now + term_7_now - term_8_now * (sigmoid_term_now * sigmoid_term_now);
         const double du_now = -grad_v_now;
-        du_lanes[lane] = du_now;
         const double dv_now = grad_v_now;
-        dv_lanes[lane] = dv_now;
+        loss_lanes[lane] = loss_now;
+        du_lanes[lane] = scale * du_now;
+        dv_lanes[lane] = scale * dv_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        du[first + lane] = scale * du_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dv[first + lane] = scale * dv_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        du[first + lane] = du_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dv[first + lane] = dv_lanes[lane];
     return 0;
 }
 
@@ -478,8 +556,16 @@ int pminusy_ranknet_f64(int64_t N, const double *u, const double *v, double *los
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         const double term = v[row] - u[row];
-        loss[row] = pm_softplus_f64(term);
-        const double grad_v = pm_sigmoid_f64(term);
+        const double term_2 = term + u[row];
+        const double term_3 = term - term_2;
+        const double term_4 = -term_3 - u[row];
+        const double term_5 = v[row] - term_2;
+        const double term_9 = term_4 + term_5;
+        const double term_8 = (term_9 > -1.0 ? term_9 : 0.0);
+        const double sigmoid_term = pm_sigmoid_f64(term);
+        const double term_7 = pm_weighted_f64(sigmoid_term, term_8);
+        loss[row] = term_7 + pm_softplus_f64(term);
+        const double grad_v = sigmoid_term + term_7 - term_8 * (sigmoid_term * sigmoid_term);
         du[row] = scale * -grad_v;
         dv[row] = scale * grad_v;
     }

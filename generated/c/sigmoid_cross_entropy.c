@@ -115,51 +115,35 @@ static inline float pm_exp_nonpositive_f32(float x)
     return pm_exp_core_f32(held, 0, 12583064.0f, 2.98023224e-08f);
 }
 
-/* 1 or e over 1 + e, with e = exp(-|x|), then what the roundings of e and 1 + e took away;
-   1 / (1 + e) is needed there to a few bits only. */
+/* With e = power (1 + p) = exp(-|x|): e / (1 + e) without the rounding of e, and with what that
+   of 1 + e took away; or 1 less that. */
 static inline float pm_sigmoid_f32(float x)
 {
     const float minus = -fabsf(x);
     const float held = -104.0f > minus ? -104.0f : minus;
     float p;
     const float power = pm_exp_parts_f32(held, 0, 12583064.0f, &p);
-    const float sum = power + power * p;
-    const float low = ((power - sum) + power * p) * 2.98023224e-08f;
-    const float e = sum * 2.98023224e-08f;
+    const float e = (power + power * p) * 2.98023224e-08f;
     const float bottom = 1 + e;
-    const float lost = (e - (bottom - 1)) + low;
-    const float inverse = 1 - e * (1 - 0.5f * e);
-    const float ratio = (x < 0 ? e : 1) / bottom;
-    return ratio + ((x < 0 ? low : 0) - ratio * lost) * inverse;
+    const float lost = e - (bottom - 1);
+    const float inverse = 1 / bottom;
+    const float top = power * inverse;
+    const float ratio = (top + top * (p - inverse * lost)) * 2.98023224e-08f;
+    return x < 0 ? ratio : 1 - ratio;
 }
 
-/* log(2^k (1 + f)) + tail, for 1 + f in [sqrt 1/2, sqrt 2] and a tail below the last place of 1. */
-static inline float pm_log_core_f32(float f, float k, float tail)
-{
-    const float s = f / (2 + f);
-    const float z = s * s;
-    const float square = 0.5f * f * f;
-    float q = 0.298718721f;
-    q = 0.399775356f + z * q;
-    q = 0.666667759f + z * q;
-    const float rest = s * (square + z * q);
-    const float whole = k * 0.693145752f;
-    const float sum = whole + f;
-    const float lost = (whole - sum) + f;
-    return sum - (square - (rest + (k * 1.42860677e-06f + (lost + tail))));
-}
-
-/* max(x, 0) + log(1 + e) with e = exp(-|x|): 1 + e itself, or 2 (1 + (e - 1) / 2).  What e - 1
-   loses, near e = 1/2 only, is divided by 1 + e nearly. */
+/* max(x, 0) + log(1 + e) with e = exp(-|x|), and s = e / (2 + e) at most a third. */
 static inline float pm_softplus_f32(float x)
 {
     const float e = pm_exp_nonpositive_f32(-fabsf(x));
-    const float less = e - 1;
-    const float lost = (e - (less + 1)) * 0.707106769f;
-    const int halved = e > 0.414213538f;
-    const float f = halved ? 0.5f * less : e;
-    const float logarithm = pm_log_core_f32(f, halved ? 1 : 0, halved ? lost : 0);
-    return (x > 0 ? x : 0) + logarithm;
+    const float s = e / (2 + e);
+    const float z = s * s;
+    const float square = 0.5f * e * e;
+    float q = 0.280250371f;
+    q = 0.279990256f + z * q;
+    q = 0.400217056f + z * q;
+    q = 0.666664124f + z * q;
+    return (x > 0 ? x : 0) + (e - (square - s * (square + z * q)));
 }
 
 /* w x, and 0 where w = 0 even if x is infinite: a zero weight asks for nothing. */
@@ -223,55 +207,41 @@ static inline double pm_exp_nonpositive_f64(double x)
     return pm_exp_core_f64(held, 0, 6755399441056821.0, 5.551115123125783e-17);
 }
 
-/* 1 or e over 1 + e, with e = exp(-|x|), then what the roundings of e and 1 + e took away;
-   1 / (1 + e) is needed there to a few bits only. */
+/* With e = power (1 + p) = exp(-|x|): e / (1 + e) without the rounding of e, and with what that
+   of 1 + e took away; or 1 less that. */
 static inline double pm_sigmoid_f64(double x)
 {
     const double minus = -fabs(x);
     const double held = -746.0 > minus ? -746.0 : minus;
     double p;
     const double power = pm_exp_parts_f64(held, 0, 6755399441056821.0, &p);
-    const double sum = power + power * p;
-    const double low = ((power - sum) + power * p) * 5.551115123125783e-17;
-    const double e = sum * 5.551115123125783e-17;
+    const double e = (power + power * p) * 5.551115123125783e-17;
     const double bottom = 1 + e;
-    const double lost = (e - (bottom - 1)) + low;
-    const double inverse = 1 - e * (1 - 0.5 * e);
-    const double ratio = (x < 0 ? e : 1) / bottom;
-    return ratio + ((x < 0 ? low : 0) - ratio * lost) * inverse;
+    const double lost = e - (bottom - 1);
+    const double inverse = 1 / bottom;
+    const double top = power * inverse;
+    const double ratio = (top + top * (p - inverse * lost)) * 5.551115123125783e-17;
+    return x < 0 ? ratio : 1 - ratio;
 }
 
-/* log(2^k (1 + f)) + tail, for 1 + f in [sqrt 1/2, sqrt 2] and a tail below the last place of 1. */
-static inline double pm_log_core_f64(double f, double k, double tail)
-{
-    const double s = f / (2 + f);
-    const double z = s * s;
-    const double square = 0.5 * f * f;
-    double q = 0.14796073790216138;
-    q = 0.153140388688195 + z * q;
-    q = 0.18183564753758885 + z * q;
-    q = 0.2222219856553718 + z * q;
-    q = 0.2857142874245623 + z * q;
-    q = 0.399999999994144 + z * q;
-    q = 0.6666666666666734 + z * q;
-    const double rest = s * (square + z * q);
-    const double whole = k * 0.6931471805601177;
-    const double sum = whole + f;
-    const double lost = (whole - sum) + f;
-    return sum - (square - (rest + (k * -1.7239444525614835e-13 + (lost + tail))));
-}
-
-/* max(x, 0) + log(1 + e) with e = exp(-|x|): 1 + e itself, or 2 (1 + (e - 1) / 2).  What e - 1
-   loses, near e = 1/2 only, is divided by 1 + e nearly. */
+/* max(x, 0) + log(1 + e) with e = exp(-|x|), and s = e / (2 + e) at most a third. */
 static inline double pm_softplus_f64(double x)
 {
     const double e = pm_exp_nonpositive_f64(-fabs(x));
-    const double less = e - 1;
-    const double lost = (e - (less + 1)) * 0.7071067811865476;
-    const int halved = e > 0.41421356237309515;
-    const double f = halved ? 0.5 * less : e;
-    const double logarithm = pm_log_core_f64(f, halved ? 1 : 0, halved ? lost : 0);
-    return (x > 0 ? x : 0) + logarithm;
+    const double s = e / (2 + e);
+    const double z = s * s;
+    const double square = 0.5 * e * e;
+    double q = 0.17019578526937815;
+    q = 0.08339574866495666 + z * q;
+    q = 0.12106203255404772 + z * q;
+    q = 0.1330095926920272 + z * q;
+    q = 0.15386560974816982 + z * q;
+    q = 0.18181743877528578 + z * q;
+    q = 0.22222223971014457 + z * q;
+    q = 0.2857142854783437 + z * q;
+    q = 0.4000000000015739 + z * q;
+    q = 0.6666666666666631 + z * q;
+    return (x > 0 ? x : 0) + (e - (square - s * (square + z * q)));
 }
 
 
@@ -286,20 +256,29 @@ PM_INLINE int pminusy_sigmoid_cross_entropy_loss_f32_strip(int64_t N, const floa
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_now = 1.0f - y_lanes[lane];
         const float loss_now = pm_weighted_f32(term_now, pm_softplus_f32(z_lanes[lane])) + pm_weighted_f32(y_lanes[lane], pm_softplus_f32(-z_lanes[lane]));
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -335,27 +314,37 @@ PM_INLINE int pminusy_sigmoid_cross_entropy_f32_strip(int64_t N, const float *z,
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
-    float dz_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    float dz_rest[PM_LANES];
+    float *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float p_now = pm_sigmoid_f32(z_lanes[lane]);
         const float term_now = 1.0f - y_lanes[lane];
         const float loss_now = pm_weighted_f32(term_now, pm_softplus_f32(z_lanes[lane])) + pm_weighted_f32(y_lanes[lane], pm_softplus_f32(-z_lanes[lane]));
-        loss_lanes[lane] = loss_now;
         const float dz_now = p_now * term_now - y_lanes[lane] * pm_sigmoid_f32(-z_lanes[lane]);
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = (float)scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = (float)scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 
@@ -392,20 +381,29 @@ PM_INLINE int pminusy_sigmoid_cross_entropy_loss_f64_strip(int64_t N, const doub
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_now = 1.0 - y_lanes[lane];
         const double loss_now = pm_weighted_f64(term_now, pm_softplus_f64(z_lanes[lane])) + pm_weighted_f64(y_lanes[lane], pm_softplus_f64(-z_lanes[lane]));
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -441,27 +439,37 @@ PM_INLINE int pminusy_sigmoid_cross_entropy_f64_strip(int64_t N, const double *z
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
-    double dz_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    double dz_rest[PM_LANES];
+    double *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double p_now = pm_sigmoid_f64(z_lanes[lane]);
         const double term_now = 1.0 - y_lanes[lane];
         const double loss_now = pm_weighted_f64(term_now, pm_softplus_f64(z_lanes[lane])) + pm_weighted_f64(y_lanes[lane], pm_softplus_f64(-z_lanes[lane]));
-        loss_lanes[lane] = loss_now;
         const double dz_now = p_now * term_now - y_lanes[lane] * pm_sigmoid_f64(-z_lanes[lane]);
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 

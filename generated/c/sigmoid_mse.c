@@ -94,22 +94,21 @@ static inline float pm_exp_parts_f32(float x, float tail, float shift,
     return pm_real_f32(pm_bits_f32(rounded) << 23);
 }
 
-/* 1 or e over 1 + e, with e = exp(-|x|), then what the roundings of e and 1 + e took away;
-   1 / (1 + e) is needed there to a few bits only. */
+/* With e = power (1 + p) = exp(-|x|): e / (1 + e) without the rounding of e, and with what that
+   of 1 + e took away; or 1 less that. */
 static inline float pm_sigmoid_f32(float x)
 {
     const float minus = -fabsf(x);
     const float held = -104.0f > minus ? -104.0f : minus;
     float p;
     const float power = pm_exp_parts_f32(held, 0, 12583064.0f, &p);
-    const float sum = power + power * p;
-    const float low = ((power - sum) + power * p) * 2.98023224e-08f;
-    const float e = sum * 2.98023224e-08f;
+    const float e = (power + power * p) * 2.98023224e-08f;
     const float bottom = 1 + e;
-    const float lost = (e - (bottom - 1)) + low;
-    const float inverse = 1 - e * (1 - 0.5f * e);
-    const float ratio = (x < 0 ? e : 1) / bottom;
-    return ratio + ((x < 0 ? low : 0) - ratio * lost) * inverse;
+    const float lost = e - (bottom - 1);
+    const float inverse = 1 / bottom;
+    const float top = power * inverse;
+    const float ratio = (top + top * (p - inverse * lost)) * 2.98023224e-08f;
+    return x < 0 ? ratio : 1 - ratio;
 }
 
 static inline uint64_t pm_bits_f64(double x)
@@ -152,22 +151,21 @@ static inline double pm_exp_parts_f64(double x, double tail, double shift,
     return pm_real_f64(pm_bits_f64(rounded) << 52);
 }
 
-/* 1 or e over 1 + e, with e = exp(-|x|), then what the roundings of e and 1 + e took away;
-   1 / (1 + e) is needed there to a few bits only. */
+/* With e = power (1 + p) = exp(-|x|): e / (1 + e) without the rounding of e, and with what that
+   of 1 + e took away; or 1 less that. */
 static inline double pm_sigmoid_f64(double x)
 {
     const double minus = -fabs(x);
     const double held = -746.0 > minus ? -746.0 : minus;
     double p;
     const double power = pm_exp_parts_f64(held, 0, 6755399441056821.0, &p);
-    const double sum = power + power * p;
-    const double low = ((power - sum) + power * p) * 5.551115123125783e-17;
-    const double e = sum * 5.551115123125783e-17;
+    const double e = (power + power * p) * 5.551115123125783e-17;
     const double bottom = 1 + e;
-    const double lost = (e - (bottom - 1)) + low;
-    const double inverse = 1 - e * (1 - 0.5 * e);
-    const double ratio = (x < 0 ? e : 1) / bottom;
-    return ratio + ((x < 0 ? low : 0) - ratio * lost) * inverse;
+    const double lost = e - (bottom - 1);
+    const double inverse = 1 / bottom;
+    const double top = power * inverse;
+    const double ratio = (top + top * (p - inverse * lost)) * 5.551115123125783e-17;
+    return x < 0 ? ratio : 1 - ratio;
 }
 
 
@@ -182,13 +180,22 @@ PM_INLINE int pminusy_sigmoid_mse_loss_f32_strip(int64_t N, const float *z, cons
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float p_now = pm_sigmoid_f32(z_lanes[lane]);
@@ -197,7 +204,7 @@ PM_INLINE int pminusy_sigmoid_mse_loss_f32_strip(int64_t N, const float *z, cons
         const float loss_now = (term_now * term_now) / 2.0f;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -235,28 +242,38 @@ PM_INLINE int pminusy_sigmoid_mse_f32_strip(int64_t N, const float *z, const flo
 {
     (void)N;
     (void)workspace;
-    float z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    float y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    float loss_lanes[PM_LANES];
-    float dz_lanes[PM_LANES];
+    float z_rest[PM_LANES];
+    const float *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    float y_rest[PM_LANES];
+    const float *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    float dz_rest[PM_LANES];
+    float *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float p_now = pm_sigmoid_f32(z_lanes[lane]);
         const float sigmoid_z_now = pm_sigmoid_f32(-z_lanes[lane]);
         const float term_now = (1.0f - y_lanes[lane]) * p_now - sigmoid_z_now * y_lanes[lane];
         const float loss_now = (term_now * term_now) / 2.0f;
-        loss_lanes[lane] = loss_now;
         const float dz_now = p_now * sigmoid_z_now * term_now;
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = (float)scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = (float)scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 
@@ -294,13 +311,22 @@ PM_INLINE int pminusy_sigmoid_mse_loss_f64_strip(int64_t N, const double *z, con
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double p_now = pm_sigmoid_f64(z_lanes[lane]);
@@ -309,7 +335,7 @@ PM_INLINE int pminusy_sigmoid_mse_loss_f64_strip(int64_t N, const double *z, con
         const double loss_now = (term_now * term_now) / 2.0;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -347,28 +373,38 @@ PM_INLINE int pminusy_sigmoid_mse_f64_strip(int64_t N, const double *z, const do
 {
     (void)N;
     (void)workspace;
-    double z_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        z_lanes[lane] = z[first + lane];
-    double y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane)
-        y_lanes[lane] = y[first + lane];
-    double loss_lanes[PM_LANES];
-    double dz_lanes[PM_LANES];
+    double z_rest[PM_LANES];
+    const double *z_lanes = z + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            z_rest[lane] = lane < count ? z[first + lane] : 0;
+        z_lanes = z_rest;
+    }
+    double y_rest[PM_LANES];
+    const double *y_lanes = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_lanes = y_rest;
+    }
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    double dz_rest[PM_LANES];
+    double *const dz_lanes = count < PM_LANES ? dz_rest : dz + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double p_now = pm_sigmoid_f64(z_lanes[lane]);
         const double sigmoid_z_now = pm_sigmoid_f64(-z_lanes[lane]);
         const double term_now = (1.0 - y_lanes[lane]) * p_now - sigmoid_z_now * y_lanes[lane];
         const double loss_now = (term_now * term_now) / 2.0;
-        loss_lanes[lane] = loss_now;
         const double dz_now = p_now * sigmoid_z_now * term_now;
-        dz_lanes[lane] = dz_now;
+        loss_lanes[lane] = loss_now;
+        dz_lanes[lane] = scale * dz_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        dz[first + lane] = scale * dz_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        dz[first + lane] = dz_lanes[lane];
     return 0;
 }
 

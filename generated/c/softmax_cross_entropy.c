@@ -306,26 +306,39 @@ PM_INLINE int pminusy_softmax_cross_entropy_loss_f32_strip(int64_t N, int64_t K,
     (void)N;
     (void)workspace;
     float a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float a_max_lanes[PM_LANES];
     float sum_a_lanes[PM_LANES];
     float sum_a_2_lanes[PM_LANES];
     float once_2_lanes[PM_LANES];
     float once_3_lanes[PM_LANES];
     float total_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float a_max_next = a_lanes[k * PM_LANES + lane];
@@ -334,7 +347,7 @@ PM_INLINE int pminusy_softmax_cross_entropy_loss_f32_strip(int64_t N, int64_t K,
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_a_now = pm_exp_difference_nonpositive_f32(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
@@ -345,14 +358,14 @@ PM_INLINE int pminusy_softmax_cross_entropy_loss_f32_strip(int64_t N, int64_t K,
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_now = sum_a_2_lanes[lane] - 1.0f;
-        const float term_2_now = sum_a_lanes[lane] + term_now;
+        const float term_4_now = sum_a_lanes[lane] + term_now;
         const float once_2_now = -a_max_lanes[lane];
+        const float once_3_now = -pm_log1p_f32(term_4_now);
         once_2_lanes[lane] = once_2_now;
-        const float once_3_now = -pm_log1p_f32(term_2_now);
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float a_shifted_2_now = once_2_lanes[lane] + a_lanes[k * PM_LANES + lane];
@@ -364,7 +377,7 @@ PM_INLINE int pminusy_softmax_cross_entropy_loss_f32_strip(int64_t N, int64_t K,
         const float loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -415,9 +428,9 @@ int pminusy_softmax_cross_entropy_loss_f32(int64_t N, int64_t K, const float *a,
         const double sum_a = sum_a_all;
         const double sum_a_2 = sum_a_2_all;
         const double term = sum_a_2 - 1.0;
-        const double term_2 = sum_a + term;
+        const double term_4 = sum_a + term;
         const double once_2 = -a_max;
-        const double once_3 = -pm_log1p_f64(term_2);
+        const double once_3 = -pm_log1p_f64(term_4);
         double total_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
             const int64_t end = K - block < 1024 ? K : block + 1024;
@@ -456,77 +469,97 @@ PM_INLINE int pminusy_softmax_cross_entropy_f32_strip(int64_t N, int64_t K, cons
     (void)N;
     (void)workspace;
     float a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float a_max_lanes[PM_LANES];
     float sum_y_lanes[PM_LANES];
+    float sum_y_2_lanes[PM_LANES];
     float exp_a_lanes[PM_FEW * PM_LANES];
     float sum_a_lanes[PM_LANES];
     float sum_a_2_lanes[PM_LANES];
     float sum_exp_a_lanes[PM_LANES];
     float once_lanes[PM_LANES];
-    float term_2_lanes[PM_LANES];
+    float term_4_lanes[PM_LANES];
     float once_3_lanes[PM_LANES];
     float once_4_lanes[PM_LANES];
+    float term_3_lanes[PM_LANES];
     float once_5_lanes[PM_LANES];
     float total_lanes[PM_LANES];
     float da_lanes[PM_FEW * PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(float)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_y_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int lane = 0; lane < PM_LANES; ++lane) sum_y_2_lanes[lane] = 0;
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float a_max_next = a_lanes[k * PM_LANES + lane];
             a_max_lanes[lane] = a_max_next > a_max_lanes[lane] || a_max_next != a_max_next ? a_max_next : a_max_lanes[lane];
-            sum_y_lanes[lane] += y_lanes[k * PM_LANES + lane];
+            sum_y_lanes[lane] += (y_lanes[k * PM_LANES + lane] > 0.5f ? 0.0f : y_lanes[k * PM_LANES + lane]);
+            sum_y_2_lanes[lane] += (y_lanes[k * PM_LANES + lane] > 0.5f ? y_lanes[k * PM_LANES + lane] : 0.0f);
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_a_now = pm_exp_difference_nonpositive_f32(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
-        sum_exp_a_lanes[lane] = sum_exp_a_now;
         const float once_now = 1.0f / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_a_2_lanes[lane] - 1.0f;
-        const float term_2_now = sum_a_lanes[lane] + term_now;
-        term_2_lanes[lane] = term_2_now;
+        const float term_4_now = sum_a_lanes[lane] + term_now;
         const float once_3_now = -a_max_lanes[lane];
-        once_3_lanes[lane] = once_3_now;
-        const float once_4_now = -pm_log1p_f32(term_2_now);
-        once_4_lanes[lane] = once_4_now;
+        const float once_4_now = -pm_log1p_f32(term_4_now);
+        const float term_3_now = sum_y_lanes[lane] + sum_y_2_lanes[lane];
         const float once_5_now = 1.0f / sum_exp_a_now;
+        sum_exp_a_lanes[lane] = sum_exp_a_now;
+        once_lanes[lane] = once_now;
+        term_4_lanes[lane] = term_4_now;
+        once_3_lanes[lane] = once_3_now;
+        once_4_lanes[lane] = once_4_now;
+        term_3_lanes[lane] = term_3_now;
         once_5_lanes[lane] = once_5_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float a_shifted_2_now = once_3_lanes[lane] + a_lanes[k * PM_LANES + lane];
             total_lanes[lane] += pm_weighted_f32(y_lanes[k * PM_LANES + lane], once_4_lanes[lane] + a_shifted_2_now);
             const float p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
-            const float da_now = (sum_y_lanes[lane] - y_lanes[k * PM_LANES + lane]) * p_now - pm_weighted_f32(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? term_2_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_5_lanes[lane]);
-            da_lanes[k * PM_LANES + lane] = da_now;
+            const float term_2_2_now = sum_y_2_lanes[lane] - y_lanes[k * PM_LANES + lane];
+            const float da_now = (y_lanes[k * PM_LANES + lane] > 0.5f ? sum_y_lanes[lane] + term_2_2_now : term_3_lanes[lane] - y_lanes[k * PM_LANES + lane]) * p_now - pm_weighted_f32(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? term_4_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_5_lanes[lane]);
+            da_lanes[k * PM_LANES + lane] = (float)scale * da_now;
         }
     }
     PM_SIMD()
@@ -534,10 +567,15 @@ PM_INLINE int pminusy_softmax_cross_entropy_f32_strip(int64_t N, int64_t K, cons
         const float loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            da[(first + lane) * ldda + k] = (float)scale * da_lanes[k * PM_LANES + lane];
-    for (int lane = 0; lane < count; ++lane)
+    if (count == PM_LANES && ldda == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * K + k] = da_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -561,6 +599,7 @@ int pminusy_softmax_cross_entropy_f32(int64_t N, int64_t K, const float *a, int6
         float a_max_all = -(float)INFINITY;
         int a_max_nan = 0;
         double sum_y_all = 0;
+        double sum_y_2_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
             const int64_t end = K - block < 1024 ? K : block + 1024;
             if (row + 1 < N)
@@ -570,17 +609,21 @@ int pminusy_softmax_cross_entropy_f32(int64_t N, int64_t K, const float *a, int6
                 for (int64_t ahead = block; ahead < end; ahead += 16)
                     PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
             float sum_y_part = 0;
-            PM_SIMD(reduction(max : a_max_all) reduction(| : a_max_nan) reduction(+ : sum_y_part))
+            float sum_y_2_part = 0;
+            PM_SIMD(reduction(max : a_max_all) reduction(| : a_max_nan) reduction(+ : sum_y_part) reduction(+ : sum_y_2_part))
             for (int64_t k = block; k < end; ++k) {
                 const float a_max_next = a[row * lda + k];
                 a_max_all = a_max_next > a_max_all ? a_max_next : a_max_all;
                 a_max_nan |= a_max_next != a_max_next;
-                sum_y_part += y[row * ldy + k];
+                sum_y_part += (y[row * ldy + k] > 0.5f ? 0.0f : y[row * ldy + k]);
+                sum_y_2_part += (y[row * ldy + k] > 0.5f ? y[row * ldy + k] : 0.0f);
             }
             sum_y_all += sum_y_part;
+            sum_y_2_all += sum_y_2_part;
         }
         const double a_max = a_max_nan ? (float)NAN : a_max_all;
         const double sum_y = sum_y_all;
+        const double sum_y_2 = sum_y_2_all;
         double sum_a_all = 0;
         double sum_a_2_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
@@ -605,9 +648,10 @@ int pminusy_softmax_cross_entropy_f32(int64_t N, int64_t K, const float *a, int6
         const double sum_exp_a = sum_a + sum_a_2;
         const double once = 1.0 / sum_exp_a;
         const double term = sum_a_2 - 1.0;
-        const double term_2 = sum_a + term;
+        const double term_4 = sum_a + term;
         const double once_3 = -a_max;
-        const double once_4 = -pm_log1p_f64(term_2);
+        const double once_4 = -pm_log1p_f64(term_4);
+        const double term_3 = sum_y + sum_y_2;
         const double once_5 = 1.0 / sum_exp_a;
         double total_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
@@ -624,7 +668,8 @@ int pminusy_softmax_cross_entropy_f32(int64_t N, int64_t K, const float *a, int6
                 const float a_shifted_2_now = (float)once_3 + a[row * lda + k];
                 total_part += pm_weighted_f32(y[row * ldy + k], (float)once_4 + a_shifted_2_now);
                 const float p_now = (float)once * da[row * ldda + k];
-                const float da_now = ((float)sum_y - y[row * ldy + k]) * p_now - pm_weighted_f32(y[row * ldy + k], (a[row * lda + k] == (float)a_max ? (float)term_2 : (float)sum_exp_a - da[row * ldda + k]) * (float)once_5);
+                const float term_2_2_now = (float)sum_y_2 - y[row * ldy + k];
+                const float da_now = (y[row * ldy + k] > 0.5f ? (float)sum_y + term_2_2_now : (float)term_3 - y[row * ldy + k]) * p_now - pm_weighted_f32(y[row * ldy + k], (a[row * lda + k] == (float)a_max ? (float)term_4 : (float)sum_exp_a - da[row * ldda + k]) * (float)once_5);
                 da[row * ldda + k] = (float)scale * da_now;
             }
             total_all += total_part;
@@ -650,26 +695,39 @@ PM_INLINE int pminusy_softmax_cross_entropy_loss_f64_strip(int64_t N, int64_t K,
     (void)N;
     (void)workspace;
     double a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double a_max_lanes[PM_LANES];
     double sum_a_lanes[PM_LANES];
     double sum_a_2_lanes[PM_LANES];
     double once_2_lanes[PM_LANES];
     double once_3_lanes[PM_LANES];
     double total_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double a_max_next = a_lanes[k * PM_LANES + lane];
@@ -678,7 +736,7 @@ PM_INLINE int pminusy_softmax_cross_entropy_loss_f64_strip(int64_t N, int64_t K,
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_a_now = pm_exp_difference_nonpositive_f64(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
@@ -689,14 +747,14 @@ PM_INLINE int pminusy_softmax_cross_entropy_loss_f64_strip(int64_t N, int64_t K,
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_now = sum_a_2_lanes[lane] - 1.0;
-        const double term_2_now = sum_a_lanes[lane] + term_now;
+        const double term_4_now = sum_a_lanes[lane] + term_now;
         const double once_2_now = -a_max_lanes[lane];
+        const double once_3_now = -pm_log1p_f64(term_4_now);
         once_2_lanes[lane] = once_2_now;
-        const double once_3_now = -pm_log1p_f64(term_2_now);
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double a_shifted_2_now = once_2_lanes[lane] + a_lanes[k * PM_LANES + lane];
@@ -708,7 +766,7 @@ PM_INLINE int pminusy_softmax_cross_entropy_loss_f64_strip(int64_t N, int64_t K,
         const double loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -759,9 +817,9 @@ int pminusy_softmax_cross_entropy_loss_f64(int64_t N, int64_t K, const double *a
         const double sum_a = sum_a_all;
         const double sum_a_2 = sum_a_2_all;
         const double term = sum_a_2 - 1.0;
-        const double term_2 = sum_a + term;
+        const double term_4 = sum_a + term;
         const double once_2 = -a_max;
-        const double once_3 = -pm_log1p_f64(term_2);
+        const double once_3 = -pm_log1p_f64(term_4);
         double total_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
             const int64_t end = K - block < 1024 ? K : block + 1024;
@@ -800,77 +858,97 @@ PM_INLINE int pminusy_softmax_cross_entropy_f64_strip(int64_t N, int64_t K, cons
     (void)N;
     (void)workspace;
     double a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double a_max_lanes[PM_LANES];
     double sum_y_lanes[PM_LANES];
+    double sum_y_2_lanes[PM_LANES];
     double exp_a_lanes[PM_FEW * PM_LANES];
     double sum_a_lanes[PM_LANES];
     double sum_a_2_lanes[PM_LANES];
     double sum_exp_a_lanes[PM_LANES];
     double once_lanes[PM_LANES];
-    double term_2_lanes[PM_LANES];
+    double term_4_lanes[PM_LANES];
     double once_3_lanes[PM_LANES];
     double once_4_lanes[PM_LANES];
+    double term_3_lanes[PM_LANES];
     double once_5_lanes[PM_LANES];
     double total_lanes[PM_LANES];
     double da_lanes[PM_FEW * PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(double)INFINITY;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_y_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int lane = 0; lane < PM_LANES; ++lane) sum_y_2_lanes[lane] = 0;
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double a_max_next = a_lanes[k * PM_LANES + lane];
             a_max_lanes[lane] = a_max_next > a_max_lanes[lane] || a_max_next != a_max_next ? a_max_next : a_max_lanes[lane];
-            sum_y_lanes[lane] += y_lanes[k * PM_LANES + lane];
+            sum_y_lanes[lane] += (y_lanes[k * PM_LANES + lane] > 0.5 ? 0.0 : y_lanes[k * PM_LANES + lane]);
+            sum_y_2_lanes[lane] += (y_lanes[k * PM_LANES + lane] > 0.5 ? y_lanes[k * PM_LANES + lane] : 0.0);
         }
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_a_now = pm_exp_difference_nonpositive_f64(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
-        sum_exp_a_lanes[lane] = sum_exp_a_now;
         const double once_now = 1.0 / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_a_2_lanes[lane] - 1.0;
-        const double term_2_now = sum_a_lanes[lane] + term_now;
-        term_2_lanes[lane] = term_2_now;
+        const double term_4_now = sum_a_lanes[lane] + term_now;
         const double once_3_now = -a_max_lanes[lane];
-        once_3_lanes[lane] = once_3_now;
-        const double once_4_now = -pm_log1p_f64(term_2_now);
-        once_4_lanes[lane] = once_4_now;
+        const double once_4_now = -pm_log1p_f64(term_4_now);
+        const double term_3_now = sum_y_lanes[lane] + sum_y_2_lanes[lane];
         const double once_5_now = 1.0 / sum_exp_a_now;
+        sum_exp_a_lanes[lane] = sum_exp_a_now;
+        once_lanes[lane] = once_now;
+        term_4_lanes[lane] = term_4_now;
+        once_3_lanes[lane] = once_3_now;
+        once_4_lanes[lane] = once_4_now;
+        term_3_lanes[lane] = term_3_now;
         once_5_lanes[lane] = once_5_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double a_shifted_2_now = once_3_lanes[lane] + a_lanes[k * PM_LANES + lane];
             total_lanes[lane] += pm_weighted_f64(y_lanes[k * PM_LANES + lane], once_4_lanes[lane] + a_shifted_2_now);
             const double p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
-            const double da_now = (sum_y_lanes[lane] - y_lanes[k * PM_LANES + lane]) * p_now - pm_weighted_f64(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? term_2_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_5_lanes[lane]);
-            da_lanes[k * PM_LANES + lane] = da_now;
+            const double term_2_2_now = sum_y_2_lanes[lane] - y_lanes[k * PM_LANES + lane];
+            const double da_now = (y_lanes[k * PM_LANES + lane] > 0.5 ? sum_y_lanes[lane] + term_2_2_now : term_3_lanes[lane] - y_lanes[k * PM_LANES + lane]) * p_now - pm_weighted_f64(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? term_4_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_5_lanes[lane]);
+            da_lanes[k * PM_LANES + lane] = scale * da_now;
         }
     }
     PM_SIMD()
@@ -878,10 +956,15 @@ PM_INLINE int pminusy_softmax_cross_entropy_f64_strip(int64_t N, int64_t K, cons
         const double loss_now = -total_lanes[lane];
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            da[(first + lane) * ldda + k] = scale * da_lanes[k * PM_LANES + lane];
-    for (int lane = 0; lane < count; ++lane)
+    if (count == PM_LANES && ldda == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * K + k] = da_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -905,6 +988,7 @@ int pminusy_softmax_cross_entropy_f64(int64_t N, int64_t K, const double *a, int
         double a_max_all = -(double)INFINITY;
         int a_max_nan = 0;
         double sum_y_all = 0;
+        double sum_y_2_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
             const int64_t end = K - block < 1024 ? K : block + 1024;
             if (row + 1 < N)
@@ -914,17 +998,21 @@ int pminusy_softmax_cross_entropy_f64(int64_t N, int64_t K, const double *a, int
                 for (int64_t ahead = block; ahead < end; ahead += 8)
                     PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
             double sum_y_part = 0;
-            PM_SIMD(reduction(max : a_max_all) reduction(| : a_max_nan) reduction(+ : sum_y_part))
+            double sum_y_2_part = 0;
+            PM_SIMD(reduction(max : a_max_all) reduction(| : a_max_nan) reduction(+ : sum_y_part) reduction(+ : sum_y_2_part))
             for (int64_t k = block; k < end; ++k) {
                 const double a_max_next = a[row * lda + k];
                 a_max_all = a_max_next > a_max_all ? a_max_next : a_max_all;
                 a_max_nan |= a_max_next != a_max_next;
-                sum_y_part += y[row * ldy + k];
+                sum_y_part += (y[row * ldy + k] > 0.5 ? 0.0 : y[row * ldy + k]);
+                sum_y_2_part += (y[row * ldy + k] > 0.5 ? y[row * ldy + k] : 0.0);
             }
             sum_y_all += sum_y_part;
+            sum_y_2_all += sum_y_2_part;
         }
         const double a_max = a_max_nan ? (double)NAN : a_max_all;
         const double sum_y = sum_y_all;
+        const double sum_y_2 = sum_y_2_all;
         double sum_a_all = 0;
         double sum_a_2_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
@@ -949,9 +1037,10 @@ int pminusy_softmax_cross_entropy_f64(int64_t N, int64_t K, const double *a, int
         const double sum_exp_a = sum_a + sum_a_2;
         const double once = 1.0 / sum_exp_a;
         const double term = sum_a_2 - 1.0;
-        const double term_2 = sum_a + term;
+        const double term_4 = sum_a + term;
         const double once_3 = -a_max;
-        const double once_4 = -pm_log1p_f64(term_2);
+        const double once_4 = -pm_log1p_f64(term_4);
+        const double term_3 = sum_y + sum_y_2;
         const double once_5 = 1.0 / sum_exp_a;
         double total_all = 0;
         for (int64_t block = 0; block < K; block += 1024) {
@@ -968,7 +1057,8 @@ int pminusy_softmax_cross_entropy_f64(int64_t N, int64_t K, const double *a, int
                 const double a_shifted_2_now = once_3 + a[row * lda + k];
                 total_part += pm_weighted_f64(y[row * ldy + k], once_4 + a_shifted_2_now);
                 const double p_now = once * da[row * ldda + k];
-                const double da_now = (sum_y - y[row * ldy + k]) * p_now - pm_weighted_f64(y[row * ldy + k], (a[row * lda + k] == a_max ? term_2 : sum_exp_a - da[row * ldda + k]) * once_5);
+                const double term_2_2_now = sum_y_2 - y[row * ldy + k];
+                const double da_now = (y[row * ldy + k] > 0.5 ? sum_y + term_2_2_now : term_3 - y[row * ldy + k]) * p_now - pm_weighted_f64(y[row * ldy + k], (a[row * lda + k] == a_max ? term_4 : sum_exp_a - da[row * ldda + k]) * once_5);
                 da[row * ldda + k] = scale * da_now;
             }
             total_all += total_part;

@@ -297,31 +297,46 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_loss_f32_strip(int64_t N, int
     int wrong[PM_LANES] = {0};
     int status = 0;
     float a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int32_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float a_at_label_lanes[PM_LANES];
     float a_max_lanes[PM_LANES];
     float sum_a_lanes[PM_LANES];
     float sum_a_2_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float a_at_label_now = a[(first + (lane < count ? lane : 0)) * lda + y_lanes[lane]];
         a_at_label_lanes[lane] = a_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float a_max_next = a_lanes[k * PM_LANES + lane];
@@ -330,7 +345,7 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_loss_f32_strip(int64_t N, int
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_a_now = pm_exp_difference_nonpositive_f32(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
@@ -346,8 +361,12 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_loss_f32_strip(int64_t N, int
         const float loss_now = pm_log1p_f32(term_2_now) - a_shifted_at_label_now;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -428,18 +447,32 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f32_strip(int64_t N, int64_t 
     int wrong[PM_LANES] = {0};
     int status = 0;
     float a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int32_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float a_at_label_lanes[PM_LANES];
     float a_max_lanes[PM_LANES];
@@ -447,7 +480,8 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f32_strip(int64_t N, int64_t 
     float sum_a_lanes[PM_LANES];
     float sum_a_2_lanes[PM_LANES];
     float once_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float once_3_lanes[PM_LANES];
     float da_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
@@ -456,7 +490,7 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f32_strip(int64_t N, int64_t 
         a_at_label_lanes[lane] = a_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float a_max_next = a_lanes[k * PM_LANES + lane];
@@ -465,41 +499,52 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f32_strip(int64_t N, int64_t 
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_a_now = pm_exp_difference_nonpositive_f32(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_a_2_lanes[lane] - 1.0f;
         const float term_2_now = sum_a_lanes[lane] + term_now;
         const float a_shifted_at_label_now = a_at_label_lanes[lane] - a_max_lanes[lane];
         const float loss_now = pm_log1p_f32(term_2_now) - a_shifted_at_label_now;
-        loss_lanes[lane] = loss_now;
         const float once_3_now = -(a_at_label_lanes[lane] == a_max_lanes[lane] ? term_2_now : sum_exp_a_now - pm_exp_difference_nonpositive_f32(a_at_label_lanes[lane], a_max_lanes[lane])) / sum_exp_a_now;
+        once_lanes[lane] = once_now;
+        loss_lanes[lane] = loss_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
             const float da_now = (k == y_lanes[lane] ? once_3_lanes[lane] : p_now);
-            da_lanes[k * PM_LANES + lane] = da_now;
+            da_lanes[k * PM_LANES + lane] = (float)scale * da_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            da[(first + lane) * ldda + k] = wrong[lane] ? (float)NAN : (float)scale * da_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && ldda == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * K + k] = da_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            da[(first + lane) * ldda + k] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -593,31 +638,46 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_loss_f64_strip(int64_t N, int
     int wrong[PM_LANES] = {0};
     int status = 0;
     double a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int64_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double a_at_label_lanes[PM_LANES];
     double a_max_lanes[PM_LANES];
     double sum_a_lanes[PM_LANES];
     double sum_a_2_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double a_at_label_now = a[(first + (lane < count ? lane : 0)) * lda + y_lanes[lane]];
         a_at_label_lanes[lane] = a_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double a_max_next = a_lanes[k * PM_LANES + lane];
@@ -626,7 +686,7 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_loss_f64_strip(int64_t N, int
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_a_now = pm_exp_difference_nonpositive_f64(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
@@ -642,8 +702,12 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_loss_f64_strip(int64_t N, int
         const double loss_now = pm_log1p_f64(term_2_now) - a_shifted_at_label_now;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+    }
     return status;
 }
 #endif
@@ -724,18 +788,32 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f64_strip(int64_t N, int64_t 
     int wrong[PM_LANES] = {0};
     int status = 0;
     double a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int64_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double a_at_label_lanes[PM_LANES];
     double a_max_lanes[PM_LANES];
@@ -743,7 +821,8 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f64_strip(int64_t N, int64_t 
     double sum_a_lanes[PM_LANES];
     double sum_a_2_lanes[PM_LANES];
     double once_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double once_3_lanes[PM_LANES];
     double da_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
@@ -752,7 +831,7 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f64_strip(int64_t N, int64_t 
         a_at_label_lanes[lane] = a_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double a_max_next = a_lanes[k * PM_LANES + lane];
@@ -761,41 +840,52 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f64_strip(int64_t N, int64_t 
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_a_now = pm_exp_difference_nonpositive_f64(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_a_2_lanes[lane] - 1.0;
         const double term_2_now = sum_a_lanes[lane] + term_now;
         const double a_shifted_at_label_now = a_at_label_lanes[lane] - a_max_lanes[lane];
         const double loss_now = pm_log1p_f64(term_2_now) - a_shifted_at_label_now;
-        loss_lanes[lane] = loss_now;
         const double once_3_now = -(a_at_label_lanes[lane] == a_max_lanes[lane] ? term_2_now : sum_exp_a_now - pm_exp_difference_nonpositive_f64(a_at_label_lanes[lane], a_max_lanes[lane])) / sum_exp_a_now;
+        once_lanes[lane] = once_now;
+        loss_lanes[lane] = loss_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
             const double da_now = (k == y_lanes[lane] ? once_3_lanes[lane] : p_now);
-            da_lanes[k * PM_LANES + lane] = da_now;
+            da_lanes[k * PM_LANES + lane] = scale * da_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            da[(first + lane) * ldda + k] = wrong[lane] ? (double)NAN : scale * da_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && ldda == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * K + k] = da_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            da[(first + lane) * ldda + k] = (double)NAN;
+    }
     return status;
 }
 #endif

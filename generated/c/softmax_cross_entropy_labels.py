@@ -213,12 +213,14 @@ def _prepare(**given):
         if size == 0 and axis != "N":
             raise ValueError(f"axis {axis} is empty: expected at least one entry")
     for name, axis in _LABELS.items():
-        wrong = np.argwhere((arrays[name] < 0) | (arrays[name] >= sizes[axis]))
-        if len(wrong):
-            at = tuple(wrong[0].tolist())
-            row, label = ", ".join(map(str, at)), arrays[name][at]
-            expected = f"expected 0 <= label < {sizes[axis]}"
-            raise ValueError(f"{name}: row {row} holds the label {label}, {expected}")
+        labels = arrays[name]
+        if not labels.size or (labels.min() >= 0 and labels.max() < sizes[axis]):
+            continue
+        wrong = np.argwhere((labels < 0) | (labels >= sizes[axis]))
+        at = tuple(wrong[0].tolist())
+        row, label = ", ".join(map(str, at)), labels[at]
+        expected = f"expected 0 <= label < {sizes[axis]}"
+        raise ValueError(f"{name}: row {row} holds the label {label}, {expected}")
     return tuple(arrays.values()), dtype, sizes
 
 
@@ -256,8 +258,8 @@ def _divisor(size, reduction, on_empty):
 
 
 def _reduce(loss, reduction, divisor):
-    """The losses, or their sum or mean; divided first, so that the mean cannot overflow."""
+    """The losses, or their sum or mean; divided first where the sum overflows."""
     if reduction == "none":
         return loss
-    total = np.sum(loss / divisor)
-    return total if len(loss) else total / divisor
+    total = np.sum(loss)
+    return total / divisor if np.isfinite(total) else np.sum(loss / divisor)

@@ -210,17 +210,29 @@ PM_INLINE int pminusy_softmax_mse_loss_f32_strip(int64_t N, int64_t K, const flo
     (void)N;
     (void)workspace;
     float a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float a_max_lanes[PM_LANES];
     float exp_a_lanes[PM_FEW * PM_LANES];
     float sum_a_lanes[PM_LANES];
@@ -230,9 +242,10 @@ PM_INLINE int pminusy_softmax_mse_loss_f32_strip(int64_t N, int64_t K, const flo
     float once_2_lanes[PM_LANES];
     float once_3_lanes[PM_LANES];
     float total_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float a_max_next = a_lanes[k * PM_LANES + lane];
@@ -241,29 +254,29 @@ PM_INLINE int pminusy_softmax_mse_loss_f32_strip(int64_t N, int64_t K, const flo
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_a_now = pm_exp_difference_nonpositive_f32(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
-        sum_exp_a_lanes[lane] = sum_exp_a_now;
         const float once_now = 1.0f / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_a_2_lanes[lane] - 1.0f;
         const float once_2_now = 1.0f / sum_exp_a_now;
-        once_2_lanes[lane] = once_2_now;
         const float once_3_now = sum_a_lanes[lane] + term_now;
+        sum_exp_a_lanes[lane] = sum_exp_a_now;
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
@@ -277,7 +290,7 @@ PM_INLINE int pminusy_softmax_mse_loss_f32_strip(int64_t N, int64_t K, const flo
         const float loss_now = total_lanes[lane] / 2.0f;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -375,17 +388,29 @@ PM_INLINE int pminusy_softmax_mse_f32_strip(int64_t N, int64_t K, const float *a
     (void)N;
     (void)workspace;
     float a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float a_max_lanes[PM_LANES];
     float exp_a_lanes[PM_FEW * PM_LANES];
     float sum_a_lanes[PM_LANES];
@@ -399,10 +424,11 @@ PM_INLINE int pminusy_softmax_mse_f32_strip(int64_t N, int64_t K, const float *a
     float term_4_2_lanes[PM_FEW * PM_LANES];
     float total_lanes[PM_LANES];
     float total_2_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float da_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float a_max_next = a_lanes[k * PM_LANES + lane];
@@ -411,41 +437,41 @@ PM_INLINE int pminusy_softmax_mse_f32_strip(int64_t N, int64_t K, const float *a
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_a_now = pm_exp_difference_nonpositive_f32(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
-        sum_exp_a_lanes[lane] = sum_exp_a_now;
         const float once_now = 1.0f / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_a_2_lanes[lane] - 1.0f;
         const float once_2_now = 1.0f / sum_exp_a_now;
-        once_2_lanes[lane] = once_2_now;
         const float once_3_now = sum_a_lanes[lane] + term_now;
+        sum_exp_a_lanes[lane] = sum_exp_a_now;
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const float term_2_now = pm_weighted_f32(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
-            term_2_lanes[k * PM_LANES + lane] = term_2_now;
             const float term_4_2_now = 1.0f - y_lanes[k * PM_LANES + lane];
-            term_4_2_lanes[k * PM_LANES + lane] = term_4_2_now;
             total_lanes[lane] += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
             const float term_4_3_now = 1.0f - y_lanes[k * PM_LANES + lane];
             total_2_lanes[lane] += pm_weighted_f32(p_now, term_2_now - p_now * term_4_3_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
+            term_2_lanes[k * PM_LANES + lane] = term_2_now;
+            term_4_2_lanes[k * PM_LANES + lane] = term_4_2_now;
         }
     }
     PM_SIMD()
@@ -453,18 +479,23 @@ PM_INLINE int pminusy_softmax_mse_f32_strip(int64_t N, int64_t K, const float *a
         const float loss_now = total_lanes[lane] / 2.0f;
         loss_lanes[lane] = loss_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float da_now = pm_weighted_f32(p_lanes[k * PM_LANES + lane], total_2_lanes[lane] + p_lanes[k * PM_LANES + lane] * term_4_2_lanes[k * PM_LANES + lane] - term_2_lanes[k * PM_LANES + lane]);
-            da_lanes[k * PM_LANES + lane] = da_now;
+            da_lanes[k * PM_LANES + lane] = (float)scale * da_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            da[(first + lane) * ldda + k] = (float)scale * da_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && ldda == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * K + k] = da_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif
@@ -579,17 +610,29 @@ PM_INLINE int pminusy_softmax_mse_loss_f64_strip(int64_t N, int64_t K, const dou
     (void)N;
     (void)workspace;
     double a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double a_max_lanes[PM_LANES];
     double exp_a_lanes[PM_FEW * PM_LANES];
     double sum_a_lanes[PM_LANES];
@@ -599,9 +642,10 @@ PM_INLINE int pminusy_softmax_mse_loss_f64_strip(int64_t N, int64_t K, const dou
     double once_2_lanes[PM_LANES];
     double once_3_lanes[PM_LANES];
     double total_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double a_max_next = a_lanes[k * PM_LANES + lane];
@@ -610,29 +654,29 @@ PM_INLINE int pminusy_softmax_mse_loss_f64_strip(int64_t N, int64_t K, const dou
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_a_now = pm_exp_difference_nonpositive_f64(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
-        sum_exp_a_lanes[lane] = sum_exp_a_now;
         const double once_now = 1.0 / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_a_2_lanes[lane] - 1.0;
         const double once_2_now = 1.0 / sum_exp_a_now;
-        once_2_lanes[lane] = once_2_now;
         const double once_3_now = sum_a_lanes[lane] + term_now;
+        sum_exp_a_lanes[lane] = sum_exp_a_now;
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
@@ -646,7 +690,7 @@ PM_INLINE int pminusy_softmax_mse_loss_f64_strip(int64_t N, int64_t K, const dou
         const double loss_now = total_lanes[lane] / 2.0;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -744,17 +788,29 @@ PM_INLINE int pminusy_softmax_mse_f64_strip(int64_t N, int64_t K, const double *
     (void)N;
     (void)workspace;
     double a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double a_max_lanes[PM_LANES];
     double exp_a_lanes[PM_FEW * PM_LANES];
     double sum_a_lanes[PM_LANES];
@@ -768,10 +824,11 @@ PM_INLINE int pminusy_softmax_mse_f64_strip(int64_t N, int64_t K, const double *
     double term_4_2_lanes[PM_FEW * PM_LANES];
     double total_lanes[PM_LANES];
     double total_2_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double da_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double a_max_next = a_lanes[k * PM_LANES + lane];
@@ -780,41 +837,41 @@ PM_INLINE int pminusy_softmax_mse_f64_strip(int64_t N, int64_t K, const double *
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_a_now = pm_exp_difference_nonpositive_f64(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
-        sum_exp_a_lanes[lane] = sum_exp_a_now;
         const double once_now = 1.0 / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_a_2_lanes[lane] - 1.0;
         const double once_2_now = 1.0 / sum_exp_a_now;
-        once_2_lanes[lane] = once_2_now;
         const double once_3_now = sum_a_lanes[lane] + term_now;
+        sum_exp_a_lanes[lane] = sum_exp_a_now;
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const double term_2_now = pm_weighted_f64(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
-            term_2_lanes[k * PM_LANES + lane] = term_2_now;
             const double term_4_2_now = 1.0 - y_lanes[k * PM_LANES + lane];
-            term_4_2_lanes[k * PM_LANES + lane] = term_4_2_now;
             total_lanes[lane] += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
             const double term_4_3_now = 1.0 - y_lanes[k * PM_LANES + lane];
             total_2_lanes[lane] += pm_weighted_f64(p_now, term_2_now - p_now * term_4_3_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
+            term_2_lanes[k * PM_LANES + lane] = term_2_now;
+            term_4_2_lanes[k * PM_LANES + lane] = term_4_2_now;
         }
     }
     PM_SIMD()
@@ -822,18 +879,23 @@ PM_INLINE int pminusy_softmax_mse_f64_strip(int64_t N, int64_t K, const double *
         const double loss_now = total_lanes[lane] / 2.0;
         loss_lanes[lane] = loss_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double da_now = pm_weighted_f64(p_lanes[k * PM_LANES + lane], total_2_lanes[lane] + p_lanes[k * PM_LANES + lane] * term_4_2_lanes[k * PM_LANES + lane] - term_2_lanes[k * PM_LANES + lane]);
-            da_lanes[k * PM_LANES + lane] = da_now;
+            da_lanes[k * PM_LANES + lane] = scale * da_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            da[(first + lane) * ldda + k] = scale * da_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && ldda == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * K + k] = da_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif

@@ -213,18 +213,32 @@ PM_INLINE int pminusy_softmax_mse_labels_loss_f32_strip(int64_t N, int64_t K, co
     int wrong[PM_LANES] = {0};
     int status = 0;
     float a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int32_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float a_at_label_lanes[PM_LANES];
     float a_max_lanes[PM_LANES];
@@ -234,14 +248,15 @@ PM_INLINE int pminusy_softmax_mse_labels_loss_f32_strip(int64_t N, int64_t K, co
     float once_lanes[PM_LANES];
     float once_2_lanes[PM_LANES];
     float total_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float a_at_label_now = a[(first + (lane < count ? lane : 0)) * lda + y_lanes[lane]];
         a_at_label_lanes[lane] = a_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float a_max_next = a_lanes[k * PM_LANES + lane];
@@ -250,26 +265,26 @@ PM_INLINE int pminusy_softmax_mse_labels_loss_f32_strip(int64_t N, int64_t K, co
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_a_now = pm_exp_difference_nonpositive_f32(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_a_2_lanes[lane] - 1.0f;
         const float once_2_now = -(a_at_label_lanes[lane] == a_max_lanes[lane] ? sum_a_lanes[lane] + term_now : sum_exp_a_now - pm_exp_difference_nonpositive_f32(a_at_label_lanes[lane], a_max_lanes[lane])) / sum_exp_a_now;
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
@@ -282,8 +297,12 @@ PM_INLINE int pminusy_softmax_mse_labels_loss_f32_strip(int64_t N, int64_t K, co
         const float loss_now = total_lanes[lane] / 2.0f;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -381,18 +400,32 @@ PM_INLINE int pminusy_softmax_mse_labels_f32_strip(int64_t N, int64_t K, const f
     int wrong[PM_LANES] = {0};
     int status = 0;
     float a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int32_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float a_at_label_lanes[PM_LANES];
     float a_max_lanes[PM_LANES];
@@ -405,7 +438,8 @@ PM_INLINE int pminusy_softmax_mse_labels_f32_strip(int64_t N, int64_t K, const f
     float term_2_lanes[PM_FEW * PM_LANES];
     float total_lanes[PM_LANES];
     float total_2_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float once_3_lanes[PM_LANES];
     float da_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
@@ -414,7 +448,7 @@ PM_INLINE int pminusy_softmax_mse_labels_f32_strip(int64_t N, int64_t K, const f
         a_at_label_lanes[lane] = a_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float a_max_next = a_lanes[k * PM_LANES + lane];
@@ -423,56 +457,67 @@ PM_INLINE int pminusy_softmax_mse_labels_f32_strip(int64_t N, int64_t K, const f
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_a_now = pm_exp_difference_nonpositive_f32(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_a_2_lanes[lane] - 1.0f;
         const float once_2_now = -(a_at_label_lanes[lane] == a_max_lanes[lane] ? sum_a_lanes[lane] + term_now : sum_exp_a_now - pm_exp_difference_nonpositive_f32(a_at_label_lanes[lane], a_max_lanes[lane])) / sum_exp_a_now;
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const float term_2_now = (k == y_lanes[lane] ? once_2_lanes[lane] : p_now);
-            term_2_lanes[k * PM_LANES + lane] = term_2_now;
             total_lanes[lane] += term_2_now * term_2_now;
             total_2_lanes[lane] += pm_weighted_f32(p_now, term_2_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
+            term_2_lanes[k * PM_LANES + lane] = term_2_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float loss_now = total_lanes[lane] / 2.0f;
-        loss_lanes[lane] = loss_now;
         const float once_3_now = -total_2_lanes[lane];
+        loss_lanes[lane] = loss_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float da_now = pm_weighted_f32(p_lanes[k * PM_LANES + lane], once_3_lanes[lane] + term_2_lanes[k * PM_LANES + lane]);
-            da_lanes[k * PM_LANES + lane] = da_now;
+            da_lanes[k * PM_LANES + lane] = (float)scale * da_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            da[(first + lane) * ldda + k] = wrong[lane] ? (float)NAN : (float)scale * da_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && ldda == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * K + k] = da_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            da[(first + lane) * ldda + k] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -587,18 +632,32 @@ PM_INLINE int pminusy_softmax_mse_labels_loss_f64_strip(int64_t N, int64_t K, co
     int wrong[PM_LANES] = {0};
     int status = 0;
     double a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int64_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double a_at_label_lanes[PM_LANES];
     double a_max_lanes[PM_LANES];
@@ -608,14 +667,15 @@ PM_INLINE int pminusy_softmax_mse_labels_loss_f64_strip(int64_t N, int64_t K, co
     double once_lanes[PM_LANES];
     double once_2_lanes[PM_LANES];
     double total_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double a_at_label_now = a[(first + (lane < count ? lane : 0)) * lda + y_lanes[lane]];
         a_at_label_lanes[lane] = a_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double a_max_next = a_lanes[k * PM_LANES + lane];
@@ -624,26 +684,26 @@ PM_INLINE int pminusy_softmax_mse_labels_loss_f64_strip(int64_t N, int64_t K, co
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_a_now = pm_exp_difference_nonpositive_f64(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_a_2_lanes[lane] - 1.0;
         const double once_2_now = -(a_at_label_lanes[lane] == a_max_lanes[lane] ? sum_a_lanes[lane] + term_now : sum_exp_a_now - pm_exp_difference_nonpositive_f64(a_at_label_lanes[lane], a_max_lanes[lane])) / sum_exp_a_now;
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
@@ -656,8 +716,12 @@ PM_INLINE int pminusy_softmax_mse_labels_loss_f64_strip(int64_t N, int64_t K, co
         const double loss_now = total_lanes[lane] / 2.0;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+    }
     return status;
 }
 #endif
@@ -755,18 +819,32 @@ PM_INLINE int pminusy_softmax_mse_labels_f64_strip(int64_t N, int64_t K, const d
     int wrong[PM_LANES] = {0};
     int status = 0;
     double a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int64_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double a_at_label_lanes[PM_LANES];
     double a_max_lanes[PM_LANES];
@@ -779,7 +857,8 @@ PM_INLINE int pminusy_softmax_mse_labels_f64_strip(int64_t N, int64_t K, const d
     double term_2_lanes[PM_FEW * PM_LANES];
     double total_lanes[PM_LANES];
     double total_2_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double once_3_lanes[PM_LANES];
     double da_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
@@ -788,7 +867,7 @@ PM_INLINE int pminusy_softmax_mse_labels_f64_strip(int64_t N, int64_t K, const d
         a_at_label_lanes[lane] = a_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double a_max_next = a_lanes[k * PM_LANES + lane];
@@ -797,56 +876,67 @@ PM_INLINE int pminusy_softmax_mse_labels_f64_strip(int64_t N, int64_t K, const d
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_a_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_a_now = pm_exp_difference_nonpositive_f64(a_lanes[k * PM_LANES + lane], a_max_lanes[lane]);
-            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
             sum_a_lanes[lane] += exp_a_now - (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
             sum_a_2_lanes[lane] += (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? 1.0 : 0.0);
+            exp_a_lanes[k * PM_LANES + lane] = exp_a_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_a_now = sum_a_lanes[lane] + sum_a_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_a_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_a_2_lanes[lane] - 1.0;
         const double once_2_now = -(a_at_label_lanes[lane] == a_max_lanes[lane] ? sum_a_lanes[lane] + term_now : sum_exp_a_now - pm_exp_difference_nonpositive_f64(a_at_label_lanes[lane], a_max_lanes[lane])) / sum_exp_a_now;
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const double term_2_now = (k == y_lanes[lane] ? once_2_lanes[lane] : p_now);
-            term_2_lanes[k * PM_LANES + lane] = term_2_now;
             total_lanes[lane] += term_2_now * term_2_now;
             total_2_lanes[lane] += pm_weighted_f64(p_now, term_2_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
+            term_2_lanes[k * PM_LANES + lane] = term_2_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double loss_now = total_lanes[lane] / 2.0;
-        loss_lanes[lane] = loss_now;
         const double once_3_now = -total_2_lanes[lane];
+        loss_lanes[lane] = loss_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double da_now = pm_weighted_f64(p_lanes[k * PM_LANES + lane], once_3_lanes[lane] + term_2_lanes[k * PM_LANES + lane]);
-            da_lanes[k * PM_LANES + lane] = da_now;
+            da_lanes[k * PM_LANES + lane] = scale * da_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            da[(first + lane) * ldda + k] = wrong[lane] ? (double)NAN : scale * da_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && ldda == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * K + k] = da_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            da[(first + lane) * ldda + k] = (double)NAN;
+    }
     return status;
 }
 #endif

@@ -220,17 +220,29 @@ PM_INLINE int pminusy_total_variation_loss_f32_strip(int64_t N, int64_t K, const
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float z_max_lanes[PM_LANES];
     float exp_z_lanes[PM_FEW * PM_LANES];
     float sum_z_lanes[PM_LANES];
@@ -240,9 +252,10 @@ PM_INLINE int pminusy_total_variation_loss_f32_strip(int64_t N, int64_t K, const
     float once_2_lanes[PM_LANES];
     float once_3_lanes[PM_LANES];
     float total_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -251,29 +264,29 @@ PM_INLINE int pminusy_total_variation_loss_f32_strip(int64_t N, int64_t K, const
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
-        sum_exp_z_lanes[lane] = sum_exp_z_now;
         const float once_now = 1.0f / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float once_2_now = 1.0f / sum_exp_z_now;
-        once_2_lanes[lane] = once_2_now;
         const float once_3_now = sum_z_lanes[lane] + term_now;
+        sum_exp_z_lanes[lane] = sum_exp_z_now;
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
@@ -286,7 +299,7 @@ PM_INLINE int pminusy_total_variation_loss_f32_strip(int64_t N, int64_t K, const
         const float loss_now = total_lanes[lane] / 2.0f;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -383,17 +396,29 @@ PM_INLINE int pminusy_total_variation_f32_strip(int64_t N, int64_t K, const floa
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float z_max_lanes[PM_LANES];
     float exp_z_lanes[PM_FEW * PM_LANES];
     float sum_z_lanes[PM_LANES];
@@ -406,11 +431,12 @@ PM_INLINE int pminusy_total_variation_f32_strip(int64_t N, int64_t K, const floa
     float term_3_lanes[PM_FEW * PM_LANES];
     float total_lanes[PM_LANES];
     float total_2_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float once_4_lanes[PM_LANES];
     float dz_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -419,59 +445,64 @@ PM_INLINE int pminusy_total_variation_f32_strip(int64_t N, int64_t K, const floa
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
-        sum_exp_z_lanes[lane] = sum_exp_z_now;
         const float once_now = 1.0f / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float once_2_now = 1.0f / sum_exp_z_now;
-        once_2_lanes[lane] = once_2_now;
         const float once_3_now = sum_z_lanes[lane] + term_now;
+        sum_exp_z_lanes[lane] = sum_exp_z_now;
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const float term_3_now = (1.0f - y_lanes[k * PM_LANES + lane]) * p_now - pm_weighted_f32(y_lanes[k * PM_LANES + lane], (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_z_lanes[lane] - exp_z_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
-            term_3_lanes[k * PM_LANES + lane] = term_3_now;
             total_lanes[lane] += fabsf(term_3_now);
             total_2_lanes[lane] += p_now * pm_sign_f32(term_3_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
+            term_3_lanes[k * PM_LANES + lane] = term_3_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float loss_now = total_lanes[lane] / 2.0f;
-        loss_lanes[lane] = loss_now;
         const float once_4_now = -total_2_lanes[lane];
+        loss_lanes[lane] = loss_now;
         once_4_lanes[lane] = once_4_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float dz_now = (once_4_lanes[lane] + pm_sign_f32(term_3_lanes[k * PM_LANES + lane])) * p_lanes[k * PM_LANES + lane] / 2.0f;
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = (float)scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif
@@ -582,17 +613,29 @@ PM_INLINE int pminusy_total_variation_loss_f64_strip(int64_t N, int64_t K, const
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double z_max_lanes[PM_LANES];
     double exp_z_lanes[PM_FEW * PM_LANES];
     double sum_z_lanes[PM_LANES];
@@ -602,9 +645,10 @@ PM_INLINE int pminusy_total_variation_loss_f64_strip(int64_t N, int64_t K, const
     double once_2_lanes[PM_LANES];
     double once_3_lanes[PM_LANES];
     double total_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -613,29 +657,29 @@ PM_INLINE int pminusy_total_variation_loss_f64_strip(int64_t N, int64_t K, const
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
-        sum_exp_z_lanes[lane] = sum_exp_z_now;
         const double once_now = 1.0 / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double once_2_now = 1.0 / sum_exp_z_now;
-        once_2_lanes[lane] = once_2_now;
         const double once_3_now = sum_z_lanes[lane] + term_now;
+        sum_exp_z_lanes[lane] = sum_exp_z_now;
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
@@ -648,7 +692,7 @@ PM_INLINE int pminusy_total_variation_loss_f64_strip(int64_t N, int64_t K, const
         const double loss_now = total_lanes[lane] / 2.0;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -745,17 +789,29 @@ PM_INLINE int pminusy_total_variation_f64_strip(int64_t N, int64_t K, const doub
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double z_max_lanes[PM_LANES];
     double exp_z_lanes[PM_FEW * PM_LANES];
     double sum_z_lanes[PM_LANES];
@@ -768,11 +824,12 @@ PM_INLINE int pminusy_total_variation_f64_strip(int64_t N, int64_t K, const doub
     double term_3_lanes[PM_FEW * PM_LANES];
     double total_lanes[PM_LANES];
     double total_2_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double once_4_lanes[PM_LANES];
     double dz_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -781,59 +838,64 @@ PM_INLINE int pminusy_total_variation_f64_strip(int64_t N, int64_t K, const doub
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
-        sum_exp_z_lanes[lane] = sum_exp_z_now;
         const double once_now = 1.0 / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double once_2_now = 1.0 / sum_exp_z_now;
-        once_2_lanes[lane] = once_2_now;
         const double once_3_now = sum_z_lanes[lane] + term_now;
+        sum_exp_z_lanes[lane] = sum_exp_z_now;
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const double term_3_now = (1.0 - y_lanes[k * PM_LANES + lane]) * p_now - pm_weighted_f64(y_lanes[k * PM_LANES + lane], (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_z_lanes[lane] - exp_z_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
-            term_3_lanes[k * PM_LANES + lane] = term_3_now;
             total_lanes[lane] += fabs(term_3_now);
             total_2_lanes[lane] += p_now * pm_sign_f64(term_3_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
+            term_3_lanes[k * PM_LANES + lane] = term_3_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double loss_now = total_lanes[lane] / 2.0;
-        loss_lanes[lane] = loss_now;
         const double once_4_now = -total_2_lanes[lane];
+        loss_lanes[lane] = loss_now;
         once_4_lanes[lane] = once_4_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double dz_now = (once_4_lanes[lane] + pm_sign_f64(term_3_lanes[k * PM_LANES + lane])) * p_lanes[k * PM_LANES + lane] / 2.0;
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif

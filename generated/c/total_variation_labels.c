@@ -211,18 +211,32 @@ PM_INLINE int pminusy_total_variation_labels_loss_f32_strip(int64_t N, int64_t K
     int wrong[PM_LANES] = {0};
     int status = 0;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int32_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float z_at_label_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
@@ -232,14 +246,15 @@ PM_INLINE int pminusy_total_variation_labels_loss_f32_strip(int64_t N, int64_t K
     float once_lanes[PM_LANES];
     float once_2_lanes[PM_LANES];
     float total_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -248,26 +263,26 @@ PM_INLINE int pminusy_total_variation_labels_loss_f32_strip(int64_t N, int64_t K
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float once_2_now = -(z_at_label_lanes[lane] == z_max_lanes[lane] ? sum_z_lanes[lane] + term_now : sum_exp_z_now - pm_exp_difference_nonpositive_f32(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now;
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
@@ -280,8 +295,12 @@ PM_INLINE int pminusy_total_variation_labels_loss_f32_strip(int64_t N, int64_t K
         const float loss_now = total_lanes[lane] / 2.0f;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -379,18 +398,32 @@ PM_INLINE int pminusy_total_variation_labels_f32_strip(int64_t N, int64_t K, con
     int wrong[PM_LANES] = {0};
     int status = 0;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int32_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float z_at_label_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
@@ -403,7 +436,8 @@ PM_INLINE int pminusy_total_variation_labels_f32_strip(int64_t N, int64_t K, con
     float term_3_lanes[PM_FEW * PM_LANES];
     float total_lanes[PM_LANES];
     float total_2_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float once_3_lanes[PM_LANES];
     float dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
@@ -412,7 +446,7 @@ PM_INLINE int pminusy_total_variation_labels_f32_strip(int64_t N, int64_t K, con
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float z_max_next = z_lanes[k * PM_LANES + lane];
@@ -421,56 +455,67 @@ PM_INLINE int pminusy_total_variation_labels_f32_strip(int64_t N, int64_t K, con
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float exp_z_now = pm_exp_difference_nonpositive_f32(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0f : 0.0f);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
         const float once_2_now = -(z_at_label_lanes[lane] == z_max_lanes[lane] ? sum_z_lanes[lane] + term_now : sum_exp_z_now - pm_exp_difference_nonpositive_f32(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now;
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const float term_3_now = (k == y_lanes[lane] ? once_2_lanes[lane] : p_now);
-            term_3_lanes[k * PM_LANES + lane] = term_3_now;
             total_lanes[lane] += fabsf(term_3_now);
             total_2_lanes[lane] += p_now * pm_sign_f32(term_3_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
+            term_3_lanes[k * PM_LANES + lane] = term_3_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float loss_now = total_lanes[lane] / 2.0f;
-        loss_lanes[lane] = loss_now;
         const float once_3_now = -total_2_lanes[lane];
+        loss_lanes[lane] = loss_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float dz_now = (once_3_lanes[lane] + pm_sign_f32(term_3_lanes[k * PM_LANES + lane])) * p_lanes[k * PM_LANES + lane] / 2.0f;
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (float)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = wrong[lane] ? (float)NAN : (float)scale * dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (float)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dz[(first + lane) * lddz + k] = (float)NAN;
+    }
     return status;
 }
 #endif
@@ -585,18 +630,32 @@ PM_INLINE int pminusy_total_variation_labels_loss_f64_strip(int64_t N, int64_t K
     int wrong[PM_LANES] = {0};
     int status = 0;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int64_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double z_at_label_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
@@ -606,14 +665,15 @@ PM_INLINE int pminusy_total_variation_labels_loss_f64_strip(int64_t N, int64_t K
     double once_lanes[PM_LANES];
     double once_2_lanes[PM_LANES];
     double total_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -622,26 +682,26 @@ PM_INLINE int pminusy_total_variation_labels_loss_f64_strip(int64_t N, int64_t K
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double once_2_now = -(z_at_label_lanes[lane] == z_max_lanes[lane] ? sum_z_lanes[lane] + term_now : sum_exp_z_now - pm_exp_difference_nonpositive_f64(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now;
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
@@ -654,8 +714,12 @@ PM_INLINE int pminusy_total_variation_labels_loss_f64_strip(int64_t N, int64_t K
         const double loss_now = total_lanes[lane] / 2.0;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+    }
     return status;
 }
 #endif
@@ -753,18 +817,32 @@ PM_INLINE int pminusy_total_variation_labels_f64_strip(int64_t N, int64_t K, con
     int wrong[PM_LANES] = {0};
     int status = 0;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
-    int64_t y_lanes[PM_LANES] = {0};
-    for (int lane = 0; lane < count; ++lane) {
-        const int64_t label = y[first + lane];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
+    int64_t y_rest[PM_LANES];
+    const int64_t *y_given = y + first;
+    if (count < PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            y_rest[lane] = lane < count ? y[first + lane] : 0;
+        y_given = y_rest;
+    }
+    int64_t y_lanes[PM_LANES];
+    PM_SIMD(reduction(| : status))
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const int64_t label = y_given[lane];
         const int bad = label < 0 || label >= K;
         wrong[lane] |= bad;
         status |= bad;
-        y_lanes[lane] = bad ? 0 : label;
+        y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double z_at_label_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
@@ -777,7 +855,8 @@ PM_INLINE int pminusy_total_variation_labels_f64_strip(int64_t N, int64_t K, con
     double term_3_lanes[PM_FEW * PM_LANES];
     double total_lanes[PM_LANES];
     double total_2_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double once_3_lanes[PM_LANES];
     double dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
@@ -786,7 +865,7 @@ PM_INLINE int pminusy_total_variation_labels_f64_strip(int64_t N, int64_t K, con
         z_at_label_lanes[lane] = z_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double z_max_next = z_lanes[k * PM_LANES + lane];
@@ -795,56 +874,67 @@ PM_INLINE int pminusy_total_variation_labels_f64_strip(int64_t N, int64_t K, con
     }
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_z_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double exp_z_now = pm_exp_difference_nonpositive_f64(z_lanes[k * PM_LANES + lane], z_max_lanes[lane]);
-            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
             sum_z_lanes[lane] += exp_z_now - (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
             sum_z_2_lanes[lane] += (z_lanes[k * PM_LANES + lane] == z_max_lanes[lane] ? 1.0 : 0.0);
+            exp_z_lanes[k * PM_LANES + lane] = exp_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_z_now;
-        once_lanes[lane] = once_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
         const double once_2_now = -(z_at_label_lanes[lane] == z_max_lanes[lane] ? sum_z_lanes[lane] + term_now : sum_exp_z_now - pm_exp_difference_nonpositive_f64(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now;
+        once_lanes[lane] = once_now;
         once_2_lanes[lane] = once_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            p_lanes[k * PM_LANES + lane] = p_now;
             const double term_3_now = (k == y_lanes[lane] ? once_2_lanes[lane] : p_now);
-            term_3_lanes[k * PM_LANES + lane] = term_3_now;
             total_lanes[lane] += fabs(term_3_now);
             total_2_lanes[lane] += p_now * pm_sign_f64(term_3_now);
+            p_lanes[k * PM_LANES + lane] = p_now;
+            term_3_lanes[k * PM_LANES + lane] = term_3_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double loss_now = total_lanes[lane] / 2.0;
-        loss_lanes[lane] = loss_now;
         const double once_3_now = -total_2_lanes[lane];
+        loss_lanes[lane] = loss_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t k = 0; k < K; ++k) {
+    for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double dz_now = (once_3_lanes[lane] + pm_sign_f64(term_3_lanes[k * PM_LANES + lane])) * p_lanes[k * PM_LANES + lane] / 2.0;
-            dz_lanes[k * PM_LANES + lane] = dz_now;
+            dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
-        loss[first + lane] = wrong[lane] ? (double)NAN : loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < K; ++k)
-            dz[(first + lane) * lddz + k] = wrong[lane] ? (double)NAN : scale * dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
+        loss[first + lane] = loss_lanes[lane];
+    if (count == PM_LANES && lddz == K)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < K; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
+    for (int lane = 0; lane < PM_LANES && status; ++lane) {
+        if (wrong[lane])
+            loss[first + lane] = (double)NAN;
+        for (int k = 0; k < K && wrong[lane]; ++k)
+            dz[(first + lane) * lddz + k] = (double)NAN;
+    }
     return status;
 }
 #endif

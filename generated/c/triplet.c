@@ -101,29 +101,48 @@ PM_INLINE int pminusy_triplet_loss_f32_strip(int64_t N, int64_t D, const float *
     (void)N;
     (void)workspace;
     float a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     float p_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+    } else {
         memset(p_lanes, 0, sizeof p_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+    }
     float n_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    n_lanes[k * PM_LANES + part] = n[(first + part) * ldn + k];
+    } else {
         memset(n_lanes, 0, sizeof n_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            n_lanes[k * PM_LANES + lane] = n[(first + lane) * ldn + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                n_lanes[k * PM_LANES + lane] = n[(first + lane) * ldn + k];
+    }
     float total_lanes[PM_LANES];
     float total_2_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             total_lanes[lane] += (a_lanes[d * PM_LANES + lane] - n_lanes[d * PM_LANES + lane]) * (a_lanes[d * PM_LANES + lane] - n_lanes[d * PM_LANES + lane]);
@@ -135,7 +154,7 @@ PM_INLINE int pminusy_triplet_loss_f32_strip(int64_t N, int64_t D, const float *
         const float loss_now = pm_largest_f32(0.0f, m + total_2_lanes[lane] - total_lanes[lane]);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -201,26 +220,45 @@ PM_INLINE int pminusy_triplet_f32_strip(int64_t N, int64_t D, const float *a, in
     (void)N;
     (void)workspace;
     float a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     float p_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+    } else {
         memset(p_lanes, 0, sizeof p_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+    }
     float n_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    n_lanes[k * PM_LANES + part] = n[(first + part) * ldn + k];
+    } else {
         memset(n_lanes, 0, sizeof n_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            n_lanes[k * PM_LANES + lane] = n[(first + lane) * ldn + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                n_lanes[k * PM_LANES + lane] = n[(first + lane) * ldn + k];
+    }
     float total_lanes[PM_LANES];
     float total_2_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float once_lanes[PM_LANES];
     float once_2_lanes[PM_LANES];
     float once_3_lanes[PM_LANES];
@@ -229,7 +267,7 @@ PM_INLINE int pminusy_triplet_f32_strip(int64_t N, int64_t D, const float *a, in
     float dn_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             total_lanes[lane] += (a_lanes[d * PM_LANES + lane] - n_lanes[d * PM_LANES + lane]) * (a_lanes[d * PM_LANES + lane] - n_lanes[d * PM_LANES + lane]);
@@ -239,38 +277,53 @@ PM_INLINE int pminusy_triplet_f32_strip(int64_t N, int64_t D, const float *a, in
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float loss_now = pm_largest_f32(0.0f, m + total_2_lanes[lane] - total_lanes[lane]);
-        loss_lanes[lane] = loss_now;
         const float term_2_now = pm_step_f32(loss_now);
         const float once_now = 2.0f * term_2_now;
-        once_lanes[lane] = once_now;
         const float once_2_now = 2.0f * term_2_now;
-        once_2_lanes[lane] = once_2_now;
         const float once_3_now = 2.0f * term_2_now;
+        loss_lanes[lane] = loss_now;
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float da_now = (n_lanes[d * PM_LANES + lane] - p_lanes[d * PM_LANES + lane]) * once_lanes[lane];
-            da_lanes[d * PM_LANES + lane] = da_now;
             const float dp_now = (p_lanes[d * PM_LANES + lane] - a_lanes[d * PM_LANES + lane]) * once_2_lanes[lane];
-            dp_lanes[d * PM_LANES + lane] = dp_now;
             const float term_3_now = a_lanes[d * PM_LANES + lane] - n_lanes[d * PM_LANES + lane];
             const float dn_now = once_3_lanes[lane] * term_3_now;
-            dn_lanes[d * PM_LANES + lane] = dn_now;
+            da_lanes[d * PM_LANES + lane] = (float)scale * da_now;
+            dp_lanes[d * PM_LANES + lane] = (float)scale * dp_now;
+            dn_lanes[d * PM_LANES + lane] = (float)scale * dn_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            da[(first + lane) * ldda + k] = (float)scale * da_lanes[k * PM_LANES + lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            dp[(first + lane) * lddp + k] = (float)scale * dp_lanes[k * PM_LANES + lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            dn[(first + lane) * lddn + k] = (float)scale * dn_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && ldda == D)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < D; ++k)
+                da[(first + lane) * D + k] = da_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddp == D)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < D; ++k)
+                dp[(first + lane) * D + k] = dp_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                dp[(first + lane) * lddp + k] = dp_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddn == D)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < D; ++k)
+                dn[(first + lane) * D + k] = dn_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                dn[(first + lane) * lddn + k] = dn_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif
@@ -349,29 +402,48 @@ PM_INLINE int pminusy_triplet_loss_f64_strip(int64_t N, int64_t D, const double 
     (void)N;
     (void)workspace;
     double a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     double p_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+    } else {
         memset(p_lanes, 0, sizeof p_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+    }
     double n_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    n_lanes[k * PM_LANES + part] = n[(first + part) * ldn + k];
+    } else {
         memset(n_lanes, 0, sizeof n_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            n_lanes[k * PM_LANES + lane] = n[(first + lane) * ldn + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                n_lanes[k * PM_LANES + lane] = n[(first + lane) * ldn + k];
+    }
     double total_lanes[PM_LANES];
     double total_2_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             total_lanes[lane] += (a_lanes[d * PM_LANES + lane] - n_lanes[d * PM_LANES + lane]) * (a_lanes[d * PM_LANES + lane] - n_lanes[d * PM_LANES + lane]);
@@ -383,7 +455,7 @@ PM_INLINE int pminusy_triplet_loss_f64_strip(int64_t N, int64_t D, const double 
         const double loss_now = pm_largest_f64(0.0, m + total_2_lanes[lane] - total_lanes[lane]);
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -449,26 +521,45 @@ PM_INLINE int pminusy_triplet_f64_strip(int64_t N, int64_t D, const double *a, i
     (void)N;
     (void)workspace;
     double a_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+    } else {
         memset(a_lanes, 0, sizeof a_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                a_lanes[k * PM_LANES + lane] = a[(first + lane) * lda + k];
+    }
     double p_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+    } else {
         memset(p_lanes, 0, sizeof p_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                p_lanes[k * PM_LANES + lane] = p[(first + lane) * ldp + k];
+    }
     double n_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    n_lanes[k * PM_LANES + part] = n[(first + part) * ldn + k];
+    } else {
         memset(n_lanes, 0, sizeof n_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            n_lanes[k * PM_LANES + lane] = n[(first + lane) * ldn + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                n_lanes[k * PM_LANES + lane] = n[(first + lane) * ldn + k];
+    }
     double total_lanes[PM_LANES];
     double total_2_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double once_lanes[PM_LANES];
     double once_2_lanes[PM_LANES];
     double once_3_lanes[PM_LANES];
@@ -477,7 +568,7 @@ PM_INLINE int pminusy_triplet_f64_strip(int64_t N, int64_t D, const double *a, i
     double dn_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) total_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             total_lanes[lane] += (a_lanes[d * PM_LANES + lane] - n_lanes[d * PM_LANES + lane]) * (a_lanes[d * PM_LANES + lane] - n_lanes[d * PM_LANES + lane]);
@@ -487,38 +578,53 @@ PM_INLINE int pminusy_triplet_f64_strip(int64_t N, int64_t D, const double *a, i
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double loss_now = pm_largest_f64(0.0, m + total_2_lanes[lane] - total_lanes[lane]);
-        loss_lanes[lane] = loss_now;
         const double term_2_now = pm_step_f64(loss_now);
         const double once_now = 2.0 * term_2_now;
-        once_lanes[lane] = once_now;
         const double once_2_now = 2.0 * term_2_now;
-        once_2_lanes[lane] = once_2_now;
         const double once_3_now = 2.0 * term_2_now;
+        loss_lanes[lane] = loss_now;
+        once_lanes[lane] = once_now;
+        once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
     }
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double da_now = (n_lanes[d * PM_LANES + lane] - p_lanes[d * PM_LANES + lane]) * once_lanes[lane];
-            da_lanes[d * PM_LANES + lane] = da_now;
             const double dp_now = (p_lanes[d * PM_LANES + lane] - a_lanes[d * PM_LANES + lane]) * once_2_lanes[lane];
-            dp_lanes[d * PM_LANES + lane] = dp_now;
             const double term_3_now = a_lanes[d * PM_LANES + lane] - n_lanes[d * PM_LANES + lane];
             const double dn_now = once_3_lanes[lane] * term_3_now;
-            dn_lanes[d * PM_LANES + lane] = dn_now;
+            da_lanes[d * PM_LANES + lane] = scale * da_now;
+            dp_lanes[d * PM_LANES + lane] = scale * dp_now;
+            dn_lanes[d * PM_LANES + lane] = scale * dn_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            da[(first + lane) * ldda + k] = scale * da_lanes[k * PM_LANES + lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            dp[(first + lane) * lddp + k] = scale * dp_lanes[k * PM_LANES + lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            dn[(first + lane) * lddn + k] = scale * dn_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && ldda == D)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < D; ++k)
+                da[(first + lane) * D + k] = da_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddp == D)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < D; ++k)
+                dp[(first + lane) * D + k] = dp_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                dp[(first + lane) * lddp + k] = dp_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddn == D)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < D; ++k)
+                dn[(first + lane) * D + k] = dn_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                dn[(first + lane) * lddn + k] = dn_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif

@@ -106,22 +106,21 @@ static inline float pm_exp_parts_f32(float x, float tail, float shift,
     return pm_real_f32(pm_bits_f32(rounded) << 23);
 }
 
-/* 1 or e over 1 + e, with e = exp(-|x|), then what the roundings of e and 1 + e took away;
-   1 / (1 + e) is needed there to a few bits only. */
+/* With e = power (1 + p) = exp(-|x|): e / (1 + e) without the rounding of e, and with what that
+   of 1 + e took away; or 1 less that. */
 static inline float pm_sigmoid_f32(float x)
 {
     const float minus = -fabsf(x);
     const float held = -104.0f > minus ? -104.0f : minus;
     float p;
     const float power = pm_exp_parts_f32(held, 0, 12583064.0f, &p);
-    const float sum = power + power * p;
-    const float low = ((power - sum) + power * p) * 2.98023224e-08f;
-    const float e = sum * 2.98023224e-08f;
+    const float e = (power + power * p) * 2.98023224e-08f;
     const float bottom = 1 + e;
-    const float lost = (e - (bottom - 1)) + low;
-    const float inverse = 1 - e * (1 - 0.5f * e);
-    const float ratio = (x < 0 ? e : 1) / bottom;
-    return ratio + ((x < 0 ? low : 0) - ratio * lost) * inverse;
+    const float lost = e - (bottom - 1);
+    const float inverse = 1 / bottom;
+    const float top = power * inverse;
+    const float ratio = (top + top * (p - inverse * lost)) * 2.98023224e-08f;
+    return x < 0 ? ratio : 1 - ratio;
 }
 
 /* w x, and 0 where w = 0 even if x is infinite: a zero weight asks for nothing. */
@@ -170,22 +169,21 @@ static inline double pm_exp_parts_f64(double x, double tail, double shift,
     return pm_real_f64(pm_bits_f64(rounded) << 52);
 }
 
-/* 1 or e over 1 + e, with e = exp(-|x|), then what the roundings of e and 1 + e took away;
-   1 / (1 + e) is needed there to a few bits only. */
+/* With e = power (1 + p) = exp(-|x|): e / (1 + e) without the rounding of e, and with what that
+   of 1 + e took away; or 1 less that. */
 static inline double pm_sigmoid_f64(double x)
 {
     const double minus = -fabs(x);
     const double held = -746.0 > minus ? -746.0 : minus;
     double p;
     const double power = pm_exp_parts_f64(held, 0, 6755399441056821.0, &p);
-    const double sum = power + power * p;
-    const double low = ((power - sum) + power * p) * 5.551115123125783e-17;
-    const double e = sum * 5.551115123125783e-17;
+    const double e = (power + power * p) * 5.551115123125783e-17;
     const double bottom = 1 + e;
-    const double lost = (e - (bottom - 1)) + low;
-    const double inverse = 1 - e * (1 - 0.5 * e);
-    const double ratio = (x < 0 ? e : 1) / bottom;
-    return ratio + ((x < 0 ? low : 0) - ratio * lost) * inverse;
+    const double lost = e - (bottom - 1);
+    const double inverse = 1 / bottom;
+    const double top = power * inverse;
+    const double ratio = (top + top * (p - inverse * lost)) * 5.551115123125783e-17;
+    return x < 0 ? ratio : 1 - ratio;
 }
 
 
@@ -203,25 +201,38 @@ PM_INLINE int pminusy_tversky_loss_f32_strip(int64_t N, int64_t D, const float *
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float I__lanes[PM_LANES];
     float total_2_lanes[PM_LANES];
     float total_3_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) I__lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_3_lanes[lane] = 0;
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = pm_sigmoid_f32(z_lanes[d * PM_LANES + lane]);
@@ -238,7 +249,7 @@ PM_INLINE int pminusy_tversky_loss_f32_strip(int64_t N, int64_t D, const float *
         const float loss_now = 1.0f - term_now / S_now;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -310,17 +321,29 @@ PM_INLINE int pminusy_tversky_f32_strip(int64_t N, int64_t D, const float *z, in
     (void)N;
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     float y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     float once_lanes[PM_LANES];
     float p_lanes[PM_FEW * PM_LANES];
     float I__lanes[PM_LANES];
@@ -328,7 +351,8 @@ PM_INLINE int pminusy_tversky_f32_strip(int64_t N, int64_t D, const float *z, in
     float sigmoid_z_lanes[PM_FEW * PM_LANES];
     float total_3_lanes[PM_LANES];
     float S_lanes[PM_LANES];
-    float loss_lanes[PM_LANES];
+    float loss_rest[PM_LANES];
+    float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float once_2_lanes[PM_LANES];
     float dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
@@ -339,40 +363,45 @@ PM_INLINE int pminusy_tversky_f32_strip(int64_t N, int64_t D, const float *z, in
     for (int lane = 0; lane < PM_LANES; ++lane) I__lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_3_lanes[lane] = 0;
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = pm_sigmoid_f32(z_lanes[d * PM_LANES + lane]);
-            p_lanes[d * PM_LANES + lane] = p_now;
             I__lanes[lane] += p_now * y_lanes[d * PM_LANES + lane];
             total_2_lanes[lane] += (1.0f - y_lanes[d * PM_LANES + lane]) * p_now;
             const float sigmoid_z_now = pm_sigmoid_f32(-z_lanes[d * PM_LANES + lane]);
-            sigmoid_z_lanes[d * PM_LANES + lane] = sigmoid_z_now;
             total_3_lanes[lane] += sigmoid_z_now * y_lanes[d * PM_LANES + lane];
+            p_lanes[d * PM_LANES + lane] = p_now;
+            sigmoid_z_lanes[d * PM_LANES + lane] = sigmoid_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float S_now = eps + I__lanes[lane] + alpha * total_2_lanes[lane] + beta * total_3_lanes[lane];
-        S_lanes[lane] = S_now;
         const float term_now = eps + I__lanes[lane];
         const float loss_now = 1.0f - term_now / S_now;
-        loss_lanes[lane] = loss_now;
         const float once_2_now = term_now / S_now;
+        S_lanes[lane] = S_now;
+        loss_lanes[lane] = loss_now;
         once_2_lanes[lane] = once_2_now;
     }
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float dz_now = pm_weighted_f32(p_lanes[d * PM_LANES + lane] * sigmoid_z_lanes[d * PM_LANES + lane], (pm_weighted_f32(alpha + once_lanes[lane] * y_lanes[d * PM_LANES + lane], once_2_lanes[lane]) - pm_weighted_f32(y_lanes[d * PM_LANES + lane], loss_lanes[lane])) / S_lanes[lane]);
-            dz_lanes[d * PM_LANES + lane] = dz_now;
+            dz_lanes[d * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            dz[(first + lane) * lddz + k] = (float)scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == D)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < D; ++k)
+                dz[(first + lane) * D + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif
@@ -454,25 +483,38 @@ PM_INLINE int pminusy_tversky_loss_f64_strip(int64_t N, int64_t D, const double 
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double I__lanes[PM_LANES];
     double total_2_lanes[PM_LANES];
     double total_3_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     for (int lane = 0; lane < PM_LANES; ++lane) I__lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_3_lanes[lane] = 0;
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = pm_sigmoid_f64(z_lanes[d * PM_LANES + lane]);
@@ -489,7 +531,7 @@ PM_INLINE int pminusy_tversky_loss_f64_strip(int64_t N, int64_t D, const double 
         const double loss_now = 1.0 - term_now / S_now;
         loss_lanes[lane] = loss_now;
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
     return 0;
 }
@@ -561,17 +603,29 @@ PM_INLINE int pminusy_tversky_f64_strip(int64_t N, int64_t D, const double *z, i
     (void)N;
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+    } else {
         memset(z_lanes, 0, sizeof z_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                z_lanes[k * PM_LANES + lane] = z[(first + lane) * ldz + k];
+    }
     double y_lanes[PM_FEW * PM_LANES];
-    if (count < PM_LANES)
+    if (count == PM_LANES) {
+        for (int lane = 0; lane < PM_LANES; lane += 4)
+            for (int k = 0; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    y_lanes[k * PM_LANES + part] = y[(first + part) * ldy + k];
+    } else {
         memset(y_lanes, 0, sizeof y_lanes);
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
+    }
     double once_lanes[PM_LANES];
     double p_lanes[PM_FEW * PM_LANES];
     double I__lanes[PM_LANES];
@@ -579,7 +633,8 @@ PM_INLINE int pminusy_tversky_f64_strip(int64_t N, int64_t D, const double *z, i
     double sigmoid_z_lanes[PM_FEW * PM_LANES];
     double total_3_lanes[PM_LANES];
     double S_lanes[PM_LANES];
-    double loss_lanes[PM_LANES];
+    double loss_rest[PM_LANES];
+    double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double once_2_lanes[PM_LANES];
     double dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
@@ -590,40 +645,45 @@ PM_INLINE int pminusy_tversky_f64_strip(int64_t N, int64_t D, const double *z, i
     for (int lane = 0; lane < PM_LANES; ++lane) I__lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) total_3_lanes[lane] = 0;
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = pm_sigmoid_f64(z_lanes[d * PM_LANES + lane]);
-            p_lanes[d * PM_LANES + lane] = p_now;
             I__lanes[lane] += p_now * y_lanes[d * PM_LANES + lane];
             total_2_lanes[lane] += (1.0 - y_lanes[d * PM_LANES + lane]) * p_now;
             const double sigmoid_z_now = pm_sigmoid_f64(-z_lanes[d * PM_LANES + lane]);
-            sigmoid_z_lanes[d * PM_LANES + lane] = sigmoid_z_now;
             total_3_lanes[lane] += sigmoid_z_now * y_lanes[d * PM_LANES + lane];
+            p_lanes[d * PM_LANES + lane] = p_now;
+            sigmoid_z_lanes[d * PM_LANES + lane] = sigmoid_z_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double S_now = eps + I__lanes[lane] + alpha * total_2_lanes[lane] + beta * total_3_lanes[lane];
-        S_lanes[lane] = S_now;
         const double term_now = eps + I__lanes[lane];
         const double loss_now = 1.0 - term_now / S_now;
-        loss_lanes[lane] = loss_now;
         const double once_2_now = term_now / S_now;
+        S_lanes[lane] = S_now;
+        loss_lanes[lane] = loss_now;
         once_2_lanes[lane] = once_2_now;
     }
-    for (int64_t d = 0; d < D; ++d) {
+    for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double dz_now = pm_weighted_f64(p_lanes[d * PM_LANES + lane] * sigmoid_z_lanes[d * PM_LANES + lane], (pm_weighted_f64(alpha + once_lanes[lane] * y_lanes[d * PM_LANES + lane], once_2_lanes[lane]) - pm_weighted_f64(y_lanes[d * PM_LANES + lane], loss_lanes[lane])) / S_lanes[lane]);
-            dz_lanes[d * PM_LANES + lane] = dz_now;
+            dz_lanes[d * PM_LANES + lane] = scale * dz_now;
         }
     }
-    for (int lane = 0; lane < count; ++lane)
+    for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    for (int lane = 0; lane < count; ++lane)
-        for (int64_t k = 0; k < D; ++k)
-            dz[(first + lane) * lddz + k] = scale * dz_lanes[k * PM_LANES + lane];
+    if (count == PM_LANES && lddz == D)
+        for (int lane = 0; lane < PM_LANES; ++lane)
+            for (int k = 0; k < D; ++k)
+                dz[(first + lane) * D + k] = dz_lanes[k * PM_LANES + lane];
+    else
+        for (int lane = 0; lane < count; ++lane)
+            for (int k = 0; k < D; ++k)
+                dz[(first + lane) * lddz + k] = dz_lanes[k * PM_LANES + lane];
     return 0;
 }
 #endif

@@ -165,11 +165,11 @@ def _divisor(size, reduction, on_empty):
 
 
 def _reduce(loss, reduction, divisor):
-    """The losses, or their sum or mean; divided first, so that the mean cannot overflow."""
+    """The losses, or their sum or mean; divided first where the sum overflows."""
     if reduction == "none":
         return loss
-    total = np.sum(loss / divisor)
-    return total if len(loss) else total / divisor
+    total = np.sum(loss)
+    return total / divisor if np.isfinite(total) else np.sum(loss / divisor)
 
 
 def _run_f32(N, K, z, q, loss_of_row, scale):
@@ -538,10 +538,10 @@ def _kl_divergence_f32_strips_part(first, end, N, K, z, q, loss_of_row, scale):
                 sum_z_2_lanes[lane] += (f32(1.0) if z_lanes[k, lane] == z_max_lanes[lane] else f32(0.0))
         for lane in range(64):
             term_now = sum_z_2_lanes[lane] - f32(1.0)
-            term_2_now = sum_z_lanes[lane] + term_now
+            term_4_now = sum_z_lanes[lane] + term_now
             once_2_now = -z_max_lanes[lane]
             once_2_lanes[lane] = once_2_now
-            once_3_now = _log1p_f32(term_2_now)
+            once_3_now = _log1p_f32(term_4_now)
             once_3_lanes[lane] = once_3_now
         loss_of_row_lanes[:] = f32(0.0)
         for k_at in range(K):
@@ -592,9 +592,9 @@ def _kl_divergence_f32_1_part(first, end, N, K, z, q, loss_of_row, scale):
         sum_z = f64(sum_z_all)
         sum_z_2 = f64(sum_z_2_all)
         term = f64(sum_z_2 - 1.0)
-        term_2 = f64(sum_z + term)
+        term_4 = f64(sum_z + term)
         once_2 = f64(-z_max)
-        once_3 = f64(_log1p_f64(term_2))
+        once_3 = f64(_log1p_f64(term_4))
         loss_of_row_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -646,10 +646,10 @@ def _kl_divergence_f64_strips_part(first, end, N, K, z, q, loss_of_row, scale):
                 sum_z_2_lanes[lane] += (1.0 if z_lanes[k, lane] == z_max_lanes[lane] else 0.0)
         for lane in range(64):
             term_now = sum_z_2_lanes[lane] - 1.0
-            term_2_now = sum_z_lanes[lane] + term_now
+            term_4_now = sum_z_lanes[lane] + term_now
             once_2_now = -z_max_lanes[lane]
             once_2_lanes[lane] = once_2_now
-            once_3_now = _log1p_f64(term_2_now)
+            once_3_now = _log1p_f64(term_4_now)
             once_3_lanes[lane] = once_3_now
         loss_of_row_lanes[:] = f64(0.0)
         for k_at in range(K):
@@ -699,9 +699,9 @@ def _kl_divergence_f64_1_part(first, end, N, K, z, q, loss_of_row, scale):
         sum_z = f64(sum_z_all)
         sum_z_2 = f64(sum_z_2_all)
         term = f64(sum_z_2 - 1.0)
-        term_2 = f64(sum_z + term)
+        term_4 = f64(sum_z + term)
         once_2 = f64(-z_max)
-        once_3 = f64(_log1p_f64(term_2))
+        once_3 = f64(_log1p_f64(term_4))
         loss_of_row_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -726,14 +726,16 @@ def _kl_divergence_value_and_gradient_f32_strips_part(first, end, N, K, z, q, lo
     q_lanes = np.zeros((K, 64), f32)
     z_max_lanes = np.empty(64, f32)
     sum_q_lanes = np.empty(64, f32)
+    sum_q_2_lanes = np.empty(64, f32)
     exp_z_lanes = np.empty((K, 64), f32)
     sum_z_lanes = np.empty(64, f32)
     sum_z_2_lanes = np.empty(64, f32)
     sum_exp_z_lanes = np.empty(64, f32)
     once_lanes = np.empty(64, f32)
-    term_2_lanes = np.empty(64, f32)
+    term_4_lanes = np.empty(64, f32)
     once_3_lanes = np.empty(64, f32)
     once_4_lanes = np.empty(64, f32)
+    term_3_lanes = np.empty(64, f32)
     once_5_lanes = np.empty(64, f32)
     loss_of_row_lanes = np.empty(64, f32)
     dz_lanes = np.empty((K, 64), f32)
@@ -747,11 +749,13 @@ def _kl_divergence_value_and_gradient_f32_strips_part(first, end, N, K, z, q, lo
                 q_lanes[at, lane] = q[np.uintp(start + lane), at]
         z_max_lanes[:] = f32(-f32(np.inf))
         sum_q_lanes[:] = f32(0.0)
+        sum_q_2_lanes[:] = f32(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
                 z_max_lanes[lane] = _largest_f32(z_max_lanes[lane], z_lanes[k, lane])
-                sum_q_lanes[lane] += q_lanes[k, lane]
+                sum_q_lanes[lane] += (f32(0.0) if q_lanes[k, lane] > f32(0.5) else q_lanes[k, lane])
+                sum_q_2_lanes[lane] += (q_lanes[k, lane] if q_lanes[k, lane] > f32(0.5) else f32(0.0))
         sum_z_lanes[:] = f32(0.0)
         sum_z_2_lanes[:] = f32(0.0)
         for k_at in range(K):
@@ -767,12 +771,14 @@ def _kl_divergence_value_and_gradient_f32_strips_part(first, end, N, K, z, q, lo
             once_now = f32(1.0) / sum_exp_z_now
             once_lanes[lane] = once_now
             term_now = sum_z_2_lanes[lane] - f32(1.0)
-            term_2_now = sum_z_lanes[lane] + term_now
-            term_2_lanes[lane] = term_2_now
+            term_4_now = sum_z_lanes[lane] + term_now
+            term_4_lanes[lane] = term_4_now
             once_3_now = -z_max_lanes[lane]
             once_3_lanes[lane] = once_3_now
-            once_4_now = _log1p_f32(term_2_now)
+            once_4_now = _log1p_f32(term_4_now)
             once_4_lanes[lane] = once_4_now
+            term_3_now = sum_q_lanes[lane] + sum_q_2_lanes[lane]
+            term_3_lanes[lane] = term_3_now
             once_5_now = f32(1.0) / sum_exp_z_now
             once_5_lanes[lane] = once_5_now
         loss_of_row_lanes[:] = f32(0.0)
@@ -782,7 +788,8 @@ def _kl_divergence_value_and_gradient_f32_strips_part(first, end, N, K, z, q, lo
                 z_shifted_2_now = once_3_lanes[lane] + z_lanes[k, lane]
                 loss_of_row_lanes[lane] += _weighted_f32(q_lanes[k, lane], once_4_lanes[lane] + _log_f32(q_lanes[k, lane]) - z_shifted_2_now)
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
-                dz_now = (sum_q_lanes[lane] - q_lanes[k, lane]) * p_now - _weighted_f32(q_lanes[k, lane], (term_2_lanes[lane] if z_lanes[k, lane] == z_max_lanes[lane] else sum_exp_z_lanes[lane] - exp_z_lanes[k, lane]) * once_5_lanes[lane])
+                term_2_2_now = sum_q_2_lanes[lane] - q_lanes[k, lane]
+                dz_now = (sum_q_lanes[lane] + term_2_2_now if q_lanes[k, lane] > f32(0.5) else term_3_lanes[lane] - q_lanes[k, lane]) * p_now - _weighted_f32(q_lanes[k, lane], (term_4_lanes[lane] if z_lanes[k, lane] == z_max_lanes[lane] else sum_exp_z_lanes[lane] - exp_z_lanes[k, lane]) * once_5_lanes[lane])
                 dz_lanes[k, lane] = dz_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -802,6 +809,7 @@ def _kl_divergence_value_and_gradient_f32_strips(step, N, K, z, q, loss_of_row, 
 def _kl_divergence_value_and_gradient_f32_1_part(first, end, N, K, z, q, loss_of_row, dz, scale):
     z_max_part = np.empty(1024, f32)
     sum_q_part = np.empty(1024, f32)
+    sum_q_2_part = np.empty(1024, f32)
     sum_z_part = np.empty(1024, f32)
     sum_z_2_part = np.empty(1024, f32)
     loss_of_row_part = np.empty(1024, f32)
@@ -811,16 +819,20 @@ def _kl_divergence_value_and_gradient_f32_1_part(first, end, N, K, z, q, loss_of
         row = np.uintp(row_at)
         z_max_all = -f32(np.inf)
         sum_q_all = 0.0
+        sum_q_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
                 z_max_part[lane] = z[row, k]
-                sum_q_part[lane] = q[row, k]
+                sum_q_part[lane] = (f32(0.0) if q[row, k] > f32(0.5) else q[row, k])
+                sum_q_2_part[lane] = (q[row, k] if q[row, k] > f32(0.5) else f32(0.0))
             z_max_all = _largest_f32(z_max_all, _max_f32(z_max_part, count, lanes_f32))
             sum_q_all += _sum_f32(sum_q_part, count, lanes_f64)
+            sum_q_2_all += _sum_f32(sum_q_2_part, count, lanes_f64)
         z_max = f64(z_max_all)
         sum_q = f64(sum_q_all)
+        sum_q_2 = f64(sum_q_2_all)
         sum_z_all = 0.0
         sum_z_2_all = 0.0
         for block in range(0, K, 1024):
@@ -838,9 +850,10 @@ def _kl_divergence_value_and_gradient_f32_1_part(first, end, N, K, z, q, loss_of
         sum_exp_z = f64(sum_z + sum_z_2)
         once = f64(1.0 / sum_exp_z)
         term = f64(sum_z_2 - 1.0)
-        term_2 = f64(sum_z + term)
+        term_4 = f64(sum_z + term)
         once_3 = f64(-z_max)
-        once_4 = f64(_log1p_f64(term_2))
+        once_4 = f64(_log1p_f64(term_4))
+        term_3 = f64(sum_q + sum_q_2)
         once_5 = f64(1.0 / sum_exp_z)
         loss_of_row_all = 0.0
         for block in range(0, K, 1024):
@@ -850,7 +863,8 @@ def _kl_divergence_value_and_gradient_f32_1_part(first, end, N, K, z, q, loss_of
                 z_shifted_2_now = f32(once_3) + z[row, k]
                 loss_of_row_part[lane] = _weighted_f32(q[row, k], f32(once_4) + _log_f32(q[row, k]) - z_shifted_2_now)
                 p_now = f32(once) * dz[row, k]
-                dz_now = (f32(sum_q) - q[row, k]) * p_now - _weighted_f32(q[row, k], (f32(term_2) if z[row, k] == f32(z_max) else f32(sum_exp_z) - dz[row, k]) * f32(once_5))
+                term_2_2_now = f32(sum_q_2) - q[row, k]
+                dz_now = (f32(sum_q) + term_2_2_now if q[row, k] > f32(0.5) else f32(term_3) - q[row, k]) * p_now - _weighted_f32(q[row, k], (f32(term_4) if z[row, k] == f32(z_max) else f32(sum_exp_z) - dz[row, k]) * f32(once_5))
                 dz[row, k] = f32(scale) * dz_now
             loss_of_row_all += _sum_f32(loss_of_row_part, count, lanes_f64)
         loss_of_row[row] = f32(loss_of_row_all)
@@ -869,14 +883,16 @@ def _kl_divergence_value_and_gradient_f64_strips_part(first, end, N, K, z, q, lo
     q_lanes = np.zeros((K, 64), f64)
     z_max_lanes = np.empty(64, f64)
     sum_q_lanes = np.empty(64, f64)
+    sum_q_2_lanes = np.empty(64, f64)
     exp_z_lanes = np.empty((K, 64), f64)
     sum_z_lanes = np.empty(64, f64)
     sum_z_2_lanes = np.empty(64, f64)
     sum_exp_z_lanes = np.empty(64, f64)
     once_lanes = np.empty(64, f64)
-    term_2_lanes = np.empty(64, f64)
+    term_4_lanes = np.empty(64, f64)
     once_3_lanes = np.empty(64, f64)
     once_4_lanes = np.empty(64, f64)
+    term_3_lanes = np.empty(64, f64)
     once_5_lanes = np.empty(64, f64)
     loss_of_row_lanes = np.empty(64, f64)
     dz_lanes = np.empty((K, 64), f64)
@@ -890,11 +906,13 @@ def _kl_divergence_value_and_gradient_f64_strips_part(first, end, N, K, z, q, lo
                 q_lanes[at, lane] = q[np.uintp(start + lane), at]
         z_max_lanes[:] = f64(-f64(np.inf))
         sum_q_lanes[:] = f64(0.0)
+        sum_q_2_lanes[:] = f64(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
                 z_max_lanes[lane] = _largest_f64(z_max_lanes[lane], z_lanes[k, lane])
-                sum_q_lanes[lane] += q_lanes[k, lane]
+                sum_q_lanes[lane] += (0.0 if q_lanes[k, lane] > 0.5 else q_lanes[k, lane])
+                sum_q_2_lanes[lane] += (q_lanes[k, lane] if q_lanes[k, lane] > 0.5 else 0.0)
         sum_z_lanes[:] = f64(0.0)
         sum_z_2_lanes[:] = f64(0.0)
         for k_at in range(K):
@@ -910,12 +928,14 @@ def _kl_divergence_value_and_gradient_f64_strips_part(first, end, N, K, z, q, lo
             once_now = 1.0 / sum_exp_z_now
             once_lanes[lane] = once_now
             term_now = sum_z_2_lanes[lane] - 1.0
-            term_2_now = sum_z_lanes[lane] + term_now
-            term_2_lanes[lane] = term_2_now
+            term_4_now = sum_z_lanes[lane] + term_now
+            term_4_lanes[lane] = term_4_now
             once_3_now = -z_max_lanes[lane]
             once_3_lanes[lane] = once_3_now
-            once_4_now = _log1p_f64(term_2_now)
+            once_4_now = _log1p_f64(term_4_now)
             once_4_lanes[lane] = once_4_now
+            term_3_now = sum_q_lanes[lane] + sum_q_2_lanes[lane]
+            term_3_lanes[lane] = term_3_now
             once_5_now = 1.0 / sum_exp_z_now
             once_5_lanes[lane] = once_5_now
         loss_of_row_lanes[:] = f64(0.0)
@@ -925,7 +945,8 @@ def _kl_divergence_value_and_gradient_f64_strips_part(first, end, N, K, z, q, lo
                 z_shifted_2_now = once_3_lanes[lane] + z_lanes[k, lane]
                 loss_of_row_lanes[lane] += _weighted_f64(q_lanes[k, lane], once_4_lanes[lane] + _log_f64(q_lanes[k, lane]) - z_shifted_2_now)
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
-                dz_now = (sum_q_lanes[lane] - q_lanes[k, lane]) * p_now - _weighted_f64(q_lanes[k, lane], (term_2_lanes[lane] if z_lanes[k, lane] == z_max_lanes[lane] else sum_exp_z_lanes[lane] - exp_z_lanes[k, lane]) * once_5_lanes[lane])
+                term_2_2_now = sum_q_2_lanes[lane] - q_lanes[k, lane]
+                dz_now = (sum_q_lanes[lane] + term_2_2_now if q_lanes[k, lane] > 0.5 else term_3_lanes[lane] - q_lanes[k, lane]) * p_now - _weighted_f64(q_lanes[k, lane], (term_4_lanes[lane] if z_lanes[k, lane] == z_max_lanes[lane] else sum_exp_z_lanes[lane] - exp_z_lanes[k, lane]) * once_5_lanes[lane])
                 dz_lanes[k, lane] = dz_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -945,6 +966,7 @@ def _kl_divergence_value_and_gradient_f64_strips(step, N, K, z, q, loss_of_row, 
 def _kl_divergence_value_and_gradient_f64_1_part(first, end, N, K, z, q, loss_of_row, dz, scale):
     z_max_part = np.empty(1024, f64)
     sum_q_part = np.empty(1024, f64)
+    sum_q_2_part = np.empty(1024, f64)
     sum_z_part = np.empty(1024, f64)
     sum_z_2_part = np.empty(1024, f64)
     loss_of_row_part = np.empty(1024, f64)
@@ -953,16 +975,20 @@ def _kl_divergence_value_and_gradient_f64_1_part(first, end, N, K, z, q, loss_of
         row = np.uintp(row_at)
         z_max_all = -f64(np.inf)
         sum_q_all = 0.0
+        sum_q_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
                 z_max_part[lane] = z[row, k]
-                sum_q_part[lane] = q[row, k]
+                sum_q_part[lane] = (0.0 if q[row, k] > 0.5 else q[row, k])
+                sum_q_2_part[lane] = (q[row, k] if q[row, k] > 0.5 else 0.0)
             z_max_all = _largest_f64(z_max_all, _max_f64(z_max_part, count, lanes_f64))
             sum_q_all += _sum_f64(sum_q_part, count, lanes_f64)
+            sum_q_2_all += _sum_f64(sum_q_2_part, count, lanes_f64)
         z_max = f64(z_max_all)
         sum_q = f64(sum_q_all)
+        sum_q_2 = f64(sum_q_2_all)
         sum_z_all = 0.0
         sum_z_2_all = 0.0
         for block in range(0, K, 1024):
@@ -980,9 +1006,10 @@ def _kl_divergence_value_and_gradient_f64_1_part(first, end, N, K, z, q, loss_of
         sum_exp_z = f64(sum_z + sum_z_2)
         once = f64(1.0 / sum_exp_z)
         term = f64(sum_z_2 - 1.0)
-        term_2 = f64(sum_z + term)
+        term_4 = f64(sum_z + term)
         once_3 = f64(-z_max)
-        once_4 = f64(_log1p_f64(term_2))
+        once_4 = f64(_log1p_f64(term_4))
+        term_3 = f64(sum_q + sum_q_2)
         once_5 = f64(1.0 / sum_exp_z)
         loss_of_row_all = 0.0
         for block in range(0, K, 1024):
@@ -992,7 +1019,8 @@ def _kl_divergence_value_and_gradient_f64_1_part(first, end, N, K, z, q, loss_of
                 z_shifted_2_now = once_3 + z[row, k]
                 loss_of_row_part[lane] = _weighted_f64(q[row, k], once_4 + _log_f64(q[row, k]) - z_shifted_2_now)
                 p_now = once * dz[row, k]
-                dz_now = (sum_q - q[row, k]) * p_now - _weighted_f64(q[row, k], (term_2 if z[row, k] == z_max else sum_exp_z - dz[row, k]) * once_5)
+                term_2_2_now = sum_q_2 - q[row, k]
+                dz_now = (sum_q + term_2_2_now if q[row, k] > 0.5 else term_3 - q[row, k]) * p_now - _weighted_f64(q[row, k], (term_4 if z[row, k] == z_max else sum_exp_z - dz[row, k]) * once_5)
                 dz[row, k] = f64(scale) * dz_now
             loss_of_row_all += _sum_f64(loss_of_row_part, count, lanes_f64)
         loss_of_row[row] = loss_of_row_all

@@ -147,12 +147,14 @@ def _prepare(**given):
         if size == 0 and axis != "N":
             raise ValueError(f"axis {axis} is empty: expected at least one entry")
     for name, axis in _LABELS.items():
-        wrong = np.argwhere((arrays[name] < 0) | (arrays[name] >= sizes[axis]))
-        if len(wrong):
-            at = tuple(wrong[0].tolist())
-            row, label = ", ".join(map(str, at)), arrays[name][at]
-            expected = f"expected 0 <= label < {sizes[axis]}"
-            raise ValueError(f"{name}: row {row} holds the label {label}, {expected}")
+        labels = arrays[name]
+        if not labels.size or (labels.min() >= 0 and labels.max() < sizes[axis]):
+            continue
+        wrong = np.argwhere((labels < 0) | (labels >= sizes[axis]))
+        at = tuple(wrong[0].tolist())
+        row, label = ", ".join(map(str, at)), labels[at]
+        expected = f"expected 0 <= label < {sizes[axis]}"
+        raise ValueError(f"{name}: row {row} holds the label {label}, {expected}")
     return tuple(arrays.values()), dtype, sizes
 
 
@@ -190,11 +192,11 @@ def _divisor(size, reduction, on_empty):
 
 
 def _reduce(loss, reduction, divisor):
-    """The losses, or their sum or mean; divided first, so that the mean cannot overflow."""
+    """The losses, or their sum or mean; divided first where the sum overflows."""
     if reduction == "none":
         return loss
-    total = np.sum(loss / divisor)
-    return total if len(loss) else total / divisor
+    total = np.sum(loss)
+    return total / divisor if np.isfinite(total) else np.sum(loss / divisor)
 
 
 def _run_f32(N, K, c, t, s, loss_of_row, scale):
@@ -737,7 +739,8 @@ def _l_softmax_4_value_and_gradient_f32_strips_part(first, end, N, K, c, t, s, l
             psi_lanes[lane] = psi_now
             z_at_label_now = s * psi_now
             z_at_label_lanes[lane] = z_at_label_now
-            once_4_now = f32(4.0) * ((f32(1.0) if theta_now <= term_3_2_now else f32(-1.0)) if theta_now <= term_5_2_now else (f32(1.0) if theta_now <= term_4_2_now else f32(-1.0))) * math.sin(f32(4.0) * theta_now) / math.sin(theta_now)
+            c_at_label_2_now = c[np.uintp(start + min(lane, count - 1)), t_lanes[lane]]
+            once_4_now = f32(16.0) * (f32(2.0) * (c_at_label_2_now * c_at_label_2_now) - f32(1.0)) * ((f32(1.0) if theta_now <= term_3_2_now else f32(-1.0)) if theta_now <= term_5_2_now else (f32(1.0) if theta_now <= term_4_2_now else f32(-1.0))) * c_at_label_2_now
             once_4_lanes[lane] = once_4_now
         z_max_lanes[:] = f32(-f32(np.inf))
         for k_at in range(K):
@@ -806,7 +809,8 @@ def _l_softmax_4_value_and_gradient_f32_1_part(first, end, N, K, c, t, s, loss_o
         term_5_2 = f64(1.5707963267948966)
         psi = f64((lower if theta <= term_5_2 else upper))
         z_at_label = f64(s * f32(psi))
-        once_4 = f64(4.0 * ((1.0 if theta <= term_3_2 else -1.0) if theta <= term_5_2 else (1.0 if theta <= term_4_2 else -1.0)) * math.sin(4.0 * theta) / math.sin(theta))
+        c_at_label_2 = f64(c[row, t[row]])
+        once_4 = f64(16.0 * (2.0 * (c_at_label_2 * c_at_label_2) - 1.0) * ((1.0 if theta <= term_3_2 else -1.0) if theta <= term_5_2 else (1.0 if theta <= term_4_2 else -1.0)) * c_at_label_2)
         z_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -888,7 +892,8 @@ def _l_softmax_4_value_and_gradient_f64_strips_part(first, end, N, K, c, t, s, l
             psi_lanes[lane] = psi_now
             z_at_label_now = s * psi_now
             z_at_label_lanes[lane] = z_at_label_now
-            once_4_now = 4.0 * ((1.0 if theta_now <= term_3_2_now else -1.0) if theta_now <= term_5_2_now else (1.0 if theta_now <= term_4_2_now else -1.0)) * math.sin(4.0 * theta_now) / math.sin(theta_now)
+            c_at_label_2_now = c[np.uintp(start + min(lane, count - 1)), t_lanes[lane]]
+            once_4_now = 16.0 * (2.0 * (c_at_label_2_now * c_at_label_2_now) - 1.0) * ((1.0 if theta_now <= term_3_2_now else -1.0) if theta_now <= term_5_2_now else (1.0 if theta_now <= term_4_2_now else -1.0)) * c_at_label_2_now
             once_4_lanes[lane] = once_4_now
         z_max_lanes[:] = f64(-f64(np.inf))
         for k_at in range(K):
@@ -956,7 +961,8 @@ def _l_softmax_4_value_and_gradient_f64_1_part(first, end, N, K, c, t, s, loss_o
         term_5_2 = f64(1.5707963267948966)
         psi = f64((lower if theta <= term_5_2 else upper))
         z_at_label = f64(s * psi)
-        once_4 = f64(4.0 * ((1.0 if theta <= term_3_2 else -1.0) if theta <= term_5_2 else (1.0 if theta <= term_4_2 else -1.0)) * math.sin(4.0 * theta) / math.sin(theta))
+        c_at_label_2 = f64(c[row, t[row]])
+        once_4 = f64(16.0 * (2.0 * (c_at_label_2 * c_at_label_2) - 1.0) * ((1.0 if theta <= term_3_2 else -1.0) if theta <= term_5_2 else (1.0 if theta <= term_4_2 else -1.0)) * c_at_label_2)
         z_max_all = -f64(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)

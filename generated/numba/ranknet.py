@@ -167,11 +167,11 @@ def _divisor(size, reduction, on_empty):
 
 
 def _reduce(loss, reduction, divisor):
-    """The losses, or their sum or mean; divided first, so that the mean cannot overflow."""
+    """The losses, or their sum or mean; divided first where the sum overflows."""
     if reduction == "none":
         return loss
-    total = np.sum(loss / divisor)
-    return total if len(loss) else total / divisor
+    total = np.sum(loss)
+    return total / divisor if np.isfinite(total) else np.sum(loss / divisor)
 
 
 def _run_f32(N, u, v, loss_of_row, scale):
@@ -196,6 +196,12 @@ def _run_value_and_gradient_f64(N, u, v, loss_of_row, du, dv, scale):
     """What is computed, one after the other, in f64."""
     step = max(64, min(1024, N // 1024 * 64))
     return _ranknet_value_and_gradient_f64_strips(step, N, u, v, loss_of_row, du, dv, scale)
+
+
+@njit(error_model="numpy", cache=True)
+def _weighted_f32(w, x):
+    """w x, and 0 where w = 0 even if x is infinite."""
+    return f32(0.0) if w == f32(0.0) else w * x
 
 
 @njit(error_model="numpy", cache=True)
@@ -264,6 +270,12 @@ def _softplus_f32(x):
     lost = (whole - total) + f
     logarithm = total - (square - (rest + (k * f32(1.428606765330187e-06) + (lost + tail))))
     return (x if x > f32(0.0) else f32(0.0)) + logarithm
+
+
+@njit(error_model="numpy", cache=True)
+def _weighted_f64(w, x):
+    """w x, and 0 where w = 0 even if x is infinite."""
+    return 0.0 if w == 0.0 else w * x
 
 
 @njit(error_model="numpy", cache=True)
@@ -361,7 +373,15 @@ def _ranknet_f32_strips_part(first, end, N, u, v, loss_of_row, scale):
             v_lanes[lane] = v[np.uintp(start + lane)]
         for lane in range(64):
             term_now = v_lanes[lane] - u_lanes[lane]
-            loss_of_row_now = _softplus_f32(term_now)
+            term_2_now = term_now + u_lanes[lane]
+            term_3_now = term_now - term_2_now
+            term_4_now = -term_3_now - u_lanes[lane]
+            term_5_now = v_lanes[lane] - term_2_now
+            term_9_now = term_4_now + term_5_now
+            term_8_now = (term_9_now if term_9_now > f32(-1.0) else f32(0.0))
+            sigmoid_term_now = _sigmoid_f32(term_now)
+            term_7_now = _weighted_f32(sigmoid_term_now, term_8_now)
+            loss_of_row_now = term_7_now + _softplus_f32(term_now)
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -387,7 +407,15 @@ def _ranknet_f64_strips_part(first, end, N, u, v, loss_of_row, scale):
             v_lanes[lane] = v[np.uintp(start + lane)]
         for lane in range(64):
             term_now = v_lanes[lane] - u_lanes[lane]
-            loss_of_row_now = _softplus_f64(term_now)
+            term_2_now = term_now + u_lanes[lane]
+            term_3_now = term_now - term_2_now
+            term_4_now = -term_3_now - u_lanes[lane]
+            term_5_now = v_lanes[lane] - term_2_now
+            term_9_now = term_4_now + term_5_now
+            term_8_now = (term_9_now if term_9_now > -1.0 else 0.0)
+            sigmoid_term_now = _sigmoid_f64(term_now)
+            term_7_now = _weighted_f64(sigmoid_term_now, term_8_now)
+            loss_of_row_now = term_7_now + _softplus_f64(term_now)
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -415,9 +443,17 @@ def _ranknet_value_and_gradient_f32_strips_part(first, end, N, u, v, loss_of_row
             v_lanes[lane] = v[np.uintp(start + lane)]
         for lane in range(64):
             term_now = v_lanes[lane] - u_lanes[lane]
-            loss_of_row_now = _softplus_f32(term_now)
+            term_2_now = term_now + u_lanes[lane]
+            term_3_now = term_now - term_2_now
+            term_4_now = -term_3_now - u_lanes[lane]
+            term_5_now = v_lanes[lane] - term_2_now
+            term_9_now = term_4_now + term_5_now
+            term_8_now = (term_9_now if term_9_now > f32(-1.0) else f32(0.0))
+            sigmoid_term_now = _sigmoid_f32(term_now)
+            term_7_now = _weighted_f32(sigmoid_term_now, term_8_now)
+            loss_of_row_now = term_7_now + _softplus_f32(term_now)
             loss_of_row_lanes[lane] = loss_of_row_now
-            grad_v_now = _sigmoid_f32(term_now)
+            grad_v_now = sigmoid_term_now + term_7_now - term_8_now * (sigmoid_term_now * sigmoid_term_now)
             du_now = -grad_v_now
             du_lanes[lane] = du_now
             dv_now = grad_v_now
@@ -452,9 +488,17 @@ def _ranknet_value_and_gradient_f64_strips_part(first, end, N, u, v, loss_of_row
             v_lanes[lane] = v[np.uintp(start + lane)]
         for lane in range(64):
             term_now = v_lanes[lane] - u_lanes[lane]
-            loss_of_row_now = _softplus_f64(term_now)
+            term_2_now = term_now + u_lanes[lane]
+            term_3_now = term_now - term_2_now
+            term_4_now = -term_3_now - u_lanes[lane]
+            term_5_now = v_lanes[lane] - term_2_now
+            term_9_now = term_4_now + term_5_now
+            term_8_now = (term_9_now if term_9_now > -1.0 else 0.0)
+            sigmoid_term_now = _sigmoid_f64(term_now)
+            term_7_now = _weighted_f64(sigmoid_term_now, term_8_now)
+            loss_of_row_now = term_7_now + _softplus_f64(term_now)
             loss_of_row_lanes[lane] = loss_of_row_now
-            grad_v_now = _sigmoid_f64(term_now)
+            grad_v_now = sigmoid_term_now + term_7_now - term_8_now * (sigmoid_term_now * sigmoid_term_now)
             du_now = -grad_v_now
             du_lanes[lane] = du_now
             dv_now = grad_v_now

@@ -165,11 +165,11 @@ def _divisor(size, reduction, on_empty):
 
 
 def _reduce(loss, reduction, divisor):
-    """The losses, or their sum or mean; divided first, so that the mean cannot overflow."""
+    """The losses, or their sum or mean; divided first where the sum overflows."""
     if reduction == "none":
         return loss
-    total = np.sum(loss / divisor)
-    return total if len(loss) else total / divisor
+    total = np.sum(loss)
+    return total / divisor if np.isfinite(total) else np.sum(loss / divisor)
 
 
 def _run_f32(N, K, a, y, loss_of_row, scale):
@@ -485,10 +485,10 @@ def _softmax_cross_entropy_f32_strips_part(first, end, N, K, a, y, loss_of_row, 
                 sum_a_2_lanes[lane] += (f32(1.0) if a_lanes[k, lane] == a_max_lanes[lane] else f32(0.0))
         for lane in range(64):
             term_now = sum_a_2_lanes[lane] - f32(1.0)
-            term_2_now = sum_a_lanes[lane] + term_now
+            term_4_now = sum_a_lanes[lane] + term_now
             once_2_now = -a_max_lanes[lane]
             once_2_lanes[lane] = once_2_now
-            once_3_now = -_log1p_f32(term_2_now)
+            once_3_now = -_log1p_f32(term_4_now)
             once_3_lanes[lane] = once_3_now
         total_lanes[:] = f32(0.0)
         for k_at in range(K):
@@ -542,9 +542,9 @@ def _softmax_cross_entropy_f32_1_part(first, end, N, K, a, y, loss_of_row, scale
         sum_a = f64(sum_a_all)
         sum_a_2 = f64(sum_a_2_all)
         term = f64(sum_a_2 - 1.0)
-        term_2 = f64(sum_a + term)
+        term_4 = f64(sum_a + term)
         once_2 = f64(-a_max)
-        once_3 = f64(-_log1p_f64(term_2))
+        once_3 = f64(-_log1p_f64(term_4))
         total_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -598,10 +598,10 @@ def _softmax_cross_entropy_f64_strips_part(first, end, N, K, a, y, loss_of_row, 
                 sum_a_2_lanes[lane] += (1.0 if a_lanes[k, lane] == a_max_lanes[lane] else 0.0)
         for lane in range(64):
             term_now = sum_a_2_lanes[lane] - 1.0
-            term_2_now = sum_a_lanes[lane] + term_now
+            term_4_now = sum_a_lanes[lane] + term_now
             once_2_now = -a_max_lanes[lane]
             once_2_lanes[lane] = once_2_now
-            once_3_now = -_log1p_f64(term_2_now)
+            once_3_now = -_log1p_f64(term_4_now)
             once_3_lanes[lane] = once_3_now
         total_lanes[:] = f64(0.0)
         for k_at in range(K):
@@ -654,9 +654,9 @@ def _softmax_cross_entropy_f64_1_part(first, end, N, K, a, y, loss_of_row, scale
         sum_a = f64(sum_a_all)
         sum_a_2 = f64(sum_a_2_all)
         term = f64(sum_a_2 - 1.0)
-        term_2 = f64(sum_a + term)
+        term_4 = f64(sum_a + term)
         once_2 = f64(-a_max)
-        once_3 = f64(-_log1p_f64(term_2))
+        once_3 = f64(-_log1p_f64(term_4))
         total_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -682,14 +682,16 @@ def _softmax_cross_entropy_value_and_gradient_f32_strips_part(first, end, N, K, 
     y_lanes = np.zeros((K, 64), f32)
     a_max_lanes = np.empty(64, f32)
     sum_y_lanes = np.empty(64, f32)
+    sum_y_2_lanes = np.empty(64, f32)
     exp_a_lanes = np.empty((K, 64), f32)
     sum_a_lanes = np.empty(64, f32)
     sum_a_2_lanes = np.empty(64, f32)
     sum_exp_a_lanes = np.empty(64, f32)
     once_lanes = np.empty(64, f32)
-    term_2_lanes = np.empty(64, f32)
+    term_4_lanes = np.empty(64, f32)
     once_3_lanes = np.empty(64, f32)
     once_4_lanes = np.empty(64, f32)
+    term_3_lanes = np.empty(64, f32)
     once_5_lanes = np.empty(64, f32)
     total_lanes = np.empty(64, f32)
     da_lanes = np.empty((K, 64), f32)
@@ -704,11 +706,13 @@ def _softmax_cross_entropy_value_and_gradient_f32_strips_part(first, end, N, K, 
                 y_lanes[at, lane] = y[np.uintp(start + lane), at]
         a_max_lanes[:] = f32(-f32(np.inf))
         sum_y_lanes[:] = f32(0.0)
+        sum_y_2_lanes[:] = f32(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
                 a_max_lanes[lane] = _largest_f32(a_max_lanes[lane], a_lanes[k, lane])
-                sum_y_lanes[lane] += y_lanes[k, lane]
+                sum_y_lanes[lane] += (f32(0.0) if y_lanes[k, lane] > f32(0.5) else y_lanes[k, lane])
+                sum_y_2_lanes[lane] += (y_lanes[k, lane] if y_lanes[k, lane] > f32(0.5) else f32(0.0))
         sum_a_lanes[:] = f32(0.0)
         sum_a_2_lanes[:] = f32(0.0)
         for k_at in range(K):
@@ -724,12 +728,14 @@ def _softmax_cross_entropy_value_and_gradient_f32_strips_part(first, end, N, K, 
             once_now = f32(1.0) / sum_exp_a_now
             once_lanes[lane] = once_now
             term_now = sum_a_2_lanes[lane] - f32(1.0)
-            term_2_now = sum_a_lanes[lane] + term_now
-            term_2_lanes[lane] = term_2_now
+            term_4_now = sum_a_lanes[lane] + term_now
+            term_4_lanes[lane] = term_4_now
             once_3_now = -a_max_lanes[lane]
             once_3_lanes[lane] = once_3_now
-            once_4_now = -_log1p_f32(term_2_now)
+            once_4_now = -_log1p_f32(term_4_now)
             once_4_lanes[lane] = once_4_now
+            term_3_now = sum_y_lanes[lane] + sum_y_2_lanes[lane]
+            term_3_lanes[lane] = term_3_now
             once_5_now = f32(1.0) / sum_exp_a_now
             once_5_lanes[lane] = once_5_now
         total_lanes[:] = f32(0.0)
@@ -739,7 +745,8 @@ def _softmax_cross_entropy_value_and_gradient_f32_strips_part(first, end, N, K, 
                 a_shifted_2_now = once_3_lanes[lane] + a_lanes[k, lane]
                 total_lanes[lane] += _weighted_f32(y_lanes[k, lane], once_4_lanes[lane] + a_shifted_2_now)
                 p_now = once_lanes[lane] * exp_a_lanes[k, lane]
-                da_now = (sum_y_lanes[lane] - y_lanes[k, lane]) * p_now - _weighted_f32(y_lanes[k, lane], (term_2_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_5_lanes[lane])
+                term_2_2_now = sum_y_2_lanes[lane] - y_lanes[k, lane]
+                da_now = (sum_y_lanes[lane] + term_2_2_now if y_lanes[k, lane] > f32(0.5) else term_3_lanes[lane] - y_lanes[k, lane]) * p_now - _weighted_f32(y_lanes[k, lane], (term_4_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_5_lanes[lane])
                 da_lanes[k, lane] = da_now
         for lane in range(64):
             loss_of_row_now = -total_lanes[lane]
@@ -762,6 +769,7 @@ def _softmax_cross_entropy_value_and_gradient_f32_strips(step, N, K, a, y, loss_
 def _softmax_cross_entropy_value_and_gradient_f32_1_part(first, end, N, K, a, y, loss_of_row, da, scale):
     a_max_part = np.empty(1024, f32)
     sum_y_part = np.empty(1024, f32)
+    sum_y_2_part = np.empty(1024, f32)
     sum_a_part = np.empty(1024, f32)
     sum_a_2_part = np.empty(1024, f32)
     total_part = np.empty(1024, f32)
@@ -771,16 +779,20 @@ def _softmax_cross_entropy_value_and_gradient_f32_1_part(first, end, N, K, a, y,
         row = np.uintp(row_at)
         a_max_all = -f32(np.inf)
         sum_y_all = 0.0
+        sum_y_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
                 a_max_part[lane] = a[row, k]
-                sum_y_part[lane] = y[row, k]
+                sum_y_part[lane] = (f32(0.0) if y[row, k] > f32(0.5) else y[row, k])
+                sum_y_2_part[lane] = (y[row, k] if y[row, k] > f32(0.5) else f32(0.0))
             a_max_all = _largest_f32(a_max_all, _max_f32(a_max_part, count, lanes_f32))
             sum_y_all += _sum_f32(sum_y_part, count, lanes_f64)
+            sum_y_2_all += _sum_f32(sum_y_2_part, count, lanes_f64)
         a_max = f64(a_max_all)
         sum_y = f64(sum_y_all)
+        sum_y_2 = f64(sum_y_2_all)
         sum_a_all = 0.0
         sum_a_2_all = 0.0
         for block in range(0, K, 1024):
@@ -798,9 +810,10 @@ def _softmax_cross_entropy_value_and_gradient_f32_1_part(first, end, N, K, a, y,
         sum_exp_a = f64(sum_a + sum_a_2)
         once = f64(1.0 / sum_exp_a)
         term = f64(sum_a_2 - 1.0)
-        term_2 = f64(sum_a + term)
+        term_4 = f64(sum_a + term)
         once_3 = f64(-a_max)
-        once_4 = f64(-_log1p_f64(term_2))
+        once_4 = f64(-_log1p_f64(term_4))
+        term_3 = f64(sum_y + sum_y_2)
         once_5 = f64(1.0 / sum_exp_a)
         total_all = 0.0
         for block in range(0, K, 1024):
@@ -810,7 +823,8 @@ def _softmax_cross_entropy_value_and_gradient_f32_1_part(first, end, N, K, a, y,
                 a_shifted_2_now = f32(once_3) + a[row, k]
                 total_part[lane] = _weighted_f32(y[row, k], f32(once_4) + a_shifted_2_now)
                 p_now = f32(once) * da[row, k]
-                da_now = (f32(sum_y) - y[row, k]) * p_now - _weighted_f32(y[row, k], (f32(term_2) if a[row, k] == f32(a_max) else f32(sum_exp_a) - da[row, k]) * f32(once_5))
+                term_2_2_now = f32(sum_y_2) - y[row, k]
+                da_now = (f32(sum_y) + term_2_2_now if y[row, k] > f32(0.5) else f32(term_3) - y[row, k]) * p_now - _weighted_f32(y[row, k], (f32(term_4) if a[row, k] == f32(a_max) else f32(sum_exp_a) - da[row, k]) * f32(once_5))
                 da[row, k] = f32(scale) * da_now
             total_all += _sum_f32(total_part, count, lanes_f64)
         total = f64(total_all)
@@ -830,14 +844,16 @@ def _softmax_cross_entropy_value_and_gradient_f64_strips_part(first, end, N, K, 
     y_lanes = np.zeros((K, 64), f64)
     a_max_lanes = np.empty(64, f64)
     sum_y_lanes = np.empty(64, f64)
+    sum_y_2_lanes = np.empty(64, f64)
     exp_a_lanes = np.empty((K, 64), f64)
     sum_a_lanes = np.empty(64, f64)
     sum_a_2_lanes = np.empty(64, f64)
     sum_exp_a_lanes = np.empty(64, f64)
     once_lanes = np.empty(64, f64)
-    term_2_lanes = np.empty(64, f64)
+    term_4_lanes = np.empty(64, f64)
     once_3_lanes = np.empty(64, f64)
     once_4_lanes = np.empty(64, f64)
+    term_3_lanes = np.empty(64, f64)
     once_5_lanes = np.empty(64, f64)
     total_lanes = np.empty(64, f64)
     da_lanes = np.empty((K, 64), f64)
@@ -852,11 +868,13 @@ def _softmax_cross_entropy_value_and_gradient_f64_strips_part(first, end, N, K, 
                 y_lanes[at, lane] = y[np.uintp(start + lane), at]
         a_max_lanes[:] = f64(-f64(np.inf))
         sum_y_lanes[:] = f64(0.0)
+        sum_y_2_lanes[:] = f64(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
                 a_max_lanes[lane] = _largest_f64(a_max_lanes[lane], a_lanes[k, lane])
-                sum_y_lanes[lane] += y_lanes[k, lane]
+                sum_y_lanes[lane] += (0.0 if y_lanes[k, lane] > 0.5 else y_lanes[k, lane])
+                sum_y_2_lanes[lane] += (y_lanes[k, lane] if y_lanes[k, lane] > 0.5 else 0.0)
         sum_a_lanes[:] = f64(0.0)
         sum_a_2_lanes[:] = f64(0.0)
         for k_at in range(K):
@@ -872,12 +890,14 @@ def _softmax_cross_entropy_value_and_gradient_f64_strips_part(first, end, N, K, 
             once_now = 1.0 / sum_exp_a_now
             once_lanes[lane] = once_now
             term_now = sum_a_2_lanes[lane] - 1.0
-            term_2_now = sum_a_lanes[lane] + term_now
-            term_2_lanes[lane] = term_2_now
+            term_4_now = sum_a_lanes[lane] + term_now
+            term_4_lanes[lane] = term_4_now
             once_3_now = -a_max_lanes[lane]
             once_3_lanes[lane] = once_3_now
-            once_4_now = -_log1p_f64(term_2_now)
+            once_4_now = -_log1p_f64(term_4_now)
             once_4_lanes[lane] = once_4_now
+            term_3_now = sum_y_lanes[lane] + sum_y_2_lanes[lane]
+            term_3_lanes[lane] = term_3_now
             once_5_now = 1.0 / sum_exp_a_now
             once_5_lanes[lane] = once_5_now
         total_lanes[:] = f64(0.0)
@@ -887,7 +907,8 @@ def _softmax_cross_entropy_value_and_gradient_f64_strips_part(first, end, N, K, 
                 a_shifted_2_now = once_3_lanes[lane] + a_lanes[k, lane]
                 total_lanes[lane] += _weighted_f64(y_lanes[k, lane], once_4_lanes[lane] + a_shifted_2_now)
                 p_now = once_lanes[lane] * exp_a_lanes[k, lane]
-                da_now = (sum_y_lanes[lane] - y_lanes[k, lane]) * p_now - _weighted_f64(y_lanes[k, lane], (term_2_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_5_lanes[lane])
+                term_2_2_now = sum_y_2_lanes[lane] - y_lanes[k, lane]
+                da_now = (sum_y_lanes[lane] + term_2_2_now if y_lanes[k, lane] > 0.5 else term_3_lanes[lane] - y_lanes[k, lane]) * p_now - _weighted_f64(y_lanes[k, lane], (term_4_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_5_lanes[lane])
                 da_lanes[k, lane] = da_now
         for lane in range(64):
             loss_of_row_now = -total_lanes[lane]
@@ -910,6 +931,7 @@ def _softmax_cross_entropy_value_and_gradient_f64_strips(step, N, K, a, y, loss_
 def _softmax_cross_entropy_value_and_gradient_f64_1_part(first, end, N, K, a, y, loss_of_row, da, scale):
     a_max_part = np.empty(1024, f64)
     sum_y_part = np.empty(1024, f64)
+    sum_y_2_part = np.empty(1024, f64)
     sum_a_part = np.empty(1024, f64)
     sum_a_2_part = np.empty(1024, f64)
     total_part = np.empty(1024, f64)
@@ -918,16 +940,20 @@ def _softmax_cross_entropy_value_and_gradient_f64_1_part(first, end, N, K, a, y,
         row = np.uintp(row_at)
         a_max_all = -f64(np.inf)
         sum_y_all = 0.0
+        sum_y_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
                 a_max_part[lane] = a[row, k]
-                sum_y_part[lane] = y[row, k]
+                sum_y_part[lane] = (0.0 if y[row, k] > 0.5 else y[row, k])
+                sum_y_2_part[lane] = (y[row, k] if y[row, k] > 0.5 else 0.0)
             a_max_all = _largest_f64(a_max_all, _max_f64(a_max_part, count, lanes_f64))
             sum_y_all += _sum_f64(sum_y_part, count, lanes_f64)
+            sum_y_2_all += _sum_f64(sum_y_2_part, count, lanes_f64)
         a_max = f64(a_max_all)
         sum_y = f64(sum_y_all)
+        sum_y_2 = f64(sum_y_2_all)
         sum_a_all = 0.0
         sum_a_2_all = 0.0
         for block in range(0, K, 1024):
@@ -945,9 +971,10 @@ def _softmax_cross_entropy_value_and_gradient_f64_1_part(first, end, N, K, a, y,
         sum_exp_a = f64(sum_a + sum_a_2)
         once = f64(1.0 / sum_exp_a)
         term = f64(sum_a_2 - 1.0)
-        term_2 = f64(sum_a + term)
+        term_4 = f64(sum_a + term)
         once_3 = f64(-a_max)
-        once_4 = f64(-_log1p_f64(term_2))
+        once_4 = f64(-_log1p_f64(term_4))
+        term_3 = f64(sum_y + sum_y_2)
         once_5 = f64(1.0 / sum_exp_a)
         total_all = 0.0
         for block in range(0, K, 1024):
@@ -957,7 +984,8 @@ def _softmax_cross_entropy_value_and_gradient_f64_1_part(first, end, N, K, a, y,
                 a_shifted_2_now = once_3 + a[row, k]
                 total_part[lane] = _weighted_f64(y[row, k], once_4 + a_shifted_2_now)
                 p_now = once * da[row, k]
-                da_now = (sum_y - y[row, k]) * p_now - _weighted_f64(y[row, k], (term_2 if a[row, k] == a_max else sum_exp_a - da[row, k]) * once_5)
+                term_2_2_now = sum_y_2 - y[row, k]
+                da_now = (sum_y + term_2_2_now if y[row, k] > 0.5 else term_3 - y[row, k]) * p_now - _weighted_f64(y[row, k], (term_4 if a[row, k] == a_max else sum_exp_a - da[row, k]) * once_5)
                 da[row, k] = f64(scale) * da_now
             total_all += _sum_f64(total_part, count, lanes_f64)
         total = f64(total_all)

@@ -55,8 +55,8 @@ def kl_divergence(z, q, *, reduction="none", on_empty="nan", out=None):
             exp_z, scale = _exponentials(z, z_max)
             rest, _ = _sums(exp_z, z_top)
             z_shifted = z - z_max[:, None]
-            term_2 = rest * scale
-            L = np.sum(_weighted(q, np.log(q) + np.log1p(term_2[:, None]) - z_shifted), axis=1)
+            term_4 = rest * scale
+            L = np.sum(_weighted(q, np.log(q) + np.log1p(term_4[:, None]) - z_shifted), axis=1)
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -75,12 +75,15 @@ def kl_divergence_gradient(z, q, *, reduction="none", on_empty="nan", out=None):
             exp_z, scale = _exponentials(z, z_max)
             rest, whole = _sums(exp_z, z_top)
             p = exp_z / whole[:, None]
-            term_2 = rest * scale
-            sum_q = np.sum(q, axis=1)
-            part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            part_2 = np.where(z == z_max[:, None], term_2[:, None], part_1)
-            part_3 = -_weighted(q, part_2 / (scale[:, None] * whole[:, None]))
-            grad_z = np.add(part_3, (sum_q[:, None] - q) * p, out=_room(results["z"], rows))
+            term_4 = rest * scale
+            sum_q = np.sum(np.where(q > 0.5, 0, q), axis=1)
+            sum_q_2 = np.sum(np.where(q > 0.5, q, 0), axis=1)
+            term_2 = sum_q_2[:, None] - q
+            term_3 = sum_q + sum_q_2
+            part_1 = np.where(q > 0.5, sum_q[:, None] + term_2, term_3[:, None] - q) * p
+            part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
+            part_3 = np.where(z == z_max[:, None], term_4[:, None], part_2)
+            grad_z = part_1 - _weighted(q, part_3 / (scale[:, None] * whole[:, None]))
             _put(results["z"], rows, grad_z, divisor)
     return results
 
@@ -100,13 +103,16 @@ def kl_divergence_value_and_gradient(z, q, *, reduction="none", on_empty="nan", 
             rest, whole = _sums(exp_z, z_top)
             p = exp_z / whole[:, None]
             z_shifted = z - z_max[:, None]
-            term_2 = rest * scale
-            L = np.sum(_weighted(q, np.log(q) + np.log1p(term_2[:, None]) - z_shifted), axis=1)
-            sum_q = np.sum(q, axis=1)
-            part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            part_2 = np.where(z == z_max[:, None], term_2[:, None], part_1)
-            part_3 = -_weighted(q, part_2 / (scale[:, None] * whole[:, None]))
-            grad_z = np.add(part_3, (sum_q[:, None] - q) * p, out=_room(results["z"], rows))
+            term_4 = rest * scale
+            L = np.sum(_weighted(q, np.log(q) + np.log1p(term_4[:, None]) - z_shifted), axis=1)
+            sum_q = np.sum(np.where(q > 0.5, 0, q), axis=1)
+            sum_q_2 = np.sum(np.where(q > 0.5, q, 0), axis=1)
+            term_2 = sum_q_2[:, None] - q
+            term_3 = sum_q + sum_q_2
+            part_1 = np.where(q > 0.5, sum_q[:, None] + term_2, term_3[:, None] - q) * p
+            part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
+            part_3 = np.where(z == z_max[:, None], term_4[:, None], part_2)
+            grad_z = part_1 - _weighted(q, part_3 / (scale[:, None] * whole[:, None]))
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)
@@ -130,11 +136,6 @@ def _blocks(size, *arrays, least=1):
 def _short(x):
     """Whether the rows are short."""
     return x.ndim == 2 and x.shape[1] <= _SHORT
-
-
-def _room(result, rows):
-    """The memory of these rows, where it has the layout of what is computed."""
-    return None if _short(result) else result[rows]
 
 
 def _put(result, rows, values, divisor):
@@ -237,11 +238,11 @@ def _divisor(size, reduction, on_empty):
 
 
 def _reduce(loss, reduction, divisor):
-    """The losses, or their sum or mean; divided first, so that the mean cannot overflow."""
+    """The losses, or their sum or mean; divided first where the sum overflows."""
     if reduction == "none":
         return loss
-    total = np.sum(loss / divisor)
-    return total if len(loss) else total / divisor
+    total = np.sum(loss)
+    return total / divisor if np.isfinite(total) else np.sum(loss / divisor)
 
 
 def _scale(gradient, divisor):

@@ -121,9 +121,8 @@ def l_softmax_4_gradient(c, t, *, s=1.0, reduction="none", on_empty="nan", out=N
             part_2[index_N, t] = -np.where(z[index_N, t] == z_max, term_6, part_3) / (scale * whole)
             part_4 = np.where(theta <= term_3, 1, -1).astype(dtype)
             part_5 = np.where(theta <= term_4, 1, -1).astype(dtype)
-            part_6 = np.where(theta <= term_5, part_4, part_5)
-            part_7 = 4 * part_6 * np.sin(4 * theta) / np.sin(theta)
-            grad_c = np.where(index_K == t[:, None], part_7[:, None], 1) * s * part_2
+            part_6 = 16 * (2 * c_t**2 - 1) * np.where(theta <= term_5, part_4, part_5) * c_t
+            grad_c = np.where(index_K == t[:, None], part_6[:, None], 1) * s * part_2
             _put(results["c"], rows, grad_c, divisor)
     return results
 
@@ -165,9 +164,8 @@ def l_softmax_4_value_and_gradient(c, t, *, s=1.0, reduction="none", on_empty="n
             part_2[index_N, t] = -np.where(z[index_N, t] == z_max, term_6, part_3) / (scale * whole)
             part_4 = np.where(theta <= term_3, 1, -1).astype(dtype)
             part_5 = np.where(theta <= term_4, 1, -1).astype(dtype)
-            part_6 = np.where(theta <= term_5, part_4, part_5)
-            part_7 = 4 * part_6 * np.sin(4 * theta) / np.sin(theta)
-            grad_c = np.where(index_K == t[:, None], part_7[:, None], 1) * s * part_2
+            part_6 = 16 * (2 * c_t**2 - 1) * np.where(theta <= term_5, part_4, part_5) * c_t
+            grad_c = np.where(index_K == t[:, None], part_6[:, None], 1) * s * part_2
             results[""][rows] = L
             _put(results["c"], rows, grad_c, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)
@@ -261,12 +259,14 @@ def _prepare(**given):
         if size == 0 and axis != "N":
             raise ValueError(f"axis {axis} is empty: expected at least one entry")
     for name, axis in _LABELS.items():
-        wrong = np.argwhere((arrays[name] < 0) | (arrays[name] >= sizes[axis]))
-        if len(wrong):
-            at = tuple(wrong[0].tolist())
-            row, label = ", ".join(map(str, at)), arrays[name][at]
-            expected = f"expected 0 <= label < {sizes[axis]}"
-            raise ValueError(f"{name}: row {row} holds the label {label}, {expected}")
+        labels = arrays[name]
+        if not labels.size or (labels.min() >= 0 and labels.max() < sizes[axis]):
+            continue
+        wrong = np.argwhere((labels < 0) | (labels >= sizes[axis]))
+        at = tuple(wrong[0].tolist())
+        row, label = ", ".join(map(str, at)), labels[at]
+        expected = f"expected 0 <= label < {sizes[axis]}"
+        raise ValueError(f"{name}: row {row} holds the label {label}, {expected}")
     return tuple(arrays.values()), dtype, sizes
 
 
@@ -304,11 +304,11 @@ def _divisor(size, reduction, on_empty):
 
 
 def _reduce(loss, reduction, divisor):
-    """The losses, or their sum or mean; divided first, so that the mean cannot overflow."""
+    """The losses, or their sum or mean; divided first where the sum overflows."""
     if reduction == "none":
         return loss
-    total = np.sum(loss / divisor)
-    return total if len(loss) else total / divisor
+    total = np.sum(loss)
+    return total / divisor if np.isfinite(total) else np.sum(loss / divisor)
 
 
 def _scale(gradient, divisor):

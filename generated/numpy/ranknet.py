@@ -52,7 +52,15 @@ def ranknet(u, v, *, reduction="none", on_empty="nan", out=None):
         blocks = _blocks(dtype.itemsize, u, v)
         for rows, u, v in blocks:
             term = v - u
-            L = _softplus(term)
+            term_2 = term + u
+            term_3 = term - term_2
+            term_4 = -term_3 - u
+            term_5 = v - term_2
+            term_9 = term_4 + term_5
+            term_8 = np.where(term_9 > -1, term_9, 0)
+            sigmoid_term = _sigmoid(term)
+            term_7 = _weighted(sigmoid_term, term_8)
+            L = term_7 + _softplus(term)
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -67,7 +75,15 @@ def ranknet_gradient(u, v, *, reduction="none", on_empty="nan", out=None):
         blocks = _blocks(dtype.itemsize, u, v)
         for rows, u, v in blocks:
             term = v - u
-            grad_v = _sigmoid(term)
+            term_2 = term + u
+            term_3 = term - term_2
+            term_4 = -term_3 - u
+            term_5 = v - term_2
+            term_9 = term_4 + term_5
+            term_8 = np.where(term_9 > -1, term_9, 0)
+            sigmoid_term = _sigmoid(term)
+            term_7 = _weighted(sigmoid_term, term_8)
+            grad_v = sigmoid_term + term_7 - term_8 * sigmoid_term**2
             grad_u = -grad_v
             results["u"][rows] = _scale(grad_u, divisor)
             results["v"][rows] = _scale(grad_v, divisor)
@@ -84,8 +100,16 @@ def ranknet_value_and_gradient(u, v, *, reduction="none", on_empty="nan", out=No
         blocks = _blocks(dtype.itemsize, u, v)
         for rows, u, v in blocks:
             term = v - u
-            L = _softplus(term)
-            grad_v = _sigmoid(term)
+            term_2 = term + u
+            term_3 = term - term_2
+            term_4 = -term_3 - u
+            term_5 = v - term_2
+            term_9 = term_4 + term_5
+            term_8 = np.where(term_9 > -1, term_9, 0)
+            sigmoid_term = _sigmoid(term)
+            term_7 = _weighted(sigmoid_term, term_8)
+            L = term_7 + _softplus(term)
+            grad_v = sigmoid_term + term_7 - term_8 * sigmoid_term**2
             grad_u = -grad_v
             results[""][rows] = L
             results["u"][rows] = _scale(grad_u, divisor)
@@ -197,11 +221,11 @@ def _divisor(size, reduction, on_empty):
 
 
 def _reduce(loss, reduction, divisor):
-    """The losses, or their sum or mean; divided first, so that the mean cannot overflow."""
+    """The losses, or their sum or mean; divided first where the sum overflows."""
     if reduction == "none":
         return loss
-    total = np.sum(loss / divisor)
-    return total if len(loss) else total / divisor
+    total = np.sum(loss)
+    return total / divisor if np.isfinite(total) else np.sum(loss / divisor)
 
 
 def _scale(gradient, divisor):
@@ -218,3 +242,9 @@ def _sigmoid(x):
 def _softplus(x):
     """log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)), which does not overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _weighted(w, x):
+    """w * x, and 0 where w = 0 even if x is infinite: a zero weight asks for nothing."""
+    product = w * x
+    return np.where(w == 0, 0, product) if np.isnan(product).any() else product

@@ -55,8 +55,8 @@ def softmax_cross_entropy(a, y, *, reduction="none", on_empty="nan", out=None):
             exp_a, scale = _exponentials(a, a_max)
             rest, _ = _sums(exp_a, a_top)
             a_shifted = a - a_max[:, None]
-            term_2 = rest * scale
-            total = np.sum(_weighted(y, a_shifted - np.log1p(term_2[:, None])), axis=1)
+            term_4 = rest * scale
+            total = np.sum(_weighted(y, a_shifted - np.log1p(term_4[:, None])), axis=1)
             L = -total
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
@@ -76,12 +76,15 @@ def softmax_cross_entropy_gradient(a, y, *, reduction="none", on_empty="nan", ou
             exp_a, scale = _exponentials(a, a_max)
             rest, whole = _sums(exp_a, a_top)
             p = exp_a / whole[:, None]
-            term_2 = rest * scale
-            sum_y = np.sum(y, axis=1)
-            part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_2 = np.where(a == a_max[:, None], term_2[:, None], part_1)
-            part_3 = -_weighted(y, part_2 / (scale[:, None] * whole[:, None]))
-            grad_a = np.add(part_3, (sum_y[:, None] - y) * p, out=_room(results["a"], rows))
+            term_4 = rest * scale
+            sum_y = np.sum(np.where(y > 0.5, 0, y), axis=1)
+            sum_y_2 = np.sum(np.where(y > 0.5, y, 0), axis=1)
+            term_2 = sum_y_2[:, None] - y
+            term_3 = sum_y + sum_y_2
+            part_1 = np.where(y > 0.5, sum_y[:, None] + term_2, term_3[:, None] - y) * p
+            part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
+            part_3 = np.where(a == a_max[:, None], term_4[:, None], part_2)
+            grad_a = part_1 - _weighted(y, part_3 / (scale[:, None] * whole[:, None]))
             _put(results["a"], rows, grad_a, divisor)
     return results
 
@@ -101,14 +104,17 @@ def softmax_cross_entropy_value_and_gradient(a, y, *, reduction="none", on_empty
             rest, whole = _sums(exp_a, a_top)
             p = exp_a / whole[:, None]
             a_shifted = a - a_max[:, None]
-            term_2 = rest * scale
-            total = np.sum(_weighted(y, a_shifted - np.log1p(term_2[:, None])), axis=1)
+            term_4 = rest * scale
+            total = np.sum(_weighted(y, a_shifted - np.log1p(term_4[:, None])), axis=1)
             L = -total
-            sum_y = np.sum(y, axis=1)
-            part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_2 = np.where(a == a_max[:, None], term_2[:, None], part_1)
-            part_3 = -_weighted(y, part_2 / (scale[:, None] * whole[:, None]))
-            grad_a = np.add(part_3, (sum_y[:, None] - y) * p, out=_room(results["a"], rows))
+            sum_y = np.sum(np.where(y > 0.5, 0, y), axis=1)
+            sum_y_2 = np.sum(np.where(y > 0.5, y, 0), axis=1)
+            term_2 = sum_y_2[:, None] - y
+            term_3 = sum_y + sum_y_2
+            part_1 = np.where(y > 0.5, sum_y[:, None] + term_2, term_3[:, None] - y) * p
+            part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
+            part_3 = np.where(a == a_max[:, None], term_4[:, None], part_2)
+            grad_a = part_1 - _weighted(y, part_3 / (scale[:, None] * whole[:, None]))
             results[""][rows] = L
             _put(results["a"], rows, grad_a, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)
@@ -132,11 +138,6 @@ def _blocks(size, *arrays, least=1):
 def _short(x):
     """Whether the rows are short."""
     return x.ndim == 2 and x.shape[1] <= _SHORT
-
-
-def _room(result, rows):
-    """The memory of these rows, where it has the layout of what is computed."""
-    return None if _short(result) else result[rows]
 
 
 def _put(result, rows, values, divisor):
@@ -239,11 +240,11 @@ def _divisor(size, reduction, on_empty):
 
 
 def _reduce(loss, reduction, divisor):
-    """The losses, or their sum or mean; divided first, so that the mean cannot overflow."""
+    """The losses, or their sum or mean; divided first where the sum overflows."""
     if reduction == "none":
         return loss
-    total = np.sum(loss / divisor)
-    return total if len(loss) else total / divisor
+    total = np.sum(loss)
+    return total / divisor if np.isfinite(total) else np.sum(loss / divisor)
 
 
 def _scale(gradient, divisor):
