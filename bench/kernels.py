@@ -3,7 +3,8 @@
     python bench/kernels.py [--quick] [--shapes ce:8192x1000 bce] [--peers c torch] [--plot FILE]
 
 Each peer runs in a process of its own, for a case, a dtype and a number of threads; the processes
-take turns, one call each, and medians of one such run are compared.  The roof is the faster of a
+take turns, after a pause one call that is not counted and one that is, and medians of one
+such run are compared.  The roof is the faster of a
 plain copy and one past the cache of the same bytes: logits read once, gradient written once; for
 linear + cross-entropy it is its three matrix products.  "fresh" outputs are new at each call,
 the others of ours are the caller's.  "torch tuned" is torch with its page faults taken away by
@@ -23,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
+from time import sleep
 from typing import Any
 
 # This folder would hide the package derive; its parts are beside it.
@@ -32,6 +34,7 @@ from cases import CASES, Case  # noqa: E402
 from peers import Peer, all_peers  # noqa: E402
 from report import plot, table  # noqa: E402
 
+PAUSE = 0.2  # seconds: threads of the one before spin for a while after its work
 QUICK = 64  # the part of the rows that --quick keeps
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -65,6 +68,7 @@ class Process:
         return self.state[0] == "ready"
 
     def measure(self) -> None:
+        sleep(PAUSE)
         self.calls.write("\n")
         self.calls.flush()
         self.times.append(float(self.answers.readline()))

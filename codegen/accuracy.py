@@ -127,16 +127,20 @@ def measure(
     dtypes: Sequence[str] = DTYPES,
     regimes: Sequence[str] = (),
     peers: bool = False,
+    accumulate: str = "",
 ) -> Iterator[Row]:
     """A row for each regime, dtype and target; `regimes` names the ones wanted, none means all.
 
+    `accumulate` is that of `codegen.build`, for the narrower dtypes.
     With `peers` also what other libraries give, where they are installed and have the loss.
     """
     for given, labels in variants(loss):
         others: dict[str, Peer] = installed(loss.name) if peers and labels == "dense" else {}
         for dtype in dtypes:
             able = [target for target in targets if dtype in TARGETS[target].dtypes]
-            ours = {t: build(loss, t, dtype=dtype, labels=labels) for t in able}
+            how = {"dtype": dtype, "labels": labels}
+            wide = accumulate if dtype != accumulate else ""
+            ours = {t: build(loss, t, **how, accumulate=wide) for t in able}
             yield from _rows(given, {**ours, **others}, dtype, regimes)
 
 

@@ -16,6 +16,7 @@ from codegen.stabilize import Gradient, Selection, as_written, stabilize
 from codegen.targets import TARGETS
 from codegen.targets.facts import facts
 from codegen.targets.numpy import safe_names
+from codegen.wide import widened
 from derive.derivation import Derivation
 from derive.engine import gradient
 from derive.errors import KernelError
@@ -32,6 +33,8 @@ class KernelFunction:
 
     `kernel(a=a, y=y, reduction="mean")` gives the loss and a dictionary of gradients.
     Arrays are taken as they are; numbers and lists become arrays of `dtype`.
+    With `accumulate` every float32 argument is computed with in float64, and each result
+    rounded once to float32.
     Raises TypeError for a wrong dtype or argument, ValueError for a wrong shape or label.
     """
 
@@ -44,6 +47,7 @@ class KernelFunction:
     source: str
     files: Mapping[str, str]
     explain: tuple[Derivation, ...]
+    accumulate: str = ""
 
     def __call__(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
         names = safe_names(self.kernel)
@@ -56,7 +60,10 @@ class KernelFunction:
         if "out" in arguments:
             given["out"] = arguments["out"]
         function = self.functions[f"{self.kernel.name}_value_and_gradient"]
-        loss, gradients = function(**given, **({} if whole else options))
+        more = {} if whole else options
+        if self.accumulate:
+            return widened(function, given, more, self.accumulate)
+        loss, gradients = function(**given, **more)
         return loss, gradients
 
     @cached_property
@@ -82,6 +89,7 @@ def build(
     labels: str = "dense",
     stable: bool = True,
     selection: Selection | None = None,
+    accumulate: str = "",
 ) -> KernelFunction:
     """A callable kernel for the loss and its gradients by the names in `wrt`.
 
@@ -89,12 +97,14 @@ def build(
     labels="index" takes the dense simplex target as class labels.  stable=False leaves the
     formulas as written and derived: a naive kernel, to compare with, that also takes complex128.
     `selection` says by which rules it is made stable; by default the table of choices does.
+    accumulate="float64" computes in float64 what comes and goes as float32.
     Raises KernelError for what cannot be built.
     """
     _one_of("target", target, tuple(TARGETS))
     known = TARGETS[target].dtypes
     _one_of("dtype", dtype, known)
     _one_of("labels", labels, LABELS)
+    _one_of("accumulate", accumulate, ("", "float64"))
     loss = replace(loss, name=_identifier(loss.name))
     names = default_wrt(loss) if wrt is None else tuple(dict.fromkeys(wrt))
     loss, found, notes = prepared(loss, names, labels)
@@ -108,8 +118,9 @@ def build(
     dtypes = known if stable else (*known, "complex128")
     files = TARGETS[target].emit(kernel, said, dtypes)
     source = next(iter(files.values()))
+    steps = stabilized.derivations
     return KernelFunction(
-        loss, kernel, target, names, dtype, reduction, source, files, stabilized.derivations
+        loss, kernel, target, names, dtype, reduction, source, files, steps, accumulate
     )
 
 

@@ -64,6 +64,7 @@ def serve(options: dict[str, Any], answers: TextIO) -> None:
     work()
     print(f"ready {wrong} {peak_of(work, before)}", file=answers, flush=True)
     for _ in sys.stdin:
+        work()  # wakes the threads, and faults in what was swapped out by the others
         start = perf_counter()
         work()
         print(perf_counter() - start, file=answers, flush=True)

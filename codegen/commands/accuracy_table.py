@@ -31,7 +31,9 @@ def accuracy(options: Namespace) -> int:
     quiet = not sys.stderr.isatty()
     rows: list[Row] = []
     for name in track(names, "measuring", console=console, disable=quiet):
-        rows += measure(load(name), targets, dtypes, peers=options.peers)
+        rows += measure(
+            load(name), targets, dtypes, peers=options.peers, accumulate=options.accumulate
+        )
     ours = [row for row in rows if row.target in targets]
     missed = [row for row in ours if not row.passed]
     if options.json:

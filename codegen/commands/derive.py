@@ -19,7 +19,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from codegen.commands import as_json, deliver, matrix_style, product_options, say, split_names
+from codegen.commands import as_json, deliver, product_options, say, split_names
 from derive.errors import PminusyError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HELP = "derive a gradient, step by step"
 TO = ("text", "latex", "markdown", "html", "pdf", "ipynb", "json")
-WITH = "what else to say: second,stable,properties, all or none (a page and a PDF: all)"
+WITH = "what else to say: matrix,second,stable,properties, all or none (a page, a PDF: all)"
 WHOLE = ("latex", "html", "ipynb")
 STYLES = ("delta", "cases", "matrix")
 
@@ -64,8 +64,8 @@ def run(options: Namespace) -> int:
     from derive import load
     from derive.batch import batched
 
-    if options.style == "matrix":
-        matrix_style.check(options)
+    if options.style == "matrix" and (options.json or options.to == "json"):
+        raise PminusyError("JSON holds no matrix form: --style matrix goes with a document")
     loss = load(options.loss)
     if options.reduction != "none":
         loss = batched(loss, options.reduction)
@@ -131,9 +131,6 @@ def _document(found: list[Derivation], options: Namespace) -> str:
     parts = _parts(options, to)
     how = {"fragment": options.fragment, "detail": options.detail, "parts": parts}
     texts = [write(d, to, example=_example(d.loss, options), **how) for d in found]
-    if options.style == "matrix":
-        pairs = zip(texts, found, strict=True)
-        texts = [matrix_style.with_matrix(text, d, to) for text, d in pairs]
     if to == "json":
         return texts[0] if len(texts) == 1 else "[" + ",\n".join(t.rstrip() for t in texts) + "]\n"
     return "\n".join(texts)
@@ -149,11 +146,12 @@ def _parts(options: Namespace, to: str) -> tuple[str, ...]:
     """What --with asks for; without it a page and a PDF say everything, the others nothing."""
     from codegen.documents import PARTS
 
+    more = ("matrix",) if options.style == "matrix" else ()
     if options.parts is None:
-        return PARTS if to in ("html", "pdf") and options.detail != "brief" else ()
+        return PARTS if to in ("html", "pdf") and options.detail != "brief" else more
     if options.parts in ("all", "none"):
-        return PARTS if options.parts == "all" else ()
-    return tuple(split_names(options.parts))
+        return PARTS if options.parts == "all" else more
+    return (*more, *split_names(options.parts))
 
 
 def _typeset(found: list[Derivation], options: Namespace) -> bytes:

@@ -31,6 +31,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--target", metavar="TARGETS", default="numpy", help="numpy, c, ... separated by commas")
     add("--accuracy", action="store_true", help="errors in ULP by regime, in place of the battery")
     add("--dtype", metavar="DTYPES", default="float64,float32", help="with --accuracy: of these")
+    add("--accumulate", choices=("", "float64"), default="", help="float32 computed in float64")
     add("--peers", action="store_true", help="with --accuracy: torch, scipy, ... where installed")
 
 

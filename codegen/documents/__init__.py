@@ -47,11 +47,12 @@ def write(
     """
     if to not in FORMATS:
         raise PminusyError(f"no document format '{to}'; there are {', '.join(FORMATS)}")
+    wanted = Wanted(tuple(parts), example)
     if to == "json":
         return str(_writer(to)(derivation))
     if fragment and to == "latex":
-        return latex_fragment(derivation, _checked(detail))
-    return str(_writer(to)(derivation, _checked(detail), Wanted(tuple(parts), example)))
+        return latex_fragment(derivation, _checked(detail), wanted)
+    return str(_writer(to)(derivation, _checked(detail), wanted))
 
 
 def typeset(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.documents.document import document
 from codegen.documents.model import NOTHING, Dress, Wanted
 from codegen.documents.parts import whole
 from codegen.emit import render
@@ -29,6 +28,7 @@ DRESS = Dress(
     braces=(r"\{", r"\}"),
     space=_space,
     style=lambda names: LATEX,
+    medium="latex",
 )
 
 
@@ -38,13 +38,13 @@ def article(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOT
     return render("document.tex.j2", document=laid_out, text=escape)
 
 
-def fragment(derivation: Derivation, detail: str = "normal") -> str:
+def fragment(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHING) -> str:
     """Paragraphs and align* environments that need nothing but amsmath.
 
     Each step is tagged (place.number) and has the label NAME:WRT:place.number, place
     counting the lemmas and then the derivation itself.
     """
-    laid_out = document(derivation, DRESS, detail)
+    laid_out = whole(derivation, DRESS, detail, wanted)
     names = [derivation.loss.name, *(entry.tensor.name for entry in derivation.wrt)]
 
     def label(place: int, number: str) -> str:

@@ -18,7 +18,7 @@ from derive.styles import Style
 Show = Callable[[Basic, Loss, Names | None], str]
 DETAILS = ("brief", "normal", "full")
 NESTED = "nested"
-PARTS = ("second", "stable", "properties")
+PARTS = ("matrix", "second", "stable", "properties")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Dress:
     braces: tuple[str, str]
     space: Callable[[str, Sequence[str]], str]
     style: Callable[[Names], Style]
+    medium: str
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,12 @@ class Statement:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a document: chains of equations, statements, or both."""
+    """A part of a document: chains of equations, statements, and what is said at the end."""
 
     heading: str
     sections: tuple[Section, ...] = ()
     statements: tuple[Statement, ...] = ()
+    said: str = ""
 
 
 @dataclass(frozen=True)

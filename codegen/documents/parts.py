@@ -11,13 +11,36 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codegen.documents.document import document, section
-from codegen.documents.model import Document, Dress, Part, Statement, Wanted
+from codegen.documents.model import Document, Dress, Part, Section, Statement, Wanted
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.letters import names_of
 
 if TYPE_CHECKING:
     from derive.properties import Property
+
+NO_MATRIX = "There is none: too long, or with indices that no product of matrices can have."
+
+
+def matrix(derivation: Derivation, dress: Dress) -> Part | None:
+    """The result in matrix notation; of a gradient, also that of the mean over a batch."""
+    from derive.batch import batched, names_batch
+    from derive.engine import gradient
+    from derive.matrix import matrix_form
+
+    loss = derivation.loss
+    forms = [form] if (form := matrix_form(derivation)) else []
+    clauses = []
+    if forms and _of_loss(derivation) and not names_batch(loss):
+        whole_batch = batched(loss, "mean")
+        form = matrix_form(gradient(whole_batch, derivation.wrt[0].tensor.name))
+        forms += [form] if form else []
+        clauses = [f"{whole_batch.value.name} is the mean of {loss.value.name} over a batch of N"]
+    clauses = [c for form in forms for c in form.convention.rstrip(".").split("; ")] + clauses
+    medium = dress.medium
+    rows = tuple(Section("", form.left[medium], form.right[medium], ()) for form in forms)
+    said = "; ".join(dict.fromkeys(clauses)) + "." if forms else NO_MATRIX
+    return Part("Matrix form", rows, said=said)
 
 
 def second(derivation: Derivation, dress: Dress) -> Part | None:
@@ -60,6 +83,7 @@ def _statement(found: Property, dress: Dress) -> Statement:
 
 
 MAKERS: dict[str, Callable[[Derivation, Dress], Part | None]] = {
+    "matrix": matrix,
     "second": second,
     "stable": stable,
     "properties": facts,
@@ -77,15 +101,21 @@ def parts(derivation: Derivation, dress: Dress, wanted: Wanted) -> Iterator[Part
     unknown = [name for name in wanted.parts if name not in MAKERS]
     if unknown:
         raise PminusyError(f"no part '{unknown[0]}'; there are {', '.join(MAKERS)}")
-    loss = derivation.loss
-    first = len(derivation.wrt) == 1 and derivation.shown is None
-    if not first or derivation.of != loss.value.entry:
-        return
+    first = _of_loss(derivation)
     for name, make in MAKERS.items():
-        part = make(derivation, dress) if name in wanted.parts else None
+        asked = name in wanted.parts and (first or name == "matrix")
+        part = make(derivation, dress) if asked else None
         if part is not None:
             yield part
+    if not first:
+        return
     if wanted.example is not None:
         from codegen.documents.example import worked
 
         yield worked(derivation, dress, wanted.example)
+
+
+def _of_loss(derivation: Derivation) -> bool:
+    """Whether it is the gradient of the loss itself, by one name."""
+    first = len(derivation.wrt) == 1 and derivation.shown is None
+    return first and derivation.of == derivation.loss.value.entry

@@ -35,6 +35,7 @@ DRESS = Dress(
     braces=("{", "}"),
     space=_space,
     style=lambda names: unicode_style(names.subscripts),
+    medium="unicode",
 )
 
 
@@ -56,7 +57,7 @@ def text(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHIN
 def _part(part: Part, reasons: bool) -> tuple[str, list[tuple[str, list[str]]], list[str]]:
     """The heading, the chains of equations each under its own, and what is said in words."""
     chains = [(s.heading if s.lines else "", list(_rows(s, reasons))) for s in part.sections]
-    said: list[str] = []
+    said = textwrap.wrap(part.said, WIDTH - 2)
     for one in part.statements:
         given = f", given {one.given}" if one.given else ""
         at = f"  At {one.counterexample}." if one.counterexample else ""
