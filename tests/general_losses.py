@@ -154,6 +154,10 @@ z: input
 y: target
 L = (z**2 if (z > 0 and y > 0) or not z < -1/2 else -z**3)""",
     "half powers": "x: input[D]\nL = sum(abs(x[i])**1.5 for i in D)/3",
+    "axes called as keywords are": """
+x: input[If]
+w: param[Do, If]
+L = sum(sum(w[d, i]*x[i] for i in If)**2 for d in Do)""",
     "a long line": """
 a: input[K]
 c: const[K] > 0

@@ -18,7 +18,7 @@ import codegen
 import derive
 from codegen.builder import KernelFunction
 
-SIZES = {**samples.SIZES, "H": 5, "T": 3}
+SIZES = {**samples.SIZES, "H": 5, "T": 3, "Do": 2, "If": 3}
 every = pytest.mark.parametrize("name", [*LOSSES, *WHOLE_BATCH])
 # What stays finite although the formulas as written overflow.
 OVERFLOWING = [

@@ -9,6 +9,7 @@ from typing import Any
 from sympy import Basic, exp, log
 
 from codegen.kernel import exp_difference
+from codegen.reserved import letter
 from derive.functions import sigmoid, softplus
 from derive.index import (
     Argmax,
@@ -95,4 +96,4 @@ def suggest(node: Basic, subject: Basic) -> str:
 def settle(indices: tuple[Index, ...]) -> dict[Index, Index]:
     """Plain letters for the indices of one statement: n, k, k2, ...; what is printed is stable."""
     taken: set[str] = set()
-    return {i: Index(unique(i.axis.name.lower(), taken), i.axis) for i in indices}
+    return {i: Index(unique(letter(i.axis), taken), i.axis) for i in indices}

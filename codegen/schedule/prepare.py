@@ -12,6 +12,7 @@ from sympy import Add, Basic, Expr, Integer, Mul, Pow, Rational
 
 from codegen.kernel import Contract, Kernel, Map, Reduce, Statement, defines, reads
 from codegen.lower.names import unique
+from codegen.reserved import letter
 from codegen.schedule.chunks import is_product
 from codegen.schedule.hoist import at_least_one, hoisted
 from codegen.schedule.rest import from_parts
@@ -79,7 +80,7 @@ def canonical(statement: Statement) -> Statement:
             continue
         seen[index.axis] = seen.get(index.axis, 0) + 1
         number = "" if seen[index.axis] == 1 else str(seen[index.axis])
-        to[index] = Index(index.axis.name.lower() + number, index.axis)
+        to[index] = Index(letter(index.axis) + number, index.axis)
     own, over = tuple(to[i] for i in statement.indices), tuple(to[i] for i in statement.over)
     if isinstance(statement, Contract):
         operands = tuple(substitute(x, to) for x in statement.operands)
