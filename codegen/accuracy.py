@@ -138,9 +138,8 @@ def measure(
         others: dict[str, Peer] = installed(loss.name) if peers and labels == "dense" else {}
         for dtype in dtypes:
             able = [target for target in targets if dtype in TARGETS[target].dtypes]
-            how = {"dtype": dtype, "labels": labels}
             wide = accumulate if dtype != accumulate else ""
-            ours = {t: build(loss, t, **how, accumulate=wide) for t in able}
+            ours = {t: build(loss, t, dtype=dtype, labels=labels, accumulate=wide) for t in able}
             yield from _rows(given, {**ours, **others}, dtype, regimes)
 
 

@@ -96,6 +96,7 @@ def split_names(text: str) -> list[str]:
 
 def _load() -> dict[str, ModuleType]:
     from codegen.commands import (
+        atlas,
         build,
         check,
         derive,
@@ -118,6 +119,7 @@ def _load() -> dict[str, ModuleType]:
         "plot": plot,
         "verify": verify,
         "build": build,
+        "atlas": atlas,
         "doctor": doctor,
     }
 

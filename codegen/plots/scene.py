@@ -21,7 +21,8 @@ CONST = 2.0  # of a const without a default
 class Scene:
     """A loss, the name that moves, and the fixed values of everything else.
 
-    `values` are of one sample.  Raises PminusyError where the loss couples the samples of a
+    `values` are of one sample; `built` is a kernel of the loss that gives the slope by that name,
+    where there is one already.  Raises PminusyError where the loss couples the samples of a
     batch, or where the name is not an input or a param.
     """
 
@@ -29,6 +30,7 @@ class Scene:
     wrt: str
     given: Mapping[str, float] = field(default_factory=dict)
     classes: int = CLASSES
+    built: KernelFunction | None = None
 
     def __post_init__(self) -> None:
         if names_batch(self.loss):
@@ -40,7 +42,7 @@ class Scene:
         unknown = [name for name in self.given if name not in self.loss.declared]
         if unknown:
             raise PminusyError(f"{self.loss.name} has no const '{unknown[0]}'")
-        self.kernel: KernelFunction = build(self.loss, wrt=[self.wrt])
+        self.kernel: KernelFunction = self.built or build(self.loss, wrt=[self.wrt])
         self.axes = tuple(axis.name for axis in found.tensor.axes)
         self.values = {d.name: self._value(d) for d in self.loss.declarations}
 

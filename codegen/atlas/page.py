@@ -1,0 +1,158 @@
+"""The page of one loss, and the index of all of them."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from markupsafe import Markup
+
+from codegen.atlas.families import FAMILIES, family
+from codegen.atlas.kernels import kernel_files
+from codegen.atlas.live import live
+from codegen.atlas.pictures import pictures
+from codegen.builder import build
+from codegen.documents.html import HELPERS
+from codegen.documents.latex import DRESS
+from codegen.documents.mathml import styles
+from codegen.documents.model import NESTED, PARTS, Document, Wanted
+from codegen.documents.parts import whole
+from codegen.emit import render
+from derive.engine import gradient
+from derive.errors import PminusyError
+from derive.loss import Loss
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the index says of a loss; `formula` is its gradient in LaTeX."""
+
+    name: str
+    slug: str
+    title: str
+    source: str
+    family: str
+    formula: str
+
+    @property
+    def head(self) -> str:
+        return self.title.partition(":")[0]
+
+    @property
+    def rest(self) -> str:
+        return self.title.partition(":")[2].strip()
+
+    @property
+    def words(self) -> str:
+        """What the search looks at."""
+        said = (self.name, self.name.replace("_", " "), self.title, self.source, self.family)
+        return " ".join(said).lower()
+
+    @property
+    def address(self) -> str:
+        return f"{FOLDER}/{self.slug}.html"
+
+    def data(self) -> dict[str, str]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A finished page, and its card."""
+
+    text: str
+    card: Card
+
+
+FOLDER = "losses"
+
+
+def loss_page(loss: Loss, slug: str) -> Page:
+    """The page of a loss.  Raises PminusyError where it has no gradient or no kernel."""
+    names = [d.name for d in loss.declarations if d.role in ("input", "param")]
+    if not names:
+        raise PminusyError(f"{loss.name} has no input or param: it has no page")
+    function = build(loss)
+    kernels = kernel_files(function)
+    (module,) = kernels["javascript"]
+    tried = live(loss, function, module.text)
+    document = _document(loss, names[0], PARTS)
+    text = _with_scripts(
+        "atlas_loss.html.j2",
+        title=f"{document.title} · Atlas of losses",
+        modules=tried.modules,
+        own=("live.js", "page.js"),
+        document=document,
+        others=[_other(loss, name) for name in names[1:]],
+        name=loss.name,
+        value=DRESS.name(loss.value.name),
+        defined=tried.definitions,
+        simplex=tried.simplex,
+        pictures=pictures(loss, names[0], function),
+        kernels=kernels,
+        text=loss.text,
+        data=Markup(tried.data),
+    )
+    main = document.main
+    card = Card(
+        loss.name, slug, document.title, document.source, family(loss), f"{main.left}={main.right}"
+    )
+    return Page(text, card)
+
+
+def index_page(cards: Sequence[Card]) -> str:
+    """The index of these cards, family by family."""
+    groups = [(name, [card for card in cards if card.family == name]) for name in FAMILIES]
+    return _with_scripts(
+        "atlas_index.html.j2",
+        title="Atlas of losses",
+        own=("index.js", "page.js"),
+        families=[(name, sorted(group, key=_order)) for name, group in groups if group],
+    )
+
+
+def _order(card: Card) -> tuple[str, str]:
+    return card.title.lower(), card.slug
+
+
+def _document(loss: Loss, name: str, parts: tuple[str, ...]) -> Document:
+    return whole(gradient(loss, name), DRESS, NESTED, Wanted(parts))
+
+
+def _other(loss: Loss, name: str) -> Markup:
+    """A further gradient: what was said of the loss is not said again."""
+    document = replace(_document(loss, name, ("second",)), variables=(), definitions=())
+    text = render("fragment.html.j2", document=document, **HELPERS)
+    return Markup(text.replace('id="step-', f'id="step-{loss.tensor(name).name}-'))
+
+
+def _with_scripts(
+    template: str, own: Sequence[str], modules: Sequence[str] = (), **values: Any
+) -> str:
+    """A template with the scripts that its policy allows, by their digests, and no others."""
+    scripts = [script(name) for name in own]
+    allowed = [f"'sha256-{_digest(text)}'" for text in (*modules, *scripts)]
+    shared: Mapping[str, Any] = {"styles": Markup(styles()), **HELPERS}
+    return render(
+        template,
+        scripts=[Markup(text) for text in scripts],
+        modules=[Markup(text) for text in modules],
+        allowed=Markup(" ".join(dict.fromkeys(allowed))),
+        **shared,
+        **values,
+    )
+
+
+def _digest(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode("ascii")
+
+
+@lru_cache(maxsize=8)
+def script(name: str) -> str:
+    """One of our own scripts."""
+    return (files("codegen") / "assets" / "atlas" / name).read_text(encoding="utf-8")

@@ -1,0 +1,111 @@
+"""Plots as SVG that stands in a page: its colours and its size are the page's."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from codegen.builder import KernelFunction
+from codegen.plots import curves, fields
+from codegen.plots.paper import figure, saved
+from codegen.plots.scene import Scene
+from derive.errors import PminusyError
+from derive.loss import Loss
+
+OPENING = re.compile(r"<svg\b[^>]*?viewBox=\"([^\"]*)\"[^>]*>")
+# Metadata names addresses, and a rule of its style would hold for the whole page.
+UNWANTED = re.compile(r"\s*<metadata>.*?</metadata>|\s*<style\b.*?</style>", re.DOTALL)
+PLACES = re.compile(r'\b(id="|xlink:href="#|url\(#)')
+# What is black or white on paper follows the page, which may be dark.
+COLOURS = {
+    "#000000": "currentColor",
+    "#dddddd": "var(--line)",
+    "#0b3c6f": "var(--up)",
+    "fill: #ffffff": "fill: none",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot, and what it shows in words."""
+
+    svg: Markup
+    words: str
+
+
+def available() -> None:
+    """Raise PminusyError, which says how to get it, where what draws is missing."""
+    with figure(1, 1):
+        pass
+
+
+def pictures(loss: Loss, wrt: str, function: KernelFunction) -> tuple[Picture, ...]:
+    """The plots that a loss has as a function of one name."""
+    try:
+        scene = Scene(loss, wrt, built=function)
+    except PminusyError:
+        return ()
+    line = f"The loss along {wrt}, and its slope below; where the loss bends down, grey."
+    plane = f"The loss over three classes, whose probabilities {wrt} gives."
+    drawn = [
+        _drawn("line", line, lambda: curves.margin([scene])) if _moves(scene) else None,
+        _drawn("plane", plane, lambda: fields.simplex(scene)) if _has_classes(scene) else None,
+    ]
+    return tuple(picture for picture in drawn if picture is not None)
+
+
+def _moves(scene: Scene) -> bool:
+    """Whether the loss changes along the line: not where every weight of a layer is 0."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _, _, slopes = curves.along(scene)
+    return bool(slopes.any())
+
+
+def _has_classes(scene: Scene) -> bool:
+    """Whether its entries compete for classes: some target is a class or a distribution of them."""
+    axes = scene.loss.declared[scene.wrt].tensor.axes
+    targets = [d for d in scene.loss.declarations if d.role == "target"]
+    competing = [
+        d.tensor.label in axes
+        if d.tensor.label
+        else d.domain.kind == "simplex" and d.tensor.axes == axes
+        for d in targets
+    ]
+    bounded = scene.loss.declared[scene.wrt].domain
+    free = bounded.kind == "simplex" or (bounded.lower is None and bounded.upper is None)
+    return len(axes) == 1 and any(competing) and free
+
+
+def _drawn(prefix: str, words: str, draw: Callable[[], Any]) -> Picture | None:
+    """A plot; None where the loss has no finite values to draw."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            svg = saved(draw(), "svg").decode()
+    except (PminusyError, ValueError):
+        return None
+    return Picture(inlined(svg, prefix, words), words)
+
+
+def inlined(svg: str, prefix: str, words: str) -> Markup:
+    """The element alone, with a name, and with ids that no other picture of the page has."""
+    text = UNWANTED.sub("", svg[svg.index("<svg") :].rstrip())
+    text = PLACES.sub(lambda found: f"{found[1]}{prefix}-", text)
+    for colour, own in COLOURS.items():
+        text = text.replace(colour, own)
+    label = escape(words)
+    return Markup(
+        OPENING.sub(
+            lambda found: (
+                f'<svg viewBox="{found[1]}" role="img" aria-label="{label}" fill="currentColor">'
+            ),
+            text,
+            count=1,
+        )
+    )
