@@ -247,7 +247,7 @@ def test_the_same_on_every_run() -> None:
 
 def test_style_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["derive", "softmax_cross_entropy", "--wrt", "a", "--style", "matrix"]) == 0
-    assert "Matrix form\n  ∂L/∂a = p − y\n  ∂J/∂A = (P − Y) / N\n" in capsys.readouterr().out
+    assert "Matrix form\n  ∂L/∂a = p − y\n  ∂J/∂A = (P − Y)/N\n" in capsys.readouterr().out
     assert main(["derive", "cox_partial_likelihood", "--wrt", "z", "--style", "matrix"]) == 0
     assert "There is none: too long" in capsys.readouterr().out
     assert main(["derive", "hinge", "--style", "matrix", "--to", "json"]) == 2

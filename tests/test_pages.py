@@ -186,11 +186,13 @@ def test_numbers_stand_in_the_formulas(
     assert checked or name == "focal"  # of five classes: sums stay sums
 
 
-def test_a_jacobian_has_no_parts_and_an_unknown_part_is_refused() -> None:
+def test_a_jacobian_has_a_matrix_form_only_and_an_unknown_part_is_refused() -> None:
     loss = derive.load("softmax_cross_entropy")
     jacobian = derive.gradient(loss, "a", "p")
-    assert write(jacobian, "text", parts=PARTS) == write(jacobian, "text")
-    with pytest.raises(PminusyError, match="no part 'colour'; there are second, stable"):
+    others = tuple(part for part in PARTS if part != "matrix")
+    assert write(jacobian, "text", parts=others) == write(jacobian, "text")
+    assert "diag(p) − p pᵀ" in write(jacobian, "text", parts=PARTS)
+    with pytest.raises(PminusyError, match="no part 'colour'; there are matrix, second, stable"):
         write(jacobian, "text", parts=("colour",))
 
 
