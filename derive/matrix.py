@@ -74,14 +74,19 @@ def stacked_names(loss: Loss) -> dict[str, str]:
     taken |= {*_fixed(loss)}
     found: dict[str, str] = {}
     for name in (*loss.declared, *loss.defined):
-        axes = loss.tensor(name).axes
         capital = name[:1].upper() + name[1:]
         if name in GREEK and capital not in GREEK:
             continue
-        if len(axes) == 2 and axes[0].name == BATCH and capital not in taken:
+        if _is_stacked(loss, name) and capital not in taken:
             found[name] = capital
             taken.add(capital)
     return found
+
+
+def _is_stacked(loss: Loss, name: str) -> bool:
+    """Whether the rows of a matrix are samples."""
+    axes = loss.tensor(name).axes
+    return len(axes) == 2 and axes[0].name == BATCH
 
 
 def _fixed(loss: Loss) -> tuple[str, str, str]:
@@ -129,7 +134,8 @@ def _layout(
             yield f"{name} has {order}{entry} in row i and column j"
     used = {node.data for node in nodes if node.op == "name"}
     used |= {n for node in nodes if node.op == "derivative" for n in (node.data[0], *node.data[1])}
-    rows = {name: capital for name, capital in stacked.items() if name in used}
+    samples = (name for name in (*loss.declared, *loss.defined) if name in used)
+    rows = {name: stacked.get(name, name) for name in samples if _is_stacked(loss, name)}
     if rows:
         yield f"row n of {', '.join(rows.values())} is {', '.join(rows)} of sample n"
 

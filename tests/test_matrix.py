@@ -251,3 +251,16 @@ def test_style_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["derive", "cox_partial_likelihood", "--wrt", "z", "--style", "matrix"]) == 0
     assert "There is none: too long" in capsys.readouterr().out
     assert main(["derive", "hinge", "--style", "matrix", "--to", "json"]) == 2
+
+
+def test_a_name_whose_capital_is_taken_keeps_its_own() -> None:
+    """t stands for its samples as rows, although T is a const; the convention says so."""
+    text = (
+        "z: input[K]\nt: target[K] in simplex\nT: const > 0 = 2\n"
+        "p[i] = exp(z[i]/T)/sum(exp(z[k]/T) for k in K)\n"
+        "L = -T*sum(t[i]*log(p[i]) for i in K)\n"
+    )
+    form = matrix_form(derive.gradient(batched(derive.parse(text), "mean"), "z"))
+    assert form is not None
+    assert form.right["text"] == "(P - t)/N"
+    assert "row n of Z, t, P is z, t, p of sample n" in form.convention
