@@ -117,11 +117,9 @@ def build(
     said = facts(loss, [(g.wrt, g.result) for g in found], kernel, notes, known)
     dtypes = known if stable else (*known, "complex128")
     files = TARGETS[target].emit(kernel, said, dtypes)
-    source = next(iter(files.values()))
-    steps = stabilized.derivations
-    return KernelFunction(
-        loss, kernel, target, names, dtype, reduction, source, files, steps, accumulate
-    )
+    source, steps = next(iter(files.values())), stabilized.derivations
+    made = (loss, kernel, target, names, dtype, reduction, source, files, steps, accumulate)
+    return KernelFunction(*made)
 
 
 def prepared(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from codegen.commands import as_json, say, split_names, write_file
 
 if TYPE_CHECKING:
+    from codegen.builder import KernelFunction
     from derive.loss import Loss
 
 HELP = "generate kernels"
@@ -42,51 +43,45 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     from codegen.builder import build
-    from codegen.chosen import digest, read, table
-    from codegen.documents import write
-    from codegen.explain import checked, choice_lines
-    from codegen.schedule import schedule, schedule_lines
+    from codegen.chosen import read
     from derive import load
 
     loss = load(options.loss)
     wrt = split_names(options.wrt) if options.wrt else None
-    files: dict[str, str] = {}
-    explained: list[str] = []
-    targets = split_names(options.target)
     row = _measured(loss, wrt, options.labels) if options.measure else None
-    chosen = read(row["chosen"]) if row is not None else None
+    how: dict[str, Any] = {"labels": options.labels, "stable": not options.naive}
+    how["selection"] = read(row["chosen"]) if row is not None else None
+    files: dict[str, str] = {}
+    targets = split_names(options.target)
     for target in targets:
-        kernel = build(
-            loss,
-            target,
-            wrt,
-            labels=options.labels,
-            stable=not options.naive,
-            selection=chosen,
-        )
+        kernel = build(loss, target, wrt, **how)
         folder = f"{target}/" if len(targets) > 1 else ""
         files |= {folder + name: text for name, text in kernel.files.items()}
-    if options.explain:
-        explained += [write(d, "text") for d in checked(kernel.explain)]
-        if not options.naive:
-            row = row or table().get(digest(kernel.loss, kernel.wrt))
-            explained += [*choice_lines(row), ""]
-        explained += [
-            "Schedule",
-            *(f"  {line}" for line in schedule_lines(schedule(kernel.kernel))),
-        ]
     if options.out is not None:
         for name, text in files.items():
             write_file(Path(options.out) / name, text)
     if options.json:
         as_json({"loss": loss.name, "files": files})
     elif options.explain:
-        say("\n".join(explained).rstrip())
+        say("\n".join(_explained(kernel, row, options.naive)).rstrip())
     elif options.out is not None:
         say("\n".join(str(Path(options.out) / name) for name in files))
     else:
         say("\n".join(text.rstrip() for text in files.values()))
     return 0
+
+
+def _explained(kernel: KernelFunction, row: dict[str, Any] | None, naive: bool) -> list[str]:
+    """What makes the kernel stable, which forms were measured, and the schedule."""
+    from codegen.chosen import digest, table
+    from codegen.documents import write
+    from codegen.explain import checked, choice_lines
+    from codegen.schedule import schedule, schedule_lines
+
+    lines = [write(d, "text") for d in checked(kernel.explain)]
+    if not naive:
+        lines += [*choice_lines(row or table().get(digest(kernel.loss, kernel.wrt))), ""]
+    return [*lines, "Schedule", *(f"  {x}" for x in schedule_lines(schedule(kernel.kernel)))]
 
 
 def _measured(loss: Loss, wrt: list[str] | None, labels: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ loss bends down, so that the second derivative along the line is negative.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,12 +82,17 @@ def _first_input(loss: Loss) -> str:
 
 
 def _setting(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise PminusyError(f"'{text}' has no value: write {text}=2")
     return name.strip(), _number(value)
 
 
 def _number(text: str) -> float:
     try:
-        return float(text)
-    except ValueError as error:
-        raise PminusyError(f"'{text}' is not a number: write gamma=0,1,2") from error
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not isfinite(value):
+        raise PminusyError(f"'{text}' is not a number: write gamma=0,1,2")
+    return value

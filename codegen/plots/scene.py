@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from codegen.builder import KernelFunction, build
 from derive.batch import PER_SAMPLE, names_batch
 from derive.errors import PminusyError
 from derive.loss import Declaration, Loss
+from derive.sampling import allows
 
 CLASSES = 3
 CONST = 2.0  # of a const without a default
@@ -39,9 +41,12 @@ class Scene:
         if found is None or found.role not in ("input", "param"):
             names = [d.name for d in self.loss.declarations if d.role in ("input", "param")]
             raise PminusyError(f"no input or param '{self.wrt}'; there are {', '.join(names)}")
-        unknown = [name for name in self.given if name not in self.loss.declared]
-        if unknown:
-            raise PminusyError(f"{self.loss.name} has no const '{unknown[0]}'")
+        for name, value in self.given.items():
+            const = self.loss.declared.get(name)
+            if const is None or const.role != "const":
+                raise PminusyError(f"{self.loss.name} has no const '{name}'")
+            if not allows(const, Fraction(value), {}):
+                raise PminusyError(f"{name} = {value:g} is outside its domain")
         self.kernel: KernelFunction = self.built or build(self.loss, wrt=[self.wrt])
         self.axes = tuple(axis.name for axis in found.tensor.axes)
         self.values = {d.name: self._value(d) for d in self.loss.declarations}
