@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from codegen.emit import render
 from codegen.kernel import Kernel
+from codegen.targets.array_lines import tuple_of
 from codegen.targets.c_function import Function
 from codegen.targets.facts import Facts
 from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of
-from codegen.targets.numpy_lines import tuple_of
 
 SUFFIXES = {"_loss": "", "": "_value_and_gradient"}
 

@@ -11,10 +11,10 @@ from typing import Any
 from codegen.emit import render
 from codegen.kernel import Kernel
 from codegen.schedule import in_place, schedule
+from codegen.targets.array_lines import tuple_of
 from codegen.targets.javascript_names import keys_of, module_names
 from codegen.targets.javascript_node import NODE
 from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of
-from codegen.targets.numpy_lines import tuple_of
 from codegen.targets.target import Functions, python_module
 from derive.index import Tensor
 

@@ -12,6 +12,7 @@ from codegen.compile import cached_file
 from codegen.emit import render
 from codegen.kernel import Kernel
 from codegen.schedule import Phase, Schedule, Sum, in_place, schedule, tensors_of
+from codegen.targets.array_lines import tuple_of
 from codegen.targets.c_strips import strips_of
 from codegen.targets.facts import Facts
 from codegen.targets.numba_frame import Frame
@@ -19,7 +20,6 @@ from codegen.targets.numba_functions import called, source
 from codegen.targets.numba_lines import phase_lines, sum_lines
 from codegen.targets.numba_strips import strip_lines
 from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of
-from codegen.targets.numpy_lines import tuple_of
 from codegen.targets.target import Functions, Target
 from derive.errors import KernelError
 from derive.index import Axis

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from codegen.emit import render
 from codegen.kernel import Kernel, defines
+from codegen.targets.array_lines import tuple_of
 from codegen.targets.facts import Facts
 from codegen.targets.numpy_function import function
-from codegen.targets.numpy_lines import tuple_of
 from codegen.targets.target import Target, load_python
 
 RESERVED = (

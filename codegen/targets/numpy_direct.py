@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from sympy import Add, Expr, Mul
 
 from codegen.kernel import Kernel, Map, Reduce, Statement, trees
+from codegen.targets.array_expressions import Layout, halves, show
 from codegen.targets.numpy_exponentials import Call, with_entries
-from codegen.targets.numpy_expressions import Layout, halves, show
-from codegen.targets.numpy_scatter import scattered
+from codegen.targets.scattered import scattered
 from derive.index import Entry, Tensor, entries, free_indices, order, walk
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from codegen.kernel import Kernel, Map, Statement, trees
+from codegen.targets.array_expressions import Layout
+from codegen.targets.array_lines import WIDTH, tuple_of
 from codegen.targets.numpy_blocks import Blocks, blocks_of, without_gathered
+from codegen.targets.numpy_dialect import NUMPY
 from codegen.targets.numpy_direct import last_written, line_into, picked_once
 from codegen.targets.numpy_exponentials import Call, unshifted
-from codegen.targets.numpy_expressions import Layout
-from codegen.targets.numpy_lines import WIDTH, fitted, lines_of, tuple_of
+from codegen.targets.numpy_lines import fitted, lines_of
 from derive.index import Entry
 
 INDENT = "    "
@@ -71,7 +73,7 @@ class Writing:
         """The line for the statement that is computed into a result."""
         if isinstance(statement, Map) and statement.name == self.direct:
             return line_into(
-                statement, Layout(statement.indices, self.names, self.ranges), self.key
+                statement, Layout(NUMPY, statement.indices, self.names, self.ranges), self.key
             )
         return ""
 

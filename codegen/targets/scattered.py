@@ -1,13 +1,10 @@
-"""Statements that change one entry a row: a copy and an assignment, for a comparison a cell."""
+"""Statements that change one entry a row, at a label: no comparison a cell is needed."""
 
 from __future__ import annotations
-
-from collections.abc import Collection
 
 from sympy import Add, Expr
 
 from codegen.kernel import Map, Reduce
-from codegen.targets.numpy_expressions import Layout, show
 from derive.index import Choice, Condition, Delta, Entry, Index, free_indices, walk
 
 
@@ -54,26 +51,3 @@ def scattered_part(statement: Map | Reduce) -> Expr | None:
         if inside and isinstance(node, Expr) and dims and scattered(node, dims) is not None:
             return node
     return None
-
-
-def scatter_lines(
-    statement: Map, at: Layout, kept: Collection[str] | None = None
-) -> tuple[str, ...] | None:
-    """The lines of NumPy for such a statement, None for any other.
-
-    An array that is not among those `kept` is changed itself rather than a copy of it.
-    """
-    found = scattered(statement.expr, statement.indices) if 0 < len(at.dims) <= 2 else None
-    if found is None:
-        return None
-    rest, sign, value, label = found
-    rows = Layout(at.dims[:-1], at.names, at.ranges)
-    name = at.names[statement.name]
-    slots = [show(i, rows) for i in at.dims[:-1]] + [show(label, rows)]
-    start = show(rest, at)
-    if isinstance(rest, Entry) and (kept is None or rest.tensor.name in kept):
-        start += '.copy(order="K")'
-    changed, number = show(value, rows), value.is_number and value < 0
-    if sign == "+=" and number:
-        sign, changed = "-=", show(-value, rows)
-    return f"{name} = {start}", f"{name}[{', '.join(slots)}] {sign} {changed}"

@@ -1,4 +1,4 @@
-"""Expressions over arrays, printed as NumPy: each entry is aligned with its statement's axes."""
+"""Expressions over arrays in a dialect: each entry is aligned with the axes of its statement."""
 
 from __future__ import annotations
 
@@ -10,54 +10,26 @@ from dataclasses import dataclass, field
 import sympy
 from sympy import Basic, Expr, Integer, Pow, Rational, exp, log
 
-from codegen.kernel import exp_difference, weighted
+from codegen.targets.array_dialect import ArrayDialect
 from derive import functions
 from derive.errors import KernelError
 from derive.index import Axis, Choice, Condition, Delta, Entry, Index, order
 
 ADD, MUL, SIGN, POW, ATOM = range(1, 6)
 
-FUNCTIONS: dict[type, str] = {
-    exp: "np.exp({})",
-    log: "np.log({})",
-    sympy.sin: "np.sin({})",
-    sympy.cos: "np.cos({})",
-    sympy.tan: "np.tan({})",
-    sympy.asin: "np.arcsin({})",
-    sympy.acos: "np.arccos({})",
-    sympy.atan: "np.arctan({})",
-    sympy.sinh: "np.sinh({})",
-    sympy.cosh: "np.cosh({})",
-    sympy.tanh: "np.tanh({})",
-    sympy.erf: "_erf({})",
-    functions.lgamma: "_lgamma({})",
-    functions.sigmoid: "_sigmoid({})",
-    functions.softplus: "_softplus({})",
-    functions.log1p: "np.log1p({})",
-    functions.expm1: "np.expm1({})",
-    functions.relu: "np.maximum({}, 0)",
-    functions.step: "np.where({} > 0, 1, 0).astype(dtype)",
-    functions.absolute: "np.abs({})",
-    functions.signum: "np.sign({})",
-    functions.largest: "np.maximum({}, {})",
-    functions.smallest: "np.minimum({}, {})",
-    exp_difference: "_exp_difference({}, {})",
-    weighted: "_weighted({}, {})",
-}
-JOINED = {"and": " & ", "or": " | "}
-
 
 @dataclass
 class Layout:
-    """The axes of one statement, the names of arrays, and the ranges that turned out needed."""
+    """The dialect, the axes of one statement, the names of arrays, and the ranges needed so far."""
 
+    dialect: ArrayDialect
     dims: tuple[Index, ...]
     names: Mapping[str, str]
     ranges: set[str] = field(default_factory=set)
 
 
 def show(expr: Basic, at: Layout, level: int = 0) -> str:
-    """`expr` as NumPy; brackets where the context binds more tightly than it does."""
+    """The text of `expr`; brackets where the context binds more tightly than it does."""
     text, own = _pieces(expr, at)
     return f"({text})" if own < level else text
 
@@ -68,15 +40,15 @@ def _pieces(expr: Basic, at: Layout) -> tuple[str, int]:
     if isinstance(expr, Index):
         return _range(expr, at), ATOM
     if isinstance(expr, Axis):
-        return expr.name, ATOM
+        return at.dialect.hooks.size(expr, expr.name), ATOM
     if isinstance(expr, Delta):
-        return f"({_comparison('==', expr.args, at)}).astype(dtype)", ATOM
+        return at.dialect.cast.format(_comparison("==", expr.args, at)), ATOM
     if isinstance(expr, Choice):
         return _choice(expr, at), ATOM
     if isinstance(expr, Condition):
-        return _condition(expr, at), 0
+        return condition(expr, at), 0
     if expr.is_number:
-        return _number(expr)
+        return _number(expr, at)
     if expr.is_Add:
         return _add(expr, at)
     if expr.is_Mul:
@@ -86,11 +58,12 @@ def _pieces(expr: Basic, at: Layout) -> tuple[str, int]:
     return _call(expr, at), ATOM
 
 
-def _number(expr: Expr) -> tuple[str, int]:
+def _number(expr: Expr, at: Layout) -> tuple[str, int]:
     if isinstance(expr, Integer):
         return str(expr), ATOM if expr >= 0 else SIGN
     if expr in (sympy.oo, -sympy.oo):
-        return ("np.inf", ATOM) if expr > 0 else ("-np.inf", SIGN)
+        text = at.dialect.infinity
+        return (text, ATOM) if expr > 0 else (f"-{text}", SIGN)
     try:
         value = float(expr)
     except (OverflowError, TypeError):
@@ -107,7 +80,7 @@ def _add(expr: Expr, at: Layout) -> tuple[str, int]:
         grown = [term for term in terms if isinstance(term, exp)]
         if grown:
             terms = [term for term in terms if term not in (-1, grown[0])]
-            text = f"np.expm1({show(grown[0].args[0], at)})"
+            text = _call(functions.expm1(grown[0].args[0]), at)
     for term in terms:
         if _negative(term):
             text += f" - {show(-term, at, MUL)}" if text else show(term, at, ADD)
@@ -158,7 +131,7 @@ def _power(expr: Expr, at: Layout) -> tuple[str, int]:
     if exponent.is_number and exponent.is_negative:
         return f"1 / {show(base**-exponent, at, SIGN)}", MUL
     if exponent == Rational(1, 2):
-        return f"np.sqrt({show(base, at)})", ATOM
+        return at.dialect.sqrt.format(argument(base, at)), ATOM
     below, above = show(base, at, ATOM), show(exponent, at, SIGN)
     hug = below.isidentifier() and re.fullmatch(r"-?[\w.]+(e-\d+)?", above)
     return (f"{below}**{above}" if hug else f"{below} ** {above}"), POW
@@ -166,31 +139,49 @@ def _power(expr: Expr, at: Layout) -> tuple[str, int]:
 
 def _call(expr: Basic, at: Layout) -> str:
     if isinstance(expr, log) and expr.args[0].is_Add and 1 in expr.args[0].args:
-        return f"np.log1p({show(expr.args[0] - 1, at)})"
-    template = FUNCTIONS.get(type(expr))
+        expr = functions.log1p(expr.args[0] - 1)
+    kind, args = type(expr), expr.args
+    numbers = [arg for arg in args if arg.is_number]
+    if kind in at.dialect.with_number and len(numbers) == 1:
+        (array,) = (arg for arg in args if not arg.is_number)
+        return at.dialect.with_number[kind].format(argument(array, at), show(numbers[0], at))
+    template = at.dialect.functions.get(kind)
     if template is None:
-        raise KernelError(f"the target numpy has no {type(expr).__name__}")
-    level = ADD if template.startswith("np.where") else 0
-    return template.format(*(show(arg, at, level) for arg in expr.args))
+        raise KernelError(f"the target {at.dialect.name} has no {kind.__name__}")
+    compared = template.startswith(("np.where(", "({} "))
+    return template.format(*(argument(arg, at, ADD if compared else 0) for arg in args))
+
+
+def argument(expr: Basic, at: Layout, level: int = 0) -> str:
+    """The text of what a function takes: an array, even where it is one number."""
+    text = show(expr, at, level)
+    return text if is_array(expr) else at.dialect.scalar.format(text)
+
+
+def is_array(expr: Basic) -> bool:
+    """Whether the value is an array of the library rather than a number of Python's."""
+    return bool(expr.atoms(Entry, Index))
 
 
 def _choice(expr: Choice, at: Layout) -> str:
-    condition, value, otherwise = expr.args
-    if value == 1 and otherwise == 0 and condition.op not in JOINED:
-        return f"({show(condition, at)}).astype(dtype)"
-    text = ", ".join(show(arg, at) for arg in expr.args)
-    typed = value.is_number and otherwise.is_number
-    return f"np.where({text}).astype(dtype)" if typed else f"np.where({text})"
+    test, value, otherwise = expr.args
+    if value == 1 and otherwise == 0 and test.op not in at.dialect.joined:
+        return at.dialect.cast.format(show(test, at))
+    typed = not is_array(value) and not is_array(otherwise)
+    template = at.dialect.typed_choice if typed else at.dialect.choice
+    return template.format(*(show(arg, at) for arg in expr.args))
 
 
-def _condition(expr: Condition, at: Layout) -> str:
+def condition(expr: Condition, at: Layout) -> str:
+    """The text of a condition, as an array of truth values."""
     if expr.op == "true":
-        return "True"
+        return at.dialect.true
     if expr.op == "not":
-        return f"~({show(expr.operands[0], at)})"
-    if expr.op in JOINED:
-        return JOINED[expr.op].join(f"({show(arg, at)})" for arg in expr.operands)
-    return _comparison(expr.op, expr.operands, at)
+        return at.dialect.negated.format(show(expr.operands[0], at))
+    if expr.op in at.dialect.joined:
+        return at.dialect.joined[expr.op].join(f"({show(arg, at)})" for arg in expr.operands)
+    text = _comparison(expr.op, expr.operands, at)
+    return text if is_array(expr) else at.dialect.scalar_test.format(text)
 
 
 def _comparison(op: str, sides: tuple[Basic, ...], at: Layout) -> str:
@@ -203,13 +194,25 @@ def entry(expr: Entry, at: Layout) -> str:
     name = at.names[expr.tensor.name]
     plain = all(isinstance(i, Index) for i in expr.indices)
     if not plain or len(set(expr.indices)) != len(expr.indices):
-        slots = [_range(i, at) if isinstance(i, Index) else entry(i, at) for i in expr.indices]
-        return f"{name}[{', '.join(slots)}]"
+        return at.dialect.hooks.picked(expr, _picked(expr, name, at))
     places = [at.dims.index(i) for i in expr.indices]
     if places != sorted(places):
         turned = tuple(sorted(range(len(places)), key=lambda k: places[k]))
-        name = f"{name}.T" if len(places) == 2 else f"np.transpose({name}, {turned})"
+        name = f"{name}.T" if len(places) == 2 else at.dialect.transposed.format(name, turned)
     return name + _slots(places, len(at.dims))
+
+
+def _picked(expr: Entry, name: str, at: Layout) -> str:
+    """The entries of an array at labels, or on a diagonal."""
+    *rows, label = expr.indices
+    if at.dialect.picked and isinstance(label, Entry) and list(label.indices) == rows:
+        places = [at.dims.index(i) for i in rows if isinstance(i, Index)]
+        if len(places) == len(rows) and places == sorted(set(places)):
+            own = Layout(at.dialect, tuple(rows), at.names, at.ranges)
+            text = at.dialect.picked.format(name, entry(label, own))
+            return text + _slots(places, len(at.dims))
+    slots = [_range(i, at) if isinstance(i, Index) else entry(i, at) for i in expr.indices]
+    return f"{name}[{', '.join(slots)}]"
 
 
 def _slots(places: list[int], rank: int) -> str:
