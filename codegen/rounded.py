@@ -7,8 +7,9 @@ library that some target takes its exp from.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -50,8 +51,7 @@ FOLDS: Mapping[str, Callable[..., Any]] = {
     "max": np.maximum,
     "min": np.minimum,
 }
-
-
+EMPTY: Mapping[str, float] = {"sum": 0.0, "prod": 1.0, "max": -np.inf, "min": np.inf}
 FUNCTION, QUOTIENT = 8, 4  # what an elementary function, and a quotient or a root, count as
 COMPOSED: Mapping[type, int] = {
     functions.sigmoid: FUNCTION + QUOTIENT,
@@ -70,7 +70,7 @@ class Rounded:
         sizes = _sizes(self.kernel, known)
         with np.errstate(all="ignore"):
             for statement in self.kernel.statements:
-                known[statement.name] = _value(statement, known, sizes)
+                known[statement.name] = value(statement, known, sizes)
         found = {key: known[entry.tensor.name] for key, entry in self.kernel.outputs}
         return found.pop(""), found
 
@@ -83,12 +83,20 @@ def _sizes(kernel: Kernel, arrays: Arrays) -> dict[str, int]:
     return sizes
 
 
-def _value(statement: Statement, known: Arrays, sizes: Mapping[str, int]) -> Array:
-    """The array that a statement defines."""
+def value(
+    statement: Statement,
+    known: Arrays,
+    sizes: Mapping[str, int],
+    starts: Mapping[str, int] | None = None,
+) -> Array:
+    """The array that a statement defines.
+
+    `starts` has the number of the first entry of an axis that is part of a longer one.
+    """
     grid = (*statement.indices, *statement.over)
     shape = tuple(sizes[index.axis.name] for index in grid)
     places = np.ogrid[tuple(slice(size) for size in shape)] if grid else []
-    at = Elements(known, sizes, dict(zip(grid, places, strict=True)))
+    at = Elements(known, sizes, dict(zip(grid, places, strict=True)), starts or {})
     if isinstance(statement, Contract):
         terms = [at(operand) for operand in statement.operands]
         inside = np.broadcast_to(reduce(np.multiply, terms), shape)
@@ -97,14 +105,17 @@ def _value(statement: Statement, known: Arrays, sizes: Mapping[str, int]) -> Arr
     if isinstance(statement, Map):
         return np.array(inside)
     if statement.op == "argmax":
-        return np.argmax(inside, axis=-1)
+        first = (starts or {}).get(statement.over[0].axis.name, 0)
+        return first + np.argmax(inside, axis=-1) if shape[-1] else np.zeros(shape[:-1], int)
     return _folded(statement.op, inside, len(statement.over))
 
 
 def _folded(op: str, inside: Array, axes: int) -> Array:
     """The last axes combined one element after the other."""
-    flat = inside.reshape(*inside.shape[: inside.ndim - axes], -1)
-    return reduce(FOLDS[op], [flat[..., k] for k in range(flat.shape[-1])])
+    kept = inside.shape[: inside.ndim - axes]
+    flat = inside.reshape(*kept, math.prod(inside.shape[inside.ndim - axes :]))
+    parts = [flat[..., k] for k in range(flat.shape[-1])]
+    return reduce(FOLDS[op], parts) if parts else np.full(kept, EMPTY[op])
 
 
 @dataclass(frozen=True)
@@ -114,17 +125,18 @@ class Elements:
     known: Arrays
     sizes: Mapping[str, int]
     places: Mapping[Index, Array]
+    starts: Mapping[str, int] = field(default_factory=dict)
 
     def __call__(self, expr: Basic) -> Array:
         if isinstance(expr, Entry):
             whole = self.known[expr.tensor.name]
-            return whole[tuple(self._place(i) for i in expr.indices)] if expr.indices else whole
+            return whole[tuple(map(self._place, expr.indices))] if expr.indices else whole
         if isinstance(expr, Index):
-            return self.places[expr]
+            return self.places[expr] + self.starts.get(expr.axis.name, 0)
         if isinstance(expr, Axis):
             return np.float64(self.sizes[expr.name])
         if isinstance(expr, Delta):
-            one, other = (self._place(i) for i in expr.args)
+            one, other = (self._number(i) for i in expr.args)
             return np.where(np.equal(one, other), 1.0, 0.0)
         if isinstance(expr, Choice):
             condition, value, otherwise = expr.args
@@ -150,10 +162,13 @@ class Elements:
 
     def _side(self, side: Basic) -> Array:
         label = isinstance(side, Entry) and side.tensor.label is not None
-        return self._place(side) if label or isinstance(side, Index) else self(side)
+        return self._number(side) if label or isinstance(side, Index) else self(side)
+
+    def _number(self, index: Basic) -> Array:
+        return int(index) if isinstance(index, Integer) else self(index)
 
     def _place(self, index: Basic) -> Array:
-        return int(index) if isinstance(index, Integer) else self(index)
+        return self.places[index] if isinstance(index, Index) else self._number(index)
 
     def _add(self, expr: Expr) -> Array:
         terms = sorted(expr.args, key=lambda term: (_negative(term), order(term)))
