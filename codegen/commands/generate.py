@@ -4,6 +4,7 @@
   pminusy generate linear_softmax_cross_entropy --labels index -o kernels
   pminusy generate softmax_cross_entropy --wrt a --explain      how it was made stable
   pminusy generate my.loss --measure --explain      choose its form by measuring, and say why
+  pminusy generate softmax_cross_entropy --labels index --shard K --explain      over many ranks
 
 --wrt cuts: a definition named there becomes an input of the kernel.  By default it is every
 input and param.
@@ -38,6 +39,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--naive", action="store_true", help="the formulas as written, not made stable")
     add("--explain", action="store_true", help="print what makes it stable, and the schedule")
     add("--measure", action="store_true", help="choose the form by measuring here and now")
+    add("--shard", metavar="AXES", help="axes that are split over ranks: K (the classes), N, K,N")
     add("-o", metavar="DIR", dest="out", help="write the files to a folder")
 
 
@@ -51,19 +53,46 @@ def run(options: Namespace) -> int:
     row = _measured(loss, wrt, options.labels) if options.measure else None
     how: dict[str, Any] = {"labels": options.labels, "stable": not options.naive}
     how["selection"] = read(row["chosen"]) if row is not None else None
+    if options.shard is not None:
+        return _over_ranks(loss, wrt, how, options)
     files: dict[str, str] = {}
     targets = split_names(options.target)
     for target in targets:
         kernel = build(loss, target, wrt, **how)
         folder = f"{target}/" if len(targets) > 1 else ""
         files |= {folder + name: text for name, text in kernel.files.items()}
+    explained = _explained(kernel, row, options.naive) if options.explain else []
+    return _written(loss, files, explained, options)
+
+
+def _over_ranks(loss: Loss, wrt: list[str] | None, how: dict[str, Any], options: Namespace) -> int:
+    """The kernel of a rank, or what it does and which messages it sends."""
+    from codegen.shard.show import cost_table, program_lines
+    from codegen.sharding import build_sharded
+
+    axes = split_names(options.shard)
+    if options.explain and options.out is None:
+        program = build_sharded(loss, axes, "", wrt, **how).program
+        lines = ["Over many ranks", *(f"  {x}" for x in program_lines(program)), ""]
+        return _written(loss, {}, [*lines, *cost_table(program)], options)
+    files: dict[str, str] = {}
+    targets = split_names(options.target)
+    for target in targets:
+        folder = f"{target}/" if len(targets) > 1 else ""
+        made = build_sharded(loss, axes, target, wrt, **how)
+        files |= {folder + name: text for name, text in made.files.items()}
+    return _written(loss, files, [], options)
+
+
+def _written(loss: Loss, files: dict[str, str], explained: list[str], options: Namespace) -> int:
+    """Write the files, and say what was asked for."""
     if options.out is not None:
         for name, text in files.items():
             write_file(Path(options.out) / name, text)
     if options.json:
         as_json({"loss": loss.name, "files": files})
-    elif options.explain:
-        say("\n".join(_explained(kernel, row, options.naive)).rstrip())
+    elif explained:
+        say("\n".join(explained).rstrip())
     elif options.out is not None:
         say("\n".join(str(Path(options.out) / name) for name in files))
     else:

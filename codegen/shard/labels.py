@@ -44,11 +44,8 @@ def with_owners(
         to.owners[node.name] = to.owners_of(node)
     for name in outputs:
         to.need(name, NONE)
-    twins = {
-        to.made[name, True]: other
-        for (name, own), other in to.made.items()
-        if not own and (name, True) in to.made
-    }
+    both = [name for name, own in to.made if own and (name, False) in to.made]
+    twins = {to.made[name, True]: to.made[name, False] for name in both}
     return to.nodes, twins
 
 
@@ -150,11 +147,12 @@ class _Owners:
 
     def owners_of(self, statement: Node) -> Labels:
         """The labels whose owner alone can compute the statement from what it has."""
+        axis = self.split.axis
+        read = statement.expr if isinstance(statement, Map) else None
+        if isinstance(read, Entry) and _is_lookup(read, axis):
+            return frozenset((_label_of(read, axis),))
         if isinstance(statement, Collective) or self._own_index(statement) is not None:
             return NONE
-        if isinstance(statement, Map) and isinstance(statement.expr, Entry):
-            if _is_lookup(statement.expr, self.split.axis):
-                return frozenset((_label_of(statement.expr, self.split.axis),))
         return NONE.union(*(self.owners.get(e.tensor.name, NONE) for e in reads(statement)))
 
     def need(self, name: str, here: Labels) -> str:

@@ -142,8 +142,8 @@ def _without_twins(steps: Sequence[Step], twins: Mapping[str, str]) -> tuple[Ste
 
     def visit(node: Basic) -> Basic:
         if isinstance(node, Entry):
-            name = new.get(node.tensor.name, node.tensor.name)
-            tensor = Tensor(name, node.tensor.axes, node.tensor.label)
+            name = str(node.tensor.name)
+            tensor = Tensor(new.get(name, name), node.tensor.axes, node.tensor.label)
             return Entry(tensor, *(visit(i) for i in node.indices))
         return rebuild(node, visit)
 

@@ -120,7 +120,7 @@ def _apart(statement: Reduce, parts: tuple[Expr, Expr, Expr], taken: set[str]) -
 
 
 def sign(expr: Expr, known: Mapping[str, Statement]) -> int:
-    """1 where the form shows the value to be >= 0 (or NaN), -1 for <= 0, 0 where it shows neither."""
+    """1 where the form shows the value to be >= 0 (or NaN), -1 for <= 0, else 0."""
     if expr.is_number:
         return 1 if expr >= 0 else -1
     if isinstance(expr, NEVER_NEGATIVE):

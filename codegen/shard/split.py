@@ -166,7 +166,7 @@ def _reduced(statement: Statement, to: _Splitting) -> None:
     to.add(part)
     source = Entry(made_by(part), *statement.indices)
     value = None
-    if op == "argmax" and isinstance(statement, Reduce):
+    if isinstance(part, Reduce) and op == "argmax":
         most = replace(part, name=unique(f"{statement.name}_most", to.taken), op="max")
         to.add(most)
         value = Entry(made_by(most), *statement.indices)

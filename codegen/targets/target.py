@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from codegen.kernel import Kernel
+from codegen.shard.program import Program
 from codegen.targets.facts import Facts
 
 Functions = Mapping[str, Any]
@@ -18,7 +19,7 @@ class Target:
     """A target: `emit` gives files by name, `load` the Python functions of those files.
 
     `modules` and `programs` are what it needs to run, `remedy` is how to get them; `dtypes` are
-    those that it computes in.
+    those that it computes in.  `shard` gives the files of a kernel over several ranks.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Target:
     programs: tuple[str, ...] = ()
     remedy: str = ""
     dtypes: tuple[str, ...] = ("float32", "float64")
+    shard: Callable[[Program, Facts], dict[str, str]] | None = None
 
 
 def python_module(source: str) -> dict[str, Any]:
