@@ -35,6 +35,8 @@ P[i] = exp(a[i]) / sum(exp(a[k]) for k in K)
 Q[i] = exp(b[i]/g) / sum(exp(b[k]/g) for k in K)
 T[i] = exp(b[i]/g + a[i]/1000) / sum(exp(b[k]/g + a[k]/1000) for k in K)
 M[i] = s*y[i] + (1 - s)*P[i]
+R[i] = s*delta(i, t) + (1 - s)*P[i]
+V[i] = s*delta(i, t)/2 + s*y[i]/2 + (1 - s)*P[i]
 D = sum(y[i]*log(y[i]/M[i]) for i in K)
 """
 SHIFTED = "sum(exp(a[k] - max(a[n] for n in K)) for k in K)"
@@ -49,6 +51,11 @@ CASES = {
     "divergences from a mixture": [
         "s*D + (1 - s)*sum(P[i]*log(P[i]/M[i]) for i in K)",
         "s*sum(y[i]*log(y[i]/M[i]) for i in K) + (1 - s)*sum(P[i]*log(P[i]/M[i]) for i in K)",
+    ],
+    "divergences from a mixture with a class": [
+        "-s*log(R[t]) + (1 - s)*sum(P[i]*log(P[i]/R[i]) for i in K)",
+        "s/2*log(1/V[t]) + s/2*sum(y[i]*log(y[i]/V[i]) for i in K)"
+        " + (1 - s)*sum(P[i]*log(P[i]/V[i]) for i in K)",
     ],
     "log of a share of a mixture": ["log(P[t]/M[t])", "sum(y[i]*log(y[i]/M[i]) for i in K)"],
     "terms that cancel": ["z + v", "exp(z) - 2*v - 2*z"],

@@ -18,6 +18,7 @@ from codegen.stabilize import (
     hyperbolic,
     logistic,
     logs,
+    mixtures,
     roots,
     softmax,
 )
@@ -30,6 +31,7 @@ from derive.record import Checker, Recorder
 
 RULES: tuple[Rule, ...] = (
     *divergence.RULES,
+    *mixtures.RULES,
     *logs.RULES,
     *softmax.RULES,
     *logistic.RULES,

@@ -292,6 +292,35 @@ def _log_f32(x):
 
 
 @njit(error_model="numpy", cache=True)
+def _log1p_f32(x):
+    """log(u) + lost / u, with the rounded u = 1 + x and what it lost."""
+    u = f32(1.0) + x
+    added = u - f32(1.0)
+    tail = ((f32(1.0) - (u - added)) + (x - added)) / u
+    small = u < f32(1.1754943508222875e-38)
+    scale = f32(33554432.0) if small else f32(1.0)
+    bias = f32(8388760.0) if small else f32(8388735.0)
+    bits = np.uint32(np.float32(u * scale).view(np.uint32) + np.uint32(0x4afb0d))
+    lifted = np.uint32((bits >> np.uint32(23)) | np.uint32(0x4b000000))
+    k = lifted.view(np.float32) - bias
+    m = np.uint32((bits & np.uint32(0x7fffff)) + np.uint32(0x3f3504f3)).view(np.float32)
+    f = m - f32(1.0)
+    s = f / (f32(2.0) + f)
+    z = s * s
+    square = f32(0.5) * f * f
+    q = f32(0.29871872067451477)
+    q = f32(0.39977535605430603) + z * q
+    q = f32(0.6666677594184875) + z * q
+    rest = s * (square + z * q)
+    whole = k * f32(0.693145751953125)
+    total = whole + f
+    lost = (whole - total) + f
+    logarithm = total - (square - (rest + (k * f32(1.428606765330187e-06) + (lost + tail))))
+    value = (logarithm if u < f32(np.inf) else u) if u > f32(0.0) else (f32(np.nan) if u < f32(0.0) else u - f32(np.inf))
+    return x if abs(x) < f32(1.4901161193847656e-08) else value
+
+
+@njit(error_model="numpy", cache=True)
 def _sum_f32(part, count, lanes):
     """The sum of the first `count`, in double: 64 sums, then halves added up."""
     for at in range(count, (count + 63) // 64 * 64):
@@ -416,6 +445,39 @@ def _log_f64(x):
 
 
 @njit(error_model="numpy", cache=True)
+def _log1p_f64(x):
+    """log(u) + lost / u, with the rounded u = 1 + x and what it lost."""
+    u = 1.0 + x
+    added = u - 1.0
+    tail = ((1.0 - (u - added)) + (x - added)) / u
+    small = u < 2.2250738585072014e-308
+    scale = 1.8014398509481984e+16 if small else 1.0
+    bias = 4503599627371573.0 if small else 4503599627371519.0
+    bits = np.uint64(np.float64(u * scale).view(np.uint64) + np.uint64(0x95f619980c433))
+    lifted = np.uint64((bits >> np.uint64(52)) | np.uint64(0x4330000000000000))
+    k = lifted.view(np.float64) - bias
+    m = np.uint64((bits & np.uint64(0xfffffffffffff)) + np.uint64(0x3fe6a09e667f3bcd)).view(np.float64)
+    f = m - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    square = 0.5 * f * f
+    q = 0.14796073790216138
+    q = 0.153140388688195 + z * q
+    q = 0.18183564753758885 + z * q
+    q = 0.2222219856553718 + z * q
+    q = 0.2857142874245623 + z * q
+    q = 0.399999999994144 + z * q
+    q = 0.6666666666666734 + z * q
+    rest = s * (square + z * q)
+    whole = k * 0.6931471805601177
+    total = whole + f
+    lost = (whole - total) + f
+    logarithm = total - (square - (rest + (k * -1.7239444525614835e-13 + (lost + tail))))
+    value = (logarithm if u < f64(np.inf) else u) if u > 0.0 else (f64(np.nan) if u < 0.0 else u - f64(np.inf))
+    return x if abs(x) < 2.7755575615628914e-17 else value
+
+
+@njit(error_model="numpy", cache=True)
 def _sum_f64(part, count, lanes):
     """The sum of the first `count`, in double: 64 sums, then halves added up."""
     for at in range(count, (count + 63) // 64 * 64):
@@ -473,14 +535,28 @@ def _max_f64(part, count, lanes):
 def _jensen_shannon_labels_f32_strips_part(first, end, N, K, z, y, b, loss_of_row, scale):
     z_lanes = np.zeros((K, 64), f32)
     y_lanes = np.zeros(64, np.uintp)
-    term_2_lanes = np.empty(64, f32)
+    term_7_2_lanes = np.empty(64, f32)
     z_at_label_lanes = np.empty(64, f32)
+    term_16_2_lanes = np.empty(64, f32)
+    z_at_label_2_lanes = np.empty(64, f32)
     z_max_lanes = np.empty(64, f32)
     exp_z_lanes = np.empty((K, 64), f32)
     sum_exp_z_lanes = np.empty(64, f32)
     once_lanes = np.empty(64, f32)
-    m_at_label_lanes = np.empty(64, f32)
-    KL_lanes = np.empty(64, f32)
+    term_9_lanes = np.empty(64, f32)
+    term_2_lanes = np.empty(64, f32)
+    term_3_lanes = np.empty(64, f32)
+    term_4_lanes = np.empty(64, f32)
+    term_5_lanes = np.empty(64, f32)
+    term_13_lanes = np.empty(64, f32)
+    term_10_lanes = np.empty(64, f32)
+    term_14_lanes = np.empty(64, f32)
+    term_11_lanes = np.empty(64, f32)
+    term_15_lanes = np.empty(64, f32)
+    term_17_lanes = np.empty(64, f32)
+    p_at_label_2_lanes = np.empty(64, f32)
+    m_at_label_2_lanes = np.empty(64, f32)
+    total_2_lanes = np.empty(64, f32)
     loss_of_row_lanes = np.empty(64, f32)
     for start in range(first, end, 64):
         count = min(64, end - start)
@@ -490,10 +566,14 @@ def _jensen_shannon_labels_f32_strips_part(first, end, N, K, z, y, b, loss_of_ro
         for lane in range(count):
             y_lanes[lane] = y[np.uintp(start + lane)]
         for lane in range(64):
-            term_2_now = f32(1.0) - b
-            term_2_lanes[lane] = term_2_now
+            term_7_2_now = f32(1.0) - b
+            term_7_2_lanes[lane] = term_7_2_now
             z_at_label_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
             z_at_label_lanes[lane] = z_at_label_now
+            term_16_2_now = b - f32(1.0)
+            term_16_2_lanes[lane] = term_16_2_now
+            z_at_label_2_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
+            z_at_label_2_lanes[lane] = z_at_label_2_now
         z_max_lanes[:] = f32(-f32(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -511,18 +591,42 @@ def _jensen_shannon_labels_f32_strips_part(first, end, N, K, z, y, b, loss_of_ro
             once_lanes[lane] = once_now
             exp_z_at_label_now = _exp_difference_f32(z_at_label_lanes[lane], z_max_lanes[lane])
             p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane]
-            m_at_label_now = b + p_at_label_now * term_2_lanes[lane]
-            m_at_label_lanes[lane] = m_at_label_now
-        KL_lanes[:] = f32(0.0)
+            m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane]
+            term_9_now = m_at_label_now - p_at_label_now
+            term_9_lanes[lane] = term_9_now
+            term_2_now = term_9_now / p_at_label_now
+            term_2_lanes[lane] = term_2_now
+            term_3_now = _weighted_f32(p_at_label_now, f32(1.0) / m_at_label_now)
+            term_3_lanes[lane] = term_3_now
+            term_4_now = m_at_label_now - f32(1.0)
+            term_4_lanes[lane] = term_4_now
+            term_5_now = f32(1.0) / m_at_label_now
+            term_5_lanes[lane] = term_5_now
+            term_13_now = f32(2.0) + term_4_now
+            term_13_lanes[lane] = term_13_now
+            term_10_now = f32(1.0) / (term_13_now * term_13_now)
+            term_10_lanes[lane] = term_10_now
+            term_14_now = f32(2.0) + term_2_now
+            term_14_lanes[lane] = term_14_now
+            term_11_now = f32(1.0) / (term_14_now * term_14_now)
+            term_11_lanes[lane] = term_11_now
+            term_15_now = term_4_now * term_4_now
+            term_15_lanes[lane] = term_15_now
+            term_17_now = term_2_now * term_2_now
+            term_17_lanes[lane] = term_17_now
+            exp_z_at_label_2_now = _exp_difference_f32(z_at_label_2_lanes[lane], z_max_lanes[lane])
+            p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane]
+            p_at_label_2_lanes[lane] = p_at_label_2_now
+            m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane]
+            m_at_label_2_lanes[lane] = m_at_label_2_now
+        total_2_lanes[:] = f32(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
-                m_now = (b if y_lanes[lane] == k else f32(0.0)) + term_2_lanes[lane] * p_now
-                log_now = _log_f32(_weighted_f32(p_now, f32(1.0) / m_now))
-                KL_lanes[lane] += _weighted_f32(p_now, log_now)
+                total_2_lanes[lane] += (p_now if k != y_lanes[lane] else f32(0.0))
         for lane in range(64):
-            loss_of_row_now = b * _log_f32(f32(1.0) / m_at_label_lanes[lane]) + _weighted_f32(term_2_lanes[lane], KL_lanes[lane])
+            loss_of_row_now = (-(((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_10_lanes[lane] * term_15_lanes[lane] / f32(37.0)) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] if abs(term_4_lanes[lane]) < f32(0.5) else _log1p_f32(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < f32(0.375) else m_at_label_2_lanes[lane] + _log_f32(term_5_lanes[lane]) - f32(1.0)) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * _log1p_f32(-b) + _weighted_f32(term_7_2_lanes[lane], (-_weighted_f32(p_at_label_2_lanes[lane], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_11_lanes[lane] * term_17_lanes[lane] / f32(37.0)) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] if abs(term_2_lanes[lane]) < f32(0.5) else _log1p_f32(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_9_lanes[lane]) < f32(3.0) * p_at_label_2_lanes[lane] / f32(8.0) else m_at_label_2_lanes[lane] + _weighted_f32(p_at_label_2_lanes[lane], _log_f32(term_3_lanes[lane])) - p_at_label_2_lanes[lane]))
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -540,13 +644,15 @@ def _jensen_shannon_labels_f32_1_part(first, end, N, K, z, y, b, loss_of_row, sc
     z_max_part = np.empty(1024, f32)
     exp_z = np.empty((K,), f32)
     sum_exp_z_part = np.empty(1024, f32)
-    KL_part = np.empty(1024, f32)
+    total_2_part = np.empty(1024, f32)
     lanes_f32 = np.empty(64, f32)
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_2 = f64(1.0 - f64(b))
+        term_7_2 = f64(1.0 - f64(b))
         z_at_label = f64(z[row, y[row]])
+        term_16_2 = f64(f64(b) - 1.0)
+        z_at_label_2 = f64(z[row, y[row]])
         z_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -568,19 +674,31 @@ def _jensen_shannon_labels_f32_1_part(first, end, N, K, z, y, b, loss_of_row, sc
         once = f64(1.0 / sum_exp_z)
         exp_z_at_label = f64(_exp_difference_f32(f32(z_at_label), f32(z_max)))
         p_at_label = f64(f32(exp_z_at_label) / f32(sum_exp_z))
-        m_at_label = f64(b + f32(p_at_label) * f32(term_2))
-        KL_all = 0.0
+        m_at_label = f64(b + f32(p_at_label) * f32(term_7_2))
+        term_9 = f64(m_at_label - p_at_label)
+        term_2 = f64(term_9 / p_at_label)
+        term_3 = f64(_weighted_f64(p_at_label, 1.0 / m_at_label))
+        term_4 = f64(m_at_label - 1.0)
+        term_5 = f64(1.0 / m_at_label)
+        term_13 = f64(2.0 + term_4)
+        term_10 = f64(1.0 / (term_13 * term_13))
+        term_14 = f64(2.0 + term_2)
+        term_11 = f64(1.0 / (term_14 * term_14))
+        term_15 = f64(term_4 * term_4)
+        term_17 = f64(term_2 * term_2)
+        exp_z_at_label_2 = f64(_exp_difference_f32(f32(z_at_label_2), f32(z_max)))
+        p_at_label_2 = f64(f32(exp_z_at_label_2) / f32(sum_exp_z))
+        m_at_label_2 = f64(b + f32(p_at_label_2) * f32(term_7_2))
+        total_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = f32(once) * exp_z[k]
-                m_now = (b if y[row] == k else f32(0.0)) + f32(term_2) * p_now
-                log_now = _log_f32(_weighted_f32(p_now, f32(1.0) / m_now))
-                KL_part[lane] = _weighted_f32(p_now, log_now)
-            KL_all += _sum_f32(KL_part, count, lanes_f64)
-        KL = f64(KL_all)
-        loss_of_row[row] = f32(f64(b) * _log_f64(1.0 / m_at_label) + _weighted_f64(term_2, KL))
+                total_2_part[lane] = (p_now if k != y[row] else f32(0.0))
+            total_2_all += _sum_f32(total_2_part, count, lanes_f64)
+        total_2 = f64(total_2_all)
+        loss_of_row[row] = f32((-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label_2 + _log_f64(term_5) - 1.0) * f64(b) + term_16_2 * total_2 * _log1p_f64(-f64(b)) + _weighted_f64(term_7_2, (-_weighted_f64(p_at_label_2, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_9) < 3.0 * p_at_label_2 / 8.0 else m_at_label_2 + _weighted_f64(p_at_label_2, _log_f64(term_3)) - p_at_label_2)))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -594,14 +712,28 @@ def _jensen_shannon_labels_f32_1(step, N, K, z, y, b, loss_of_row, scale):
 def _jensen_shannon_labels_f64_strips_part(first, end, N, K, z, y, b, loss_of_row, scale):
     z_lanes = np.zeros((K, 64), f64)
     y_lanes = np.zeros(64, np.uintp)
-    term_2_lanes = np.empty(64, f64)
+    term_7_2_lanes = np.empty(64, f64)
     z_at_label_lanes = np.empty(64, f64)
+    term_16_2_lanes = np.empty(64, f64)
+    z_at_label_2_lanes = np.empty(64, f64)
     z_max_lanes = np.empty(64, f64)
     exp_z_lanes = np.empty((K, 64), f64)
     sum_exp_z_lanes = np.empty(64, f64)
     once_lanes = np.empty(64, f64)
-    m_at_label_lanes = np.empty(64, f64)
-    KL_lanes = np.empty(64, f64)
+    term_9_lanes = np.empty(64, f64)
+    term_2_lanes = np.empty(64, f64)
+    term_3_lanes = np.empty(64, f64)
+    term_4_lanes = np.empty(64, f64)
+    term_5_lanes = np.empty(64, f64)
+    term_13_lanes = np.empty(64, f64)
+    term_10_lanes = np.empty(64, f64)
+    term_14_lanes = np.empty(64, f64)
+    term_11_lanes = np.empty(64, f64)
+    term_15_lanes = np.empty(64, f64)
+    term_17_lanes = np.empty(64, f64)
+    p_at_label_2_lanes = np.empty(64, f64)
+    m_at_label_2_lanes = np.empty(64, f64)
+    total_2_lanes = np.empty(64, f64)
     loss_of_row_lanes = np.empty(64, f64)
     for start in range(first, end, 64):
         count = min(64, end - start)
@@ -611,10 +743,14 @@ def _jensen_shannon_labels_f64_strips_part(first, end, N, K, z, y, b, loss_of_ro
         for lane in range(count):
             y_lanes[lane] = y[np.uintp(start + lane)]
         for lane in range(64):
-            term_2_now = 1.0 - b
-            term_2_lanes[lane] = term_2_now
+            term_7_2_now = 1.0 - b
+            term_7_2_lanes[lane] = term_7_2_now
             z_at_label_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
             z_at_label_lanes[lane] = z_at_label_now
+            term_16_2_now = b - 1.0
+            term_16_2_lanes[lane] = term_16_2_now
+            z_at_label_2_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
+            z_at_label_2_lanes[lane] = z_at_label_2_now
         z_max_lanes[:] = f64(-f64(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -632,18 +768,42 @@ def _jensen_shannon_labels_f64_strips_part(first, end, N, K, z, y, b, loss_of_ro
             once_lanes[lane] = once_now
             exp_z_at_label_now = _exp_difference_f64(z_at_label_lanes[lane], z_max_lanes[lane])
             p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane]
-            m_at_label_now = b + p_at_label_now * term_2_lanes[lane]
-            m_at_label_lanes[lane] = m_at_label_now
-        KL_lanes[:] = f64(0.0)
+            m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane]
+            term_9_now = m_at_label_now - p_at_label_now
+            term_9_lanes[lane] = term_9_now
+            term_2_now = term_9_now / p_at_label_now
+            term_2_lanes[lane] = term_2_now
+            term_3_now = _weighted_f64(p_at_label_now, 1.0 / m_at_label_now)
+            term_3_lanes[lane] = term_3_now
+            term_4_now = m_at_label_now - 1.0
+            term_4_lanes[lane] = term_4_now
+            term_5_now = 1.0 / m_at_label_now
+            term_5_lanes[lane] = term_5_now
+            term_13_now = 2.0 + term_4_now
+            term_13_lanes[lane] = term_13_now
+            term_10_now = 1.0 / (term_13_now * term_13_now)
+            term_10_lanes[lane] = term_10_now
+            term_14_now = 2.0 + term_2_now
+            term_14_lanes[lane] = term_14_now
+            term_11_now = 1.0 / (term_14_now * term_14_now)
+            term_11_lanes[lane] = term_11_now
+            term_15_now = term_4_now * term_4_now
+            term_15_lanes[lane] = term_15_now
+            term_17_now = term_2_now * term_2_now
+            term_17_lanes[lane] = term_17_now
+            exp_z_at_label_2_now = _exp_difference_f64(z_at_label_2_lanes[lane], z_max_lanes[lane])
+            p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane]
+            p_at_label_2_lanes[lane] = p_at_label_2_now
+            m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane]
+            m_at_label_2_lanes[lane] = m_at_label_2_now
+        total_2_lanes[:] = f64(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
-                m_now = (b if y_lanes[lane] == k else 0.0) + term_2_lanes[lane] * p_now
-                log_now = _log_f64(_weighted_f64(p_now, 1.0 / m_now))
-                KL_lanes[lane] += _weighted_f64(p_now, log_now)
+                total_2_lanes[lane] += (p_now if k != y_lanes[lane] else 0.0)
         for lane in range(64):
-            loss_of_row_now = b * _log_f64(1.0 / m_at_label_lanes[lane]) + _weighted_f64(term_2_lanes[lane], KL_lanes[lane])
+            loss_of_row_now = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10_lanes[lane] * term_15_lanes[lane] / 37.0) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] if abs(term_4_lanes[lane]) < 0.5 else _log1p_f64(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < 0.375 else m_at_label_2_lanes[lane] + _log_f64(term_5_lanes[lane]) - 1.0) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * _log1p_f64(-b) + _weighted_f64(term_7_2_lanes[lane], (-_weighted_f64(p_at_label_2_lanes[lane], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_lanes[lane] * term_17_lanes[lane] / 37.0) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] if abs(term_2_lanes[lane]) < 0.5 else _log1p_f64(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_9_lanes[lane]) < 3.0 * p_at_label_2_lanes[lane] / 8.0 else m_at_label_2_lanes[lane] + _weighted_f64(p_at_label_2_lanes[lane], _log_f64(term_3_lanes[lane])) - p_at_label_2_lanes[lane]))
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -661,12 +821,14 @@ def _jensen_shannon_labels_f64_1_part(first, end, N, K, z, y, b, loss_of_row, sc
     z_max_part = np.empty(1024, f64)
     exp_z = np.empty((K,), f64)
     sum_exp_z_part = np.empty(1024, f64)
-    KL_part = np.empty(1024, f64)
+    total_2_part = np.empty(1024, f64)
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_2 = f64(1.0 - b)
+        term_7_2 = f64(1.0 - b)
         z_at_label = f64(z[row, y[row]])
+        term_16_2 = f64(b - 1.0)
+        z_at_label_2 = f64(z[row, y[row]])
         z_max_all = -f64(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -688,19 +850,31 @@ def _jensen_shannon_labels_f64_1_part(first, end, N, K, z, y, b, loss_of_row, sc
         once = f64(1.0 / sum_exp_z)
         exp_z_at_label = f64(_exp_difference_f64(z_at_label, z_max))
         p_at_label = f64(exp_z_at_label / sum_exp_z)
-        m_at_label = f64(b + p_at_label * term_2)
-        KL_all = 0.0
+        m_at_label = f64(b + p_at_label * term_7_2)
+        term_9 = f64(m_at_label - p_at_label)
+        term_2 = f64(term_9 / p_at_label)
+        term_3 = f64(_weighted_f64(p_at_label, 1.0 / m_at_label))
+        term_4 = f64(m_at_label - 1.0)
+        term_5 = f64(1.0 / m_at_label)
+        term_13 = f64(2.0 + term_4)
+        term_10 = f64(1.0 / (term_13 * term_13))
+        term_14 = f64(2.0 + term_2)
+        term_11 = f64(1.0 / (term_14 * term_14))
+        term_15 = f64(term_4 * term_4)
+        term_17 = f64(term_2 * term_2)
+        exp_z_at_label_2 = f64(_exp_difference_f64(z_at_label_2, z_max))
+        p_at_label_2 = f64(exp_z_at_label_2 / sum_exp_z)
+        m_at_label_2 = f64(b + p_at_label_2 * term_7_2)
+        total_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = once * exp_z[k]
-                m_now = (b if y[row] == k else 0.0) + term_2 * p_now
-                log_now = _log_f64(_weighted_f64(p_now, 1.0 / m_now))
-                KL_part[lane] = _weighted_f64(p_now, log_now)
-            KL_all += _sum_f64(KL_part, count, lanes_f64)
-        KL = f64(KL_all)
-        loss_of_row[row] = b * _log_f64(1.0 / m_at_label) + _weighted_f64(term_2, KL)
+                total_2_part[lane] = (p_now if k != y[row] else 0.0)
+            total_2_all += _sum_f64(total_2_part, count, lanes_f64)
+        total_2 = f64(total_2_all)
+        loss_of_row[row] = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label_2 + _log_f64(term_5) - 1.0) * b + term_16_2 * total_2 * _log1p_f64(-b) + _weighted_f64(term_7_2, (-_weighted_f64(p_at_label_2, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_9) < 3.0 * p_at_label_2 / 8.0 else m_at_label_2 + _weighted_f64(p_at_label_2, _log_f64(term_3)) - p_at_label_2))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -714,17 +888,31 @@ def _jensen_shannon_labels_f64_1(step, N, K, z, y, b, loss_of_row, scale):
 def _jensen_shannon_labels_value_and_gradient_f32_strips_part(first, end, N, K, z, y, b, loss_of_row, dz, scale):
     z_lanes = np.zeros((K, 64), f32)
     y_lanes = np.zeros(64, np.uintp)
-    term_2_lanes = np.empty(64, f32)
+    term_7_2_lanes = np.empty(64, f32)
     z_at_label_lanes = np.empty(64, f32)
-    once_2_lanes = np.empty(64, f32)
+    term_16_2_lanes = np.empty(64, f32)
+    z_at_label_2_lanes = np.empty(64, f32)
     z_max_lanes = np.empty(64, f32)
     exp_z_lanes = np.empty((K, 64), f32)
     sum_exp_z_lanes = np.empty(64, f32)
     once_lanes = np.empty(64, f32)
-    m_at_label_lanes = np.empty(64, f32)
+    term_9_lanes = np.empty(64, f32)
+    term_2_lanes = np.empty(64, f32)
+    term_3_lanes = np.empty(64, f32)
+    term_4_lanes = np.empty(64, f32)
+    term_5_lanes = np.empty(64, f32)
+    term_13_lanes = np.empty(64, f32)
+    term_10_lanes = np.empty(64, f32)
+    term_14_lanes = np.empty(64, f32)
+    term_11_lanes = np.empty(64, f32)
+    term_15_lanes = np.empty(64, f32)
+    term_17_lanes = np.empty(64, f32)
+    p_at_label_2_lanes = np.empty(64, f32)
+    m_at_label_2_lanes = np.empty(64, f32)
     p_lanes = np.empty((K, 64), f32)
-    log_lanes = np.empty((K, 64), f32)
+    term_6_lanes = np.empty((K, 64), f32)
     KL_lanes = np.empty(64, f32)
+    total_2_lanes = np.empty(64, f32)
     loss_of_row_lanes = np.empty(64, f32)
     dz_lanes = np.empty((K, 64), f32)
     for start in range(first, end, 64):
@@ -735,12 +923,14 @@ def _jensen_shannon_labels_value_and_gradient_f32_strips_part(first, end, N, K, 
         for lane in range(count):
             y_lanes[lane] = y[np.uintp(start + lane)]
         for lane in range(64):
-            term_2_now = f32(1.0) - b
-            term_2_lanes[lane] = term_2_now
+            term_7_2_now = f32(1.0) - b
+            term_7_2_lanes[lane] = term_7_2_now
             z_at_label_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
             z_at_label_lanes[lane] = z_at_label_now
-            once_2_now = b - f32(1.0)
-            once_2_lanes[lane] = once_2_now
+            term_16_2_now = b - f32(1.0)
+            term_16_2_lanes[lane] = term_16_2_now
+            z_at_label_2_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
+            z_at_label_2_lanes[lane] = z_at_label_2_now
         z_max_lanes[:] = f32(-f32(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -758,25 +948,55 @@ def _jensen_shannon_labels_value_and_gradient_f32_strips_part(first, end, N, K, 
             once_lanes[lane] = once_now
             exp_z_at_label_now = _exp_difference_f32(z_at_label_lanes[lane], z_max_lanes[lane])
             p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane]
-            m_at_label_now = b + p_at_label_now * term_2_lanes[lane]
-            m_at_label_lanes[lane] = m_at_label_now
+            m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane]
+            term_9_now = m_at_label_now - p_at_label_now
+            term_9_lanes[lane] = term_9_now
+            term_2_now = term_9_now / p_at_label_now
+            term_2_lanes[lane] = term_2_now
+            term_3_now = _weighted_f32(p_at_label_now, f32(1.0) / m_at_label_now)
+            term_3_lanes[lane] = term_3_now
+            term_4_now = m_at_label_now - f32(1.0)
+            term_4_lanes[lane] = term_4_now
+            term_5_now = f32(1.0) / m_at_label_now
+            term_5_lanes[lane] = term_5_now
+            term_13_now = f32(2.0) + term_4_now
+            term_13_lanes[lane] = term_13_now
+            term_10_now = f32(1.0) / (term_13_now * term_13_now)
+            term_10_lanes[lane] = term_10_now
+            term_14_now = f32(2.0) + term_2_now
+            term_14_lanes[lane] = term_14_now
+            term_11_now = f32(1.0) / (term_14_now * term_14_now)
+            term_11_lanes[lane] = term_11_now
+            term_15_now = term_4_now * term_4_now
+            term_15_lanes[lane] = term_15_now
+            term_17_now = term_2_now * term_2_now
+            term_17_lanes[lane] = term_17_now
+            exp_z_at_label_2_now = _exp_difference_f32(z_at_label_2_lanes[lane], z_max_lanes[lane])
+            p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane]
+            p_at_label_2_lanes[lane] = p_at_label_2_now
+            m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane]
+            m_at_label_2_lanes[lane] = m_at_label_2_now
         KL_lanes[:] = f32(0.0)
+        total_2_lanes[:] = f32(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
                 p_lanes[k, lane] = p_now
-                m_now = (b if y_lanes[lane] == k else f32(0.0)) + term_2_lanes[lane] * p_now
-                log_now = _log_f32(_weighted_f32(p_now, f32(1.0) / m_now))
-                log_lanes[k, lane] = log_now
-                KL_lanes[lane] += _weighted_f32(p_now, log_now)
+                m_now = (b if y_lanes[lane] == k else f32(0.0)) + term_7_2_lanes[lane] * p_now
+                term_now = _weighted_f32(p_now, f32(1.0) / m_now)
+                term_8_2_now = m_now - p_now
+                term_6_now = (-_log1p_f32(term_8_2_now / p_now) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else _log_f32(term_now))
+                term_6_lanes[k, lane] = term_6_now
+                KL_lanes[lane] += _weighted_f32(p_now, term_6_now)
+                total_2_lanes[lane] += (p_now if k != y_lanes[lane] else f32(0.0))
         for lane in range(64):
-            loss_of_row_now = b * _log_f32(f32(1.0) / m_at_label_lanes[lane]) + _weighted_f32(term_2_lanes[lane], KL_lanes[lane])
+            loss_of_row_now = (-(((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_10_lanes[lane] * term_15_lanes[lane] / f32(37.0)) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] if abs(term_4_lanes[lane]) < f32(0.5) else _log1p_f32(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < f32(0.375) else m_at_label_2_lanes[lane] + _log_f32(term_5_lanes[lane]) - f32(1.0)) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * _log1p_f32(-b) + _weighted_f32(term_7_2_lanes[lane], (-_weighted_f32(p_at_label_2_lanes[lane], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_11_lanes[lane] * term_17_lanes[lane] / f32(37.0)) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] if abs(term_2_lanes[lane]) < f32(0.5) else _log1p_f32(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_9_lanes[lane]) < f32(3.0) * p_at_label_2_lanes[lane] / f32(8.0) else m_at_label_2_lanes[lane] + _weighted_f32(p_at_label_2_lanes[lane], _log_f32(term_3_lanes[lane])) - p_at_label_2_lanes[lane]))
             loss_of_row_lanes[lane] = loss_of_row_now
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                dz_now = _weighted_f32(once_2_lanes[lane] * p_lanes[k, lane], KL_lanes[lane] - log_lanes[k, lane])
+                dz_now = _weighted_f32(term_16_2_lanes[lane] * p_lanes[k, lane], KL_lanes[lane] - term_6_lanes[k, lane])
                 dz_lanes[k, lane] = dz_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -797,15 +1017,17 @@ def _jensen_shannon_labels_value_and_gradient_f32_1_part(first, end, N, K, z, y,
     z_max_part = np.empty(1024, f32)
     sum_exp_z_part = np.empty(1024, f32)
     p = np.empty((K,), f32)
-    log = np.empty((K,), f32)
+    term_6 = np.empty((K,), f32)
     KL_part = np.empty(1024, f32)
+    total_2_part = np.empty(1024, f32)
     lanes_f32 = np.empty(64, f32)
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_2 = f64(1.0 - f64(b))
+        term_7_2 = f64(1.0 - f64(b))
         z_at_label = f64(z[row, y[row]])
-        once_2 = f64(f64(b) - 1.0)
+        term_16_2 = f64(f64(b) - 1.0)
+        z_at_label_2 = f64(z[row, y[row]])
         z_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -827,24 +1049,44 @@ def _jensen_shannon_labels_value_and_gradient_f32_1_part(first, end, N, K, z, y,
         once = f64(1.0 / sum_exp_z)
         exp_z_at_label = f64(_exp_difference_f32(f32(z_at_label), f32(z_max)))
         p_at_label = f64(f32(exp_z_at_label) / f32(sum_exp_z))
-        m_at_label = f64(b + f32(p_at_label) * f32(term_2))
+        m_at_label = f64(b + f32(p_at_label) * f32(term_7_2))
+        term_9 = f64(m_at_label - p_at_label)
+        term_2 = f64(term_9 / p_at_label)
+        term_3 = f64(_weighted_f64(p_at_label, 1.0 / m_at_label))
+        term_4 = f64(m_at_label - 1.0)
+        term_5 = f64(1.0 / m_at_label)
+        term_13 = f64(2.0 + term_4)
+        term_10 = f64(1.0 / (term_13 * term_13))
+        term_14 = f64(2.0 + term_2)
+        term_11 = f64(1.0 / (term_14 * term_14))
+        term_15 = f64(term_4 * term_4)
+        term_17 = f64(term_2 * term_2)
+        exp_z_at_label_2 = f64(_exp_difference_f32(f32(z_at_label_2), f32(z_max)))
+        p_at_label_2 = f64(f32(exp_z_at_label_2) / f32(sum_exp_z))
+        m_at_label_2 = f64(b + f32(p_at_label_2) * f32(term_7_2))
         KL_all = 0.0
+        total_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = f32(once) * dz[row, k]
-                m_now = (b if y[row] == k else f32(0.0)) + f32(term_2) * p_now
-                log_now = _log_f32(_weighted_f32(p_now, f32(1.0) / m_now))
-                KL_part[lane] = _weighted_f32(p_now, log_now)
+                m_now = (b if y[row] == k else f32(0.0)) + f32(term_7_2) * p_now
+                term_now = _weighted_f32(p_now, f32(1.0) / m_now)
+                term_8_2_now = m_now - p_now
+                term_6_now = (-_log1p_f32(term_8_2_now / p_now) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else _log_f32(term_now))
+                KL_part[lane] = _weighted_f32(p_now, term_6_now)
+                total_2_part[lane] = (p_now if k != y[row] else f32(0.0))
                 p[k] = p_now
-                log[k] = log_now
+                term_6[k] = term_6_now
             KL_all += _sum_f32(KL_part, count, lanes_f64)
+            total_2_all += _sum_f32(total_2_part, count, lanes_f64)
         KL = f64(KL_all)
-        loss_of_row[row] = f32(f64(b) * _log_f64(1.0 / m_at_label) + _weighted_f64(term_2, KL))
+        total_2 = f64(total_2_all)
+        loss_of_row[row] = f32((-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label_2 + _log_f64(term_5) - 1.0) * f64(b) + term_16_2 * total_2 * _log1p_f64(-f64(b)) + _weighted_f64(term_7_2, (-_weighted_f64(p_at_label_2, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_9) < 3.0 * p_at_label_2 / 8.0 else m_at_label_2 + _weighted_f64(p_at_label_2, _log_f64(term_3)) - p_at_label_2)))
         for k_at in range(K):
             k = np.uintp(k_at)
-            dz_now = _weighted_f32(f32(once_2) * p[k], f32(KL) - log[k])
+            dz_now = _weighted_f32(f32(term_16_2) * p[k], f32(KL) - term_6[k])
             dz[row, k] = f32(scale) * dz_now
 
 
@@ -859,17 +1101,31 @@ def _jensen_shannon_labels_value_and_gradient_f32_1(step, N, K, z, y, b, loss_of
 def _jensen_shannon_labels_value_and_gradient_f64_strips_part(first, end, N, K, z, y, b, loss_of_row, dz, scale):
     z_lanes = np.zeros((K, 64), f64)
     y_lanes = np.zeros(64, np.uintp)
-    term_2_lanes = np.empty(64, f64)
+    term_7_2_lanes = np.empty(64, f64)
     z_at_label_lanes = np.empty(64, f64)
-    once_2_lanes = np.empty(64, f64)
+    term_16_2_lanes = np.empty(64, f64)
+    z_at_label_2_lanes = np.empty(64, f64)
     z_max_lanes = np.empty(64, f64)
     exp_z_lanes = np.empty((K, 64), f64)
     sum_exp_z_lanes = np.empty(64, f64)
     once_lanes = np.empty(64, f64)
-    m_at_label_lanes = np.empty(64, f64)
+    term_9_lanes = np.empty(64, f64)
+    term_2_lanes = np.empty(64, f64)
+    term_3_lanes = np.empty(64, f64)
+    term_4_lanes = np.empty(64, f64)
+    term_5_lanes = np.empty(64, f64)
+    term_13_lanes = np.empty(64, f64)
+    term_10_lanes = np.empty(64, f64)
+    term_14_lanes = np.empty(64, f64)
+    term_11_lanes = np.empty(64, f64)
+    term_15_lanes = np.empty(64, f64)
+    term_17_lanes = np.empty(64, f64)
+    p_at_label_2_lanes = np.empty(64, f64)
+    m_at_label_2_lanes = np.empty(64, f64)
     p_lanes = np.empty((K, 64), f64)
-    log_lanes = np.empty((K, 64), f64)
+    term_6_lanes = np.empty((K, 64), f64)
     KL_lanes = np.empty(64, f64)
+    total_2_lanes = np.empty(64, f64)
     loss_of_row_lanes = np.empty(64, f64)
     dz_lanes = np.empty((K, 64), f64)
     for start in range(first, end, 64):
@@ -880,12 +1136,14 @@ def _jensen_shannon_labels_value_and_gradient_f64_strips_part(first, end, N, K, 
         for lane in range(count):
             y_lanes[lane] = y[np.uintp(start + lane)]
         for lane in range(64):
-            term_2_now = 1.0 - b
-            term_2_lanes[lane] = term_2_now
+            term_7_2_now = 1.0 - b
+            term_7_2_lanes[lane] = term_7_2_now
             z_at_label_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
             z_at_label_lanes[lane] = z_at_label_now
-            once_2_now = b - 1.0
-            once_2_lanes[lane] = once_2_now
+            term_16_2_now = b - 1.0
+            term_16_2_lanes[lane] = term_16_2_now
+            z_at_label_2_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
+            z_at_label_2_lanes[lane] = z_at_label_2_now
         z_max_lanes[:] = f64(-f64(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -903,25 +1161,55 @@ def _jensen_shannon_labels_value_and_gradient_f64_strips_part(first, end, N, K, 
             once_lanes[lane] = once_now
             exp_z_at_label_now = _exp_difference_f64(z_at_label_lanes[lane], z_max_lanes[lane])
             p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane]
-            m_at_label_now = b + p_at_label_now * term_2_lanes[lane]
-            m_at_label_lanes[lane] = m_at_label_now
+            m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane]
+            term_9_now = m_at_label_now - p_at_label_now
+            term_9_lanes[lane] = term_9_now
+            term_2_now = term_9_now / p_at_label_now
+            term_2_lanes[lane] = term_2_now
+            term_3_now = _weighted_f64(p_at_label_now, 1.0 / m_at_label_now)
+            term_3_lanes[lane] = term_3_now
+            term_4_now = m_at_label_now - 1.0
+            term_4_lanes[lane] = term_4_now
+            term_5_now = 1.0 / m_at_label_now
+            term_5_lanes[lane] = term_5_now
+            term_13_now = 2.0 + term_4_now
+            term_13_lanes[lane] = term_13_now
+            term_10_now = 1.0 / (term_13_now * term_13_now)
+            term_10_lanes[lane] = term_10_now
+            term_14_now = 2.0 + term_2_now
+            term_14_lanes[lane] = term_14_now
+            term_11_now = 1.0 / (term_14_now * term_14_now)
+            term_11_lanes[lane] = term_11_now
+            term_15_now = term_4_now * term_4_now
+            term_15_lanes[lane] = term_15_now
+            term_17_now = term_2_now * term_2_now
+            term_17_lanes[lane] = term_17_now
+            exp_z_at_label_2_now = _exp_difference_f64(z_at_label_2_lanes[lane], z_max_lanes[lane])
+            p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane]
+            p_at_label_2_lanes[lane] = p_at_label_2_now
+            m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane]
+            m_at_label_2_lanes[lane] = m_at_label_2_now
         KL_lanes[:] = f64(0.0)
+        total_2_lanes[:] = f64(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
                 p_lanes[k, lane] = p_now
-                m_now = (b if y_lanes[lane] == k else 0.0) + term_2_lanes[lane] * p_now
-                log_now = _log_f64(_weighted_f64(p_now, 1.0 / m_now))
-                log_lanes[k, lane] = log_now
-                KL_lanes[lane] += _weighted_f64(p_now, log_now)
+                m_now = (b if y_lanes[lane] == k else 0.0) + term_7_2_lanes[lane] * p_now
+                term_now = _weighted_f64(p_now, 1.0 / m_now)
+                term_8_2_now = m_now - p_now
+                term_6_now = (-_log1p_f64(term_8_2_now / p_now) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else _log_f64(term_now))
+                term_6_lanes[k, lane] = term_6_now
+                KL_lanes[lane] += _weighted_f64(p_now, term_6_now)
+                total_2_lanes[lane] += (p_now if k != y_lanes[lane] else 0.0)
         for lane in range(64):
-            loss_of_row_now = b * _log_f64(1.0 / m_at_label_lanes[lane]) + _weighted_f64(term_2_lanes[lane], KL_lanes[lane])
+            loss_of_row_now = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10_lanes[lane] * term_15_lanes[lane] / 37.0) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] if abs(term_4_lanes[lane]) < 0.5 else _log1p_f64(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < 0.375 else m_at_label_2_lanes[lane] + _log_f64(term_5_lanes[lane]) - 1.0) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * _log1p_f64(-b) + _weighted_f64(term_7_2_lanes[lane], (-_weighted_f64(p_at_label_2_lanes[lane], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_lanes[lane] * term_17_lanes[lane] / 37.0) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] if abs(term_2_lanes[lane]) < 0.5 else _log1p_f64(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_9_lanes[lane]) < 3.0 * p_at_label_2_lanes[lane] / 8.0 else m_at_label_2_lanes[lane] + _weighted_f64(p_at_label_2_lanes[lane], _log_f64(term_3_lanes[lane])) - p_at_label_2_lanes[lane]))
             loss_of_row_lanes[lane] = loss_of_row_now
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                dz_now = _weighted_f64(once_2_lanes[lane] * p_lanes[k, lane], KL_lanes[lane] - log_lanes[k, lane])
+                dz_now = _weighted_f64(term_16_2_lanes[lane] * p_lanes[k, lane], KL_lanes[lane] - term_6_lanes[k, lane])
                 dz_lanes[k, lane] = dz_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -942,14 +1230,16 @@ def _jensen_shannon_labels_value_and_gradient_f64_1_part(first, end, N, K, z, y,
     z_max_part = np.empty(1024, f64)
     sum_exp_z_part = np.empty(1024, f64)
     p = np.empty((K,), f64)
-    log = np.empty((K,), f64)
+    term_6 = np.empty((K,), f64)
     KL_part = np.empty(1024, f64)
+    total_2_part = np.empty(1024, f64)
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_2 = f64(1.0 - b)
+        term_7_2 = f64(1.0 - b)
         z_at_label = f64(z[row, y[row]])
-        once_2 = f64(b - 1.0)
+        term_16_2 = f64(b - 1.0)
+        z_at_label_2 = f64(z[row, y[row]])
         z_max_all = -f64(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -971,24 +1261,44 @@ def _jensen_shannon_labels_value_and_gradient_f64_1_part(first, end, N, K, z, y,
         once = f64(1.0 / sum_exp_z)
         exp_z_at_label = f64(_exp_difference_f64(z_at_label, z_max))
         p_at_label = f64(exp_z_at_label / sum_exp_z)
-        m_at_label = f64(b + p_at_label * term_2)
+        m_at_label = f64(b + p_at_label * term_7_2)
+        term_9 = f64(m_at_label - p_at_label)
+        term_2 = f64(term_9 / p_at_label)
+        term_3 = f64(_weighted_f64(p_at_label, 1.0 / m_at_label))
+        term_4 = f64(m_at_label - 1.0)
+        term_5 = f64(1.0 / m_at_label)
+        term_13 = f64(2.0 + term_4)
+        term_10 = f64(1.0 / (term_13 * term_13))
+        term_14 = f64(2.0 + term_2)
+        term_11 = f64(1.0 / (term_14 * term_14))
+        term_15 = f64(term_4 * term_4)
+        term_17 = f64(term_2 * term_2)
+        exp_z_at_label_2 = f64(_exp_difference_f64(z_at_label_2, z_max))
+        p_at_label_2 = f64(exp_z_at_label_2 / sum_exp_z)
+        m_at_label_2 = f64(b + p_at_label_2 * term_7_2)
         KL_all = 0.0
+        total_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = once * dz[row, k]
-                m_now = (b if y[row] == k else 0.0) + term_2 * p_now
-                log_now = _log_f64(_weighted_f64(p_now, 1.0 / m_now))
-                KL_part[lane] = _weighted_f64(p_now, log_now)
+                m_now = (b if y[row] == k else 0.0) + term_7_2 * p_now
+                term_now = _weighted_f64(p_now, 1.0 / m_now)
+                term_8_2_now = m_now - p_now
+                term_6_now = (-_log1p_f64(term_8_2_now / p_now) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else _log_f64(term_now))
+                KL_part[lane] = _weighted_f64(p_now, term_6_now)
+                total_2_part[lane] = (p_now if k != y[row] else 0.0)
                 p[k] = p_now
-                log[k] = log_now
+                term_6[k] = term_6_now
             KL_all += _sum_f64(KL_part, count, lanes_f64)
+            total_2_all += _sum_f64(total_2_part, count, lanes_f64)
         KL = f64(KL_all)
-        loss_of_row[row] = b * _log_f64(1.0 / m_at_label) + _weighted_f64(term_2, KL)
+        total_2 = f64(total_2_all)
+        loss_of_row[row] = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label_2 + _log_f64(term_5) - 1.0) * b + term_16_2 * total_2 * _log1p_f64(-b) + _weighted_f64(term_7_2, (-_weighted_f64(p_at_label_2, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_9) < 3.0 * p_at_label_2 / 8.0 else m_at_label_2 + _weighted_f64(p_at_label_2, _log_f64(term_3)) - p_at_label_2))
         for k_at in range(K):
             k = np.uintp(k_at)
-            dz_now = _weighted_f64(once_2 * p[k], KL - log[k])
+            dz_now = _weighted_f64(term_16_2 * p[k], KL - term_6[k])
             dz[row, k] = f64(scale) * dz_now
 
 

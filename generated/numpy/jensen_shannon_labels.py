@@ -57,7 +57,8 @@ def jensen_shannon_labels(z, y, *, b=0.5, reduction="none", on_empty="nan", out=
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term = 1 - b
+        term_7 = 1 - b
+        term_16 = b - 1
         blocks = _blocks(K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
@@ -67,10 +68,50 @@ def jensen_shannon_labels(z, y, *, b=0.5, reduction="none", on_empty="nan", out=
             exp_z, _ = _exponentials(z, z_max)
             sum_exp_z = np.sum(exp_z, axis=1)
             p = exp_z / sum_exp_z[:, None]
-            m = (y[:, None] == index_K).astype(dtype) * b + term * p
-            log = np.log(_weighted(p, 1 / m))
-            KL = np.sum(_weighted(p, log), axis=1)
-            L = b * np.log(1 / m[index_N, y]) + _weighted(term, KL)
+            m = b + term_7 * p[index_N, y]
+            term_9 = m - p[index_N, y]
+            term_2 = term_9 / p[index_N, y]
+            term_3 = _weighted(p[index_N, y], 1 / m)
+            term_4 = m - 1
+            term_5 = 1 / m
+            total_2 = np.sum(np.where(index_K != y[:, None], p, 0), axis=1)
+            term_13 = 2 + term_4
+            term_10 = 1 / term_13**2
+            term_14 = 2 + term_2
+            term_11 = 1 / term_14**2
+            term_15 = term_4**2
+            term_17 = term_2**2
+            part_1 = (0.05714285714285714 + 2 * term_10 * term_15 / 37) * term_10 * term_15
+            part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_10 * term_15
+            part_3 = (0.06896551724137931 + part_2 * term_10 * term_15) * term_10 * term_15
+            part_4 = (0.05714285714285714 + 2 * term_11 * term_17 / 37) * term_11 * term_17
+            part_5 = 0.06451612903225806 + (0.06060606060606061 + part_4) * term_11 * term_17
+            part_6 = (0.06896551724137931 + part_5 * term_11 * term_17) * term_11 * term_17
+            part_7 = m + _weighted(p[index_N, y], np.log(term_3)) - p[index_N, y]
+            part_8 = 0.08 + (0.07407407407407407 + part_3) * term_10 * term_15
+            part_9 = (0.08695652173913043 + part_8 * term_10 * term_15) * term_10 * term_15
+            part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_10 * term_15
+            part_11 = (0.11764705882352941 + part_10 * term_10 * term_15) * term_10 * term_15
+            part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_10 * term_15
+            part_13 = (0.18181818181818182 + part_12 * term_10 * term_15) * term_10 * term_15
+            part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_10 * term_15
+            part_15 = 0.6666666666666666 + (0.4 + part_14 * term_10 * term_15) * term_10 * term_15
+            part_16 = (part_15 * term_10 * term_15 - term_4) * term_4 / term_13
+            part_17 = -np.where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
+            part_18 = np.where(np.abs(term_4) < 0.375, part_17, m + np.log(term_5) - 1) * b
+            part_19 = 0.08 + (0.07407407407407407 + part_6) * term_11 * term_17
+            part_20 = (0.08695652173913043 + part_19 * term_11 * term_17) * term_11 * term_17
+            part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_11 * term_17
+            part_22 = (0.11764705882352941 + part_21 * term_11 * term_17) * term_11 * term_17
+            part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_11 * term_17
+            part_24 = (0.18181818181818182 + part_23 * term_11 * term_17) * term_11 * term_17
+            part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_11 * term_17
+            part_26 = 0.6666666666666666 + (0.4 + part_25 * term_11 * term_17) * term_11 * term_17
+            part_27 = (part_26 * term_11 * term_17 - term_2) * term_2 / term_14
+            part_28 = np.where(np.abs(term_2) < 0.5, part_27, np.log1p(term_2) - term_2)
+            part_29 = -_weighted(p[index_N, y], part_28)
+            part_30 = np.where(np.abs(term_9) < 3 * p[index_N, y] / 8, part_29, part_7)
+            L = part_18 + term_16 * total_2 * np.log1p(-b) + _weighted(term_7, part_30)
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -83,7 +124,8 @@ def jensen_shannon_labels_gradient(z, y, *, b=0.5, reduction="none", on_empty="n
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term = 1 - b
+        term_7 = 1 - b
+        term_16 = b - 1
         blocks = _blocks(K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             index_K = np.arange(K)
@@ -91,10 +133,12 @@ def jensen_shannon_labels_gradient(z, y, *, b=0.5, reduction="none", on_empty="n
             exp_z, _ = _exponentials(z, z_max)
             sum_exp_z = np.sum(exp_z, axis=1)
             p = exp_z / sum_exp_z[:, None]
-            m = (y[:, None] == index_K).astype(dtype) * b + term * p
-            log = np.log(_weighted(p, 1 / m))
-            KL = np.sum(_weighted(p, log), axis=1)
-            grad_z = _weighted((b - 1) * p, KL[:, None] - log)
+            m = (y[:, None] == index_K).astype(dtype) * b + term_7 * p
+            term = _weighted(p, 1 / m)
+            term_8 = m - p
+            term_6 = np.where(np.abs(term_8) < 3 * p / 8, -np.log1p(term_8 / p), np.log(term))
+            KL = np.sum(_weighted(p, term_6), axis=1)
+            grad_z = _weighted(term_16 * p, KL[:, None] - term_6)
             _put(results["z"], rows, grad_z, divisor)
     return results
 
@@ -109,7 +153,8 @@ def jensen_shannon_labels_value_and_gradient(
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term = 1 - b
+        term_7 = 1 - b
+        term_16 = b - 1
         blocks = _blocks(K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
@@ -119,11 +164,56 @@ def jensen_shannon_labels_value_and_gradient(
             exp_z, _ = _exponentials(z, z_max)
             sum_exp_z = np.sum(exp_z, axis=1)
             p = exp_z / sum_exp_z[:, None]
-            m = (y[:, None] == index_K).astype(dtype) * b + term * p
-            log = np.log(_weighted(p, 1 / m))
-            KL = np.sum(_weighted(p, log), axis=1)
-            L = b * np.log(1 / m[index_N, y]) + _weighted(term, KL)
-            grad_z = _weighted((b - 1) * p, KL[:, None] - log)
+            m = (y[:, None] == index_K).astype(dtype) * b + term_7 * p
+            term = _weighted(p, 1 / m)
+            term_8 = m - p
+            term_6 = np.where(np.abs(term_8) < 3 * p / 8, -np.log1p(term_8 / p), np.log(term))
+            KL = np.sum(_weighted(p, term_6), axis=1)
+            term_9 = m[index_N, y] - p[index_N, y]
+            term_2 = term_9 / p[index_N, y]
+            term_3 = _weighted(p[index_N, y], 1 / m[index_N, y])
+            term_4 = m[index_N, y] - 1
+            term_5 = 1 / m[index_N, y]
+            total_2 = np.sum(np.where(index_K != y[:, None], p, 0), axis=1)
+            term_13 = 2 + term_4
+            term_10 = 1 / term_13**2
+            term_14 = 2 + term_2
+            term_11 = 1 / term_14**2
+            term_15 = term_4**2
+            term_17 = term_2**2
+            part_1 = m[index_N, y] + _weighted(p[index_N, y], np.log(term_3)) - p[index_N, y]
+            part_2 = (0.05714285714285714 + 2 * term_10 * term_15 / 37) * term_10 * term_15
+            part_3 = 0.06451612903225806 + (0.06060606060606061 + part_2) * term_10 * term_15
+            part_4 = (0.06896551724137931 + part_3 * term_10 * term_15) * term_10 * term_15
+            part_5 = (0.05714285714285714 + 2 * term_11 * term_17 / 37) * term_11 * term_17
+            part_6 = 0.06451612903225806 + (0.06060606060606061 + part_5) * term_11 * term_17
+            part_7 = (0.06896551724137931 + part_6 * term_11 * term_17) * term_11 * term_17
+            part_8 = 0.08 + (0.07407407407407407 + part_4) * term_10 * term_15
+            part_9 = (0.08695652173913043 + part_8 * term_10 * term_15) * term_10 * term_15
+            part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_10 * term_15
+            part_11 = (0.11764705882352941 + part_10 * term_10 * term_15) * term_10 * term_15
+            part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_10 * term_15
+            part_13 = (0.18181818181818182 + part_12 * term_10 * term_15) * term_10 * term_15
+            part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_10 * term_15
+            part_15 = 0.6666666666666666 + (0.4 + part_14 * term_10 * term_15) * term_10 * term_15
+            part_16 = (part_15 * term_10 * term_15 - term_4) * term_4 / term_13
+            part_17 = -np.where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
+            part_18 = 0.08 + (0.07407407407407407 + part_7) * term_11 * term_17
+            part_19 = (0.08695652173913043 + part_18 * term_11 * term_17) * term_11 * term_17
+            part_20 = 0.10526315789473684 + (0.09523809523809523 + part_19) * term_11 * term_17
+            part_21 = (0.11764705882352941 + part_20 * term_11 * term_17) * term_11 * term_17
+            part_22 = 0.15384615384615385 + (0.13333333333333333 + part_21) * term_11 * term_17
+            part_23 = (0.18181818181818182 + part_22 * term_11 * term_17) * term_11 * term_17
+            part_24 = 0.2857142857142857 + (0.2222222222222222 + part_23) * term_11 * term_17
+            part_25 = 0.6666666666666666 + (0.4 + part_24 * term_11 * term_17) * term_11 * term_17
+            part_26 = (part_25 * term_11 * term_17 - term_2) * term_2 / term_14
+            part_27 = np.where(np.abs(term_2) < 0.5, part_26, np.log1p(term_2) - term_2)
+            part_28 = m[index_N, y] + np.log(term_5) - 1
+            part_29 = np.where(np.abs(term_4) < 0.375, part_17, part_28) * b
+            part_30 = -_weighted(p[index_N, y], part_27)
+            part_31 = np.where(np.abs(term_9) < 3 * p[index_N, y] / 8, part_30, part_1)
+            L = part_29 + term_16 * total_2 * np.log1p(-b) + _weighted(term_7, part_31)
+            grad_z = _weighted(term_16 * p, KL[:, None] - term_6)
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)
