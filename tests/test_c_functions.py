@@ -53,6 +53,7 @@ EXACT: dict[str, Callable[..., arb]] = {
     "exp_nonpositive": arb.exp,
     "exp_difference": lambda x, y: (x - y).exp(),
     "exp_difference_nonpositive": lambda x, y: (x - y).exp(),
+    "exp_difference_fixed": lambda x, y: (x - y).exp(),
     "expm1": arb.expm1,
     "sinh": arb.sinh,
     "cosh": arb.cosh,
@@ -75,6 +76,7 @@ DOMAIN: dict[str, Callable[..., bool]] = {
     "exp_nonpositive": lambda x: moderate(x) and x <= 64,
     "exp_difference": lambda x, y: moderate(x - y),
     "exp_difference_nonpositive": lambda x, y: moderate(x - y) and x - y <= 64,
+    "exp_difference_fixed": lambda x, y: moderate(x - y) and x - y <= 64,
     "log": lambda x: x > 0,
     "log1p": lambda x: x > -1,
     "pow": lambda x, y: x > 0 and moderate(math.log(x) * y),
@@ -93,6 +95,10 @@ SPECIAL: dict[str, list[tuple[float, ...]]] = {
     "exp_difference": [
         (1e30, -1e30, inf), (-1e30, 1.0, 0.0), (3e38, 3e38, 1.0), (-inf, 1.0, 0.0), (1.0, inf, 0.0),
         (inf, 1.0, inf), (inf, inf, nan), (-inf, -inf, nan), (nan, 0.0, nan), (0.0, nan, nan),
+    ],
+    "exp_difference_fixed": [
+        (-1e30, 1.0, 0.0), (3e38, 3e38, 1.0), (-inf, 1.0, 0.0), (1.0, inf, 0.0), (inf, inf, nan),
+        (-inf, -inf, nan), (nan, 0.0, nan), (0.0, nan, nan),
     ],
     "exp_difference_nonpositive": [
         (-1e30, 1.0, 0.0), (3e38, 3e38, 1.0), (-inf, 1.0, 0.0), (1.0, inf, 0.0), (inf, inf, nan),

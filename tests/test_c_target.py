@@ -117,7 +117,9 @@ def test_sanitizers_find_nothing(
     k = kernel(name, labels)
     source = write(k, tmp_path)
     found = tuple(f for dtype in ("float32", "float64") for f in functions(k.kernel, dtype))
-    (tmp_path / "main.c").write_text(driver(k, found, [{**SIZES, "K": size} for size in (3, 20)]))
+    (tmp_path / "main.c").write_text(
+        driver(k, found, [{**SIZES, "K": size} for size in (3, 20, 1030)])
+    )
     program = tmp_path / "program"
     command = [
         *(require("gcc"), "-std=c99", "-O1", "-g", "-fsanitize=address,undefined"),

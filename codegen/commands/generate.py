@@ -110,7 +110,9 @@ def _explained(kernel: KernelFunction, row: dict[str, Any] | None, naive: bool) 
     lines = [write(d, "text") for d in checked(kernel.explain)]
     if not naive:
         lines += [*choice_lines(row or table().get(digest(kernel.loss, kernel.wrt))), ""]
-    return [*lines, "Schedule", *(f"  {x}" for x in schedule_lines(schedule(kernel.kernel)))]
+    in_c = kernel.target == "c"
+    plan = schedule(kernel.kernel, products=in_c, online=in_c)
+    return [*lines, "Schedule", *(f"  {x}" for x in schedule_lines(plan))]
 
 
 def _measured(loss: Loss, wrt: list[str] | None, labels: str) -> dict[str, Any]:

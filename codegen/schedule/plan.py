@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sympy import Expr
+
 from codegen.kernel import Contract, Kernel, Map, Reduce, defines
 from derive.index import Axis, Index
 
@@ -17,11 +19,33 @@ class Loop:
 
 
 @dataclass(frozen=True)
+class Shifted:
+    """A maximum, the exponentials of differences from it, and the sums of multiples of them.
+
+    With each sum, how often it has the ties at the maximum; `count` is the sum of the ties alone.
+    """
+
+    maximum: Reduce
+    exponentials: Map
+    sums: tuple[tuple[Reduce, Expr], ...]
+    count: Reduce | None
+
+
+@dataclass(frozen=True)
+class Online:
+    """Loop number `at` of a row and the next are one pass, block by block."""
+
+    at: int
+    shifted: tuple[Shifted, ...]
+
+
+@dataclass(frozen=True)
 class Phase:
     """Loops for each row; with no row, they run once."""
 
     row: Index | None
     loops: tuple[Loop, ...]
+    online: Online | None = None
 
 
 @dataclass(frozen=True)

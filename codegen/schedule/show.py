@@ -25,9 +25,11 @@ def schedule_lines(plan: Schedule) -> Iterator[str]:
             yield f"sum over the rows: {_head(phase.statement)}"
             continue
         yield f"for each row of {phase.row.axis.name}, in parallel" if phase.row else "once"
-        for loop in phase.loops:
+        for at, loop in enumerate(phase.loops):
             over = ", ".join(index.axis.name for index in loop.indices)
-            yield f"  one pass over {over}" if over else "  numbers of the row"
+            again = phase.online is not None and at == phase.online.at + 1
+            head = "  in the same pass, block by block" if again else f"  one pass over {over}"
+            yield head if over else "  numbers of the row"
             for statement in loop.statements:
                 kept = _kept(statement.name, plan)
                 yield f"    {_head(statement)}" + (f"   ({kept})" if kept else "")

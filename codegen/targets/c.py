@@ -61,7 +61,7 @@ def function_name(kernel: Kernel, suffix: str, real: str) -> str:
 
 
 def _function(kernel: Kernel, suffix: str, keys: tuple[str, ...], real: str) -> Function:
-    plan = schedule(kernel.needed(*keys), products=True)
+    plan = schedule(kernel.needed(*keys), products=True, online=True)
     tensors = tensors_of(plan.kernel)
     axes = tuple(dict.fromkeys(axis for of in tensors.values() for axis in of))
     taken = {axis.name for axis in axes} | _index_names(plan)

@@ -49,11 +49,12 @@ SMALL: dict[type, str] = {
 }
 
 
-@lru_cache(maxsize=2)
-def dialect(real: str) -> Dialect:
-    """The dialect of expressions in `real`."""
+@lru_cache(maxsize=4)
+def dialect(real: str, along: bool = False) -> Dialect:
+    """The dialect of expressions in `real`; `along` a row, one number is taken off them all."""
     suffix, f = SUFFIX[real], "f" if real == "float" else ""
-    calls = {kind: f"pm_{name}_{suffix}" for kind, name in {**OWN, **SMALL}.items()}
+    own = OWN | ({exp_difference: "exp_difference_fixed"} if along else {})
+    calls = {kind: f"pm_{name}_{suffix}" for kind, name in {**own, **SMALL}.items()}
     calls |= {kind: f"{name}{f}" for kind, name in LIBRARY.items()}
     table = {kind: f"{name}({{}})" for kind, name in calls.items()}
     for kind in (exp_difference, weighted, functions.largest, functions.smallest):

@@ -19,7 +19,10 @@ SIGNS = {"sum": "+", "prod": "*", "max": "max", "min": "min"}
 
 @dataclass(frozen=True)
 class Frame:
-    """What the lines need to know: the schedule, names in C, and the real type."""
+    """What the lines need to know: the schedule, names in C, and the real type.
+
+    `instead` has what is read in place of some names, {} standing for what they are read as.
+    """
 
     plan: Schedule
     names: Mapping[str, str]
@@ -28,6 +31,7 @@ class Frame:
     labels: frozenset[str]
     scaled: frozenset[str]
     tensors: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     def writer(self, phase: Phase | Sum, real: str, loop: Loop | None = None) -> Writer:
         """Writes expressions in `real`; numbers of a row are kept in double, and cast."""
@@ -35,14 +39,20 @@ class Frame:
             lambda entry: self.read(entry, phase, real, loop),
             lambda index: self.place(index, phase),
         )
-        return Writer(dialect(real), elements)
+        return Writer(dialect(real, loop is not None), elements)
 
     def read(self, entry: Entry, phase: Phase | Sum, real: str, loop: Loop | None = None) -> str:
         """An entry as C; what the same loop has just computed, by its own name."""
         name = entry.tensor.name
-        room = self.plan.rooms.get(name, "input")
         if loop is not None and any(s.name == name and isinstance(s, Map) for s in loop.statements):
             return f"{self.names[name]}_now"
+        if name in self.instead:
+            return self.instead[name].format(self._read(entry, phase, real))
+        return self._read(entry, phase, real)
+
+    def _read(self, entry: Entry, phase: Phase | Sum, real: str) -> str:
+        name = entry.tensor.name
+        room = self.plan.rooms.get(name, "input")
         if entry.tensor.label is not None:
             return f"({real}){self.place(entry, phase)}"
         if room == "scalar":

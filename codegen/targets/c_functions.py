@@ -47,7 +47,8 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "exp_nonpositive": Function(1, ("exp_core",), (0.9, 0.95)),
         "difference_tail": Function(3),
         "exp_difference": Function(2, ("exp_both", "difference_tail"), (0.95, 1.0)),
-        "exp_difference_nonpositive": Function(2, ("exp_core", "difference_tail"), (0.95, 1.0)),
+        "exp_difference_nonpositive": Function(2, ("exp_core",), (0.95, 1.0)),
+        "exp_difference_fixed": Function(2, ("bits",), (1.25, 1.25)),
         "expm1_core": Function(2, ("bits",)),
         "expm1": Function(1, ("expm1_core",), (1.25, 1.3)),
         "sinh": Function(1, ("expm1_core",), (1.5, 1.6)),
@@ -76,6 +77,7 @@ class Format:
     f: str
     width: int
     mantissa: int
+    reach: float
     exp_range: tuple[float, float]
     expm1_range: tuple[float, float]
 
@@ -99,8 +101,8 @@ class Format:
 
 
 FORMATS = {
-    "float": Format("float", "f32", "f", 32, 23, (-104.0, 89.0), (-20.0, 89.5)),
-    "double": Format("double", "f64", "", 64, 52, (-746.0, 710.0), (-40.0, 710.5)),
+    "float": Format("float", "f32", "f", 32, 23, 256.0, (-104.0, 89.0), (-20.0, 89.5)),
+    "double": Format("double", "f64", "", 64, 52, 2048.0, (-746.0, 710.0), (-40.0, 710.5)),
 }
 
 
@@ -152,6 +154,10 @@ def values(
         "unshift_down_half": 2.0 ** (lift - 1),
         "shift_quarter": integer + bias - 2,
         "sqrt_2_less_1": 2 * CONSTANTS[real]["sqrt_half"] - 1,
+        # From twice the least exponent of exp on, x - y is exact; below, the shift rounds to a
+        # multiple of the unit of log_2_short or more.
+        "reach": shape.reach,
+        "reach_shift": 3.0 * shape.reach,
         "quarter": 0.25,
         "half": 0.5,
         "tiny": 2.0 ** -(mantissa + 3),

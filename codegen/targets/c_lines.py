@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sympy import Expr
-
-from codegen.kernel import Map, Reduce, reads
+from codegen.kernel import Map, Reduce
 from codegen.schedule import Loop, Phase, Sum
-from codegen.targets.c_frame import SIGNS, START, Frame, indent, store
+from codegen.targets.c_elements import block_head, finished, inner_of, started
+from codegen.targets.c_frame import Frame, indent, store
 from codegen.targets.c_labels import label_checks, poison
+from codegen.targets.c_online import brought_down, one_pass, reads_exponentials
 from codegen.targets.c_sums import sum_over_rows
-from derive.index import Choice, Condition, Entry, free_indices
-
-BLOCK = 1024
+from derive.index import Entry
 
 
 def phase_lines(phase: Phase | Sum, frame: Frame) -> Iterator[str]:
@@ -31,8 +29,7 @@ def phase_lines(phase: Phase | Sum, frame: Frame) -> Iterator[str]:
         yield frame.rows(phase.row) + " {"
         yield from indent(checks)
         yield from indent(_scratch(phase, frame))
-        for loop in phase.loops:
-            yield from indent(_loop_lines(loop, phase, frame))
+        yield from indent(_row_lines(phase, frame))
         if checks:
             yield from indent(poison(phase, frame))
         yield "}"
@@ -48,6 +45,18 @@ def _scratch(phase: Phase, frame: Frame) -> Iterator[str]:
 
 
 # Loops
+
+
+def _row_lines(phase: Phase, frame: Frame) -> Iterator[str]:
+    """The loops of a row, one after the other, or two in one pass."""
+    online = phase.online
+    for at, loop in enumerate(phase.loops):
+        if online and at == online.at:
+            yield from one_pass(online, phase, frame)
+        elif online and at > online.at + 1 and reads_exponentials(loop, online):
+            yield from brought_down(loop, online, phase, frame)
+        elif not online or at != online.at + 1:
+            yield from _loop_lines(loop, phase, frame)
 
 
 def _loop_lines(loop: Loop, phase: Phase, frame: Frame) -> Iterator[str]:
@@ -81,7 +90,7 @@ def _nest(loop: Loop, depth: int, phase: Phase, frame: Frame) -> Iterator[str]:
     index = loop.indices[depth]
     here = [s for s in loop.statements if isinstance(s, Reduce) and _own(s, phase) == depth]
     for reduction in here:
-        yield from _started(reduction, frame)
+        yield from started(reduction, frame)
     if depth == len(loop.indices) - 1:
         yield from _innermost(loop, phase, frame)
     else:
@@ -89,7 +98,7 @@ def _nest(loop: Loop, depth: int, phase: Phase, frame: Frame) -> Iterator[str]:
         yield from indent(_nest(loop, depth + 1, phase, frame))
         yield "}"
     for reduction in here:
-        yield from _finished(reduction, phase, frame)
+        yield from finished(reduction, phase, frame)
 
 
 def _own(statement: Map | Reduce, phase: Phase) -> int:
@@ -97,142 +106,17 @@ def _own(statement: Map | Reduce, phase: Phase) -> int:
     return len(statement.indices) - (phase.row is not None)
 
 
-def _started(reduction: Reduce, frame: Frame) -> Iterator[str]:
-    name = frame.names[reduction.name]
-    if reduction.op in ("sum", "prod"):
-        yield f"double {name}_all = {START[reduction.op]};"
-    else:
-        start = START[reduction.op].replace("real", frame.real)
-        yield f"{frame.real} {name}_all = {start};"
-        yield f"int {name}_nan = 0;"
-
-
-def _finished(reduction: Reduce, phase: Phase, frame: Frame) -> Iterator[str]:
-    name = frame.names[reduction.name]
-    value = f"{name}_all"
-    if reduction.op in ("max", "min"):
-        value = f"{name}_nan ? ({frame.real})NAN : {value}"
-    if frame.plan.rooms[reduction.name] == "scalar":
-        yield f"const double {name} = {value};"
-    else:
-        yield store(reduction.name, reduction.indices, value, phase, frame)
-
-
 def _innermost(loop: Loop, phase: Phase, frame: Frame) -> Iterator[str]:
     """The vectorised loop; sums run in blocks, which are added up in double."""
-    index, size = loop.indices[-1].name, loop.indices[-1].axis.name
-    sums = [s for s in loop.statements if isinstance(s, Reduce) and s.op in ("sum", "prod")]
-    clauses = [_clause(s, frame) for s in loop.statements if isinstance(s, Reduce)]
-    head = "PM_SIMD(" + " ".join(clauses) + ")" if clauses else "PM_SIMD()"
-    fixes: list[str] = []
-    stores: list[str] = []
-    body = [
-        line
-        for s in loop.statements
-        for line in _element_lines(s, loop, phase, frame, stores, fixes)
-    ]
-    # Last, since a result may lie in the memory of an input.
-    body += stores
-    if not sums:
-        yield head
-        yield f"for (int64_t {index} = 0; {index} < {size}; ++{index}) {{"
-        yield from indent(body)
+    size = loop.indices[-1].axis.name
+    inner = inner_of(loop, phase, frame)
+    if inner.sums:
+        yield from block_head(size, "PM_BLOCK")
+        yield from indent(inner.block())
         yield "}"
-        yield from fixes
-        return
-    yield f"for (int64_t block = 0; block < {size}; block += {BLOCK}) {{"
-    yield f"    const int64_t end = {size} - block < {BLOCK} ? {size} : block + {BLOCK};"
-    yield from indent(_prefetch(loop, phase, frame))
-    for s in sums:
-        yield f"    {frame.real} {frame.names[s.name]}_part = {START[s.op]};"
-    yield "    " + head
-    yield f"    for (int64_t {index} = block; {index} < end; ++{index}) {{"
-    yield from indent(body, 2)
-    yield "    }"
-    for s in sums:
-        name = frame.names[s.name]
-        yield f"    {name}_all {SIGNS[s.op]}= {name}_part;"
-    yield "}"
-    yield from fixes
-
-
-def _prefetch(loop: Loop, phase: Phase, frame: Frame) -> Iterator[str]:
-    """While this row is computed, the next one comes from memory."""
-    if phase.row is None or len(loop.indices) != 1:
-        return
-    index = loop.indices[0]
-    given = {e.tensor.name for s in loop.statements for e in reads(s)} - set(frame.plan.rooms)
-    for name in sorted(given):
-        if frame.tensors[name] != (phase.row.axis, index.axis):
-            continue
-        line = 64 // (4 if frame.real == "float" else 8)
-        yield f"if (row + 1 < {phase.row.axis.name})"
-        yield f"    for (int64_t ahead = block; ahead < end; ahead += {line})"
-        yield f"        PM_PREFETCH(&{frame.cell(name, ['(row + 1)', 'ahead'])});"
-
-
-def _clause(reduction: Reduce, frame: Frame) -> str:
-    name = frame.names[reduction.name]
-    if reduction.op in ("sum", "prod"):
-        return f"reduction({SIGNS[reduction.op]} : {name}_part)"
-    return f"reduction({SIGNS[reduction.op]} : {name}_all) reduction(| : {name}_nan)"
-
-
-def _element_lines(
-    statement: Map | Reduce,
-    loop: Loop,
-    phase: Phase,
-    frame: Frame,
-    stores: list[str],
-    fixes: list[str],
-) -> Iterator[str]:
-    """What a statement does for one element; `fixes` takes what is done after the loop."""
-    write = frame.writer(phase, frame.real, loop)
-    name = frame.names[statement.name]
-    if isinstance(statement, Reduce):
-        text = write(statement.expr)
-        if statement.op in ("sum", "prod"):
-            yield f"{name}_part {SIGNS[statement.op]}= {text};"
-        else:
-            sign = ">" if statement.op == "max" else "<"
-            yield f"const {frame.real} {name}_next = {text};"
-            yield f"{name}_all = {name}_next {sign} {name}_all ? {name}_next : {name}_all;"
-            yield f"{name}_nan |= {name}_next != {name}_next;"
-        return
-    expr = statement.expr
-    stored = frame.plan.rooms[statement.name] != "local"
-    read_here = any(e.tensor.name == statement.name for s in loop.statements for e in reads(s))
-    found = at_label(expr, statement, phase) if stored and not read_here else None
-    if found is not None:
-        label, value, expr = found
-        places = [*(i.name for i in statement.indices[:-1]), frame.place(label, phase)]
-        scale = "scale * " if statement.name in frame.scaled else ""
-        text = frame.writer(phase, "double")(value)
-        fixes.append(f"{frame.cell(statement.name, places)} = ({frame.real})({scale}({text}));")
-    yield f"const {frame.real} {name}_now = {write(expr)};"
-    if stored:
-        scale = ""
-        if statement.name in frame.scaled:
-            scale = "scale * " if frame.real == "double" else "(float)scale * "
-        cell = frame.cell(statement.name, [i.name for i in statement.indices])
-        stores.append(f"{cell} = {scale}{name}_now;")
-
-
-def at_label(expr: Expr, statement: Map, phase: Phase) -> tuple[Entry, Expr, Expr] | None:
-    """(label, value there, value elsewhere), where one element of the last axis is different."""
-    if not isinstance(expr, Choice) or len(statement.indices) != 2 or phase.row is None:
-        return None
-    condition, value, otherwise = expr.args
-    if not isinstance(condition, Condition) or condition.op != "==":
-        return None
-    sides = condition.operands
-    for index, label in (sides, sides[::-1]):
-        is_label = isinstance(label, Entry) and label.tensor.label is not None
-        if index != statement.indices[-1] or not is_label:
-            continue
-        if free_indices(label) <= {phase.row} and free_indices(value) <= {phase.row}:
-            return label, value, otherwise
-    return None
+    else:
+        yield from inner.loop("0", size)
+    yield from inner.fixes
 
 
 def _search_lines(loop: Loop, phase: Phase, frame: Frame) -> Iterator[str]:

@@ -17,7 +17,7 @@ KEYWORDS = frozenset(
     thread_local throw try typeid typename using virtual wchar_t xor xor_eq NULL NAN INFINITY
     HUGE_VAL I errno linux unix main isnan isinf isfinite signbit fpclassify isnormal
     isgreater isless int64_t int32_t uint64_t uint32_t size_t ptrdiff_t memcpy workspace scale
-    status thread row loss part_end block end first count ahead
+    status thread row loss part_end block end step first count
     """.split()  # noqa: SIM905
 )
 

@@ -11,7 +11,7 @@ from sympy import Expr, Mul
 
 from codegen.kernel import Contract, Map, Reduce, reads
 from codegen.schedule import Loop, Phase, Sum
-from codegen.targets.c_lines import at_label
+from codegen.targets.c_elements import at_label
 from codegen.targets.javascript_frame import Frame, indent
 from derive.index import Choice, Entry, Index
 

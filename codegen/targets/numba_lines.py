@@ -8,7 +8,7 @@ from sympy import Mul
 
 from codegen.kernel import Contract, Map, Reduce, reads
 from codegen.schedule import Loop, Phase, Sum
-from codegen.targets.c_lines import at_label
+from codegen.targets.c_elements import at_label
 from codegen.targets.numba_frame import Frame, indent, loop_over
 from derive.index import Entry
 

@@ -38,13 +38,14 @@
 #endif
 #if defined(__GNUC__)
 #define PM_INLINE static inline __attribute__((always_inline))
-#define PM_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define PM_INLINE static inline
-#define PM_PREFETCH(address) ((void)(address))
 #endif
 #define PM_LANES 64
 #define PM_CHUNK 256
+#define PM_BLOCK 1024
+#define PM_STEPS 1024
+#define PM_STEP(size) ((size) <= PM_BLOCK * PM_STEPS ? PM_BLOCK : ((size) + PM_STEPS - 1) / PM_STEPS)
 #define PM_CHUNK_OF(rows) ((rows) < PM_CHUNK ? (rows) : PM_CHUNK)
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
@@ -80,50 +81,31 @@ static inline float pm_real_f32(uint32_t bits)
     return x;
 }
 
-/* exp(x + tail) = power (1 + p) unshift, for a clamped x and a tail below its last place.
-   Adding `shift` rounds x log2(e) to n, and leaves n and the exponent's bias in the lowest bits:
-   the power of two is one shift of bits.  It carries a factor that `unshift` takes back, so that
-   a result that overflows or is subnormal is rounded once. */
-static inline float pm_exp_parts_f32(float x, float tail, float shift,
-                                     float *p)
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented, for many x and one y, whose
+   part of the work compilers move out of the loop.  A y in reach is split: `high` is a multiple of
+   a power of 2 of which every n log(2) is one, too, so that x - (high + n log(2)) is exact.
+   Beyond, x - y is exact wherever the result is not 0. */
+static inline float pm_exp_difference_fixed_f32(float x, float y)
 {
-    const float rounded = x * 1.44269502f + shift;
-    const float n = rounded - shift;
-    const float exact = x - n * 0.693145752f;
-    const float rest = n * 1.42860677e-06f - tail;
-    const float r = exact - rest;
+    const int in_reach = fabsf(y) < 256.0f;
+    const float base = in_reach ? 0 : y;
+    const float near = in_reach ? y : 0;
+    const float high = (near + 768.0f) - 768.0f;
+    const float low = near - high;
+    const float least = near + -104.0f;
+    const float moved = x - base;
+    const float held = least > moved ? least : moved;
+    const float rounded = (held - near) * 1.44269502f + 12583064.0f;
+    const float n = rounded - 12583064.0f;
+    const float exact = held - (high + n * 0.693145752f);
+    const float r = exact - (low + n * 1.42860677e-06f);
     float q = 0.00138145883f;
     q = 0.00836871564f + r * q;
     q = 0.041668389f + r * q;
     q = 0.166665211f + r * q;
     q = 0.49999994f + r * q;
-    *p = exact + (r * r * q - rest);
-    return pm_real_f32(pm_bits_f32(rounded) << 23);
-}
-
-static inline float pm_exp_core_f32(float x, float tail, float shift,
-                                    float unshift)
-{
-    float p;
-    const float power = pm_exp_parts_f32(x, tail, shift, &p);
-    return (power + power * p) * unshift;
-}
-
-/* What rounding d = x - y took away; 0 where exp(d) is 0, infinite or NaN anyway. */
-static inline float pm_difference_tail_f32(float x, float y, float d)
-{
-    const float taken = x - d;
-    const float tail = (x - (d + taken)) - (y - taken);
-    return fabsf(tail) < 0.0009765625f ? tail : 0;
-}
-
-/* exp(x - y) for x - y <= 64, also where x - y cannot be represented. */
-static inline float pm_exp_difference_nonpositive_f32(float x, float y)
-{
-    const float d = x - y;
-    const float held = -104.0f > d ? -104.0f : d;
-    const float tail = pm_difference_tail_f32(x, y, d);
-    return pm_exp_core_f32(held, tail, 12583064.0f, 2.98023224e-08f);
+    const float power = pm_real_f32(pm_bits_f32(rounded) << 23);
+    return (power + power * (r + r * r * q)) * 2.98023224e-08f;
 }
 
 /* x = 2^*exponent m with m in [sqrt 1/2, sqrt 2), for a positive finite x. */
@@ -192,18 +174,24 @@ static inline double pm_real_f64(uint64_t bits)
     return x;
 }
 
-/* exp(x + tail) = power (1 + p) unshift, for a clamped x and a tail below its last place.
-   Adding `shift` rounds x log2(e) to n, and leaves n and the exponent's bias in the lowest bits:
-   the power of two is one shift of bits.  It carries a factor that `unshift` takes back, so that
-   a result that overflows or is subnormal is rounded once. */
-static inline double pm_exp_parts_f64(double x, double tail, double shift,
-                                     double *p)
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented, for many x and one y, whose
+   part of the work compilers move out of the loop.  A y in reach is split: `high` is a multiple of
+   a power of 2 of which every n log(2) is one, too, so that x - (high + n log(2)) is exact.
+   Beyond, x - y is exact wherever the result is not 0. */
+static inline double pm_exp_difference_fixed_f64(double x, double y)
 {
-    const double rounded = x * 1.4426950408889634 + shift;
-    const double n = rounded - shift;
-    const double exact = x - n * 0.6931471805601177;
-    const double rest = n * -1.7239444525614835e-13 - tail;
-    const double r = exact - rest;
+    const int in_reach = fabs(y) < 2048.0;
+    const double base = in_reach ? 0 : y;
+    const double near = in_reach ? y : 0;
+    const double high = (near + 6144.0) - 6144.0;
+    const double low = near - high;
+    const double least = near + -746.0;
+    const double moved = x - base;
+    const double held = least > moved ? least : moved;
+    const double rounded = (held - near) * 1.4426950408889634 + 6755399441056821.0;
+    const double n = rounded - 6755399441056821.0;
+    const double exact = held - (high + n * 0.6931471805601177);
+    const double r = exact - (low + n * -1.7239444525614835e-13);
     double q = 2.500005567101886e-08;
     q = 2.7630247536115133e-07 + r * q;
     q = 2.755758639539226e-06 + r * q;
@@ -214,33 +202,8 @@ static inline double pm_exp_parts_f64(double x, double tail, double shift,
     q = 0.04166666666653017 + r * q;
     q = 0.16666666666666413 + r * q;
     q = 0.5000000000000011 + r * q;
-    *p = exact + (r * r * q - rest);
-    return pm_real_f64(pm_bits_f64(rounded) << 52);
-}
-
-static inline double pm_exp_core_f64(double x, double tail, double shift,
-                                    double unshift)
-{
-    double p;
-    const double power = pm_exp_parts_f64(x, tail, shift, &p);
-    return (power + power * p) * unshift;
-}
-
-/* What rounding d = x - y took away; 0 where exp(d) is 0, infinite or NaN anyway. */
-static inline double pm_difference_tail_f64(double x, double y, double d)
-{
-    const double taken = x - d;
-    const double tail = (x - (d + taken)) - (y - taken);
-    return fabs(tail) < 0.0009765625 ? tail : 0;
-}
-
-/* exp(x - y) for x - y <= 64, also where x - y cannot be represented. */
-static inline double pm_exp_difference_nonpositive_f64(double x, double y)
-{
-    const double d = x - y;
-    const double held = -746.0 > d ? -746.0 : d;
-    const double tail = pm_difference_tail_f64(x, y, d);
-    return pm_exp_core_f64(held, tail, 6755399441056821.0, 5.551115123125783e-17);
+    const double power = pm_real_f64(pm_bits_f64(rounded) << 52);
+    return (power + power * (r + r * r * q)) * 5.551115123125783e-17;
 }
 
 /* x = 2^*exponent m with m in [sqrt 1/2, sqrt 2), for a positive finite x. */
@@ -320,8 +283,8 @@ int pminusy_cox_partial_likelihood_loss_f32(int64_t N, const float *z, const flo
         }
         max[row] = (float)(max_nan ? (float)NAN : max_all);
         double total_2_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             float total_2_part = 0;
             PM_SIMD(reduction(+ : total_2_part))
             for (int64_t n = block; n < end; ++n) {
@@ -337,7 +300,7 @@ int pminusy_cox_partial_likelihood_loss_f32(int64_t N, const float *z, const flo
         PM_SIMD()
         for (int64_t n = 0; n < N; ++n) {
             const float z_shifted_now = z[row] - max[n];
-            const float exp_now = pm_exp_difference_nonpositive_f32(z[row], max[n]);
+            const float exp_now = pm_exp_difference_fixed_f32(z[row], max[n]);
             z_shifted[row * N + n] = z_shifted_now;
             exp[row * N + n] = exp_now;
         }
@@ -345,8 +308,8 @@ int pminusy_cox_partial_likelihood_loss_f32(int64_t N, const float *z, const flo
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             float total_part = 0;
             PM_SIMD(reduction(+ : total_part))
             for (int64_t n = block; n < end; ++n) {
@@ -358,8 +321,8 @@ int pminusy_cox_partial_likelihood_loss_f32(int64_t N, const float *z, const flo
     }
     {
         double total_3_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             float total_3_part = 0;
             PM_SIMD(reduction(+ : total_3_part))
             for (int64_t n = block; n < end; ++n) {
@@ -401,8 +364,8 @@ int pminusy_cox_partial_likelihood_f32(int64_t N, const float *z, const float *t
         }
         max[row] = (float)(max_nan ? (float)NAN : max_all);
         double total_2_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             float total_2_part = 0;
             PM_SIMD(reduction(+ : total_2_part))
             for (int64_t n = block; n < end; ++n) {
@@ -418,7 +381,7 @@ int pminusy_cox_partial_likelihood_f32(int64_t N, const float *z, const float *t
         PM_SIMD()
         for (int64_t n = 0; n < N; ++n) {
             const float z_shifted_now = z[row] - max[n];
-            const float exp_now = pm_exp_difference_nonpositive_f32(z[row], max[n]);
+            const float exp_now = pm_exp_difference_fixed_f32(z[row], max[n]);
             z_shifted[row * N + n] = z_shifted_now;
             exp[row * N + n] = exp_now;
         }
@@ -427,8 +390,8 @@ int pminusy_cox_partial_likelihood_f32(int64_t N, const float *z, const float *t
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_4_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             float total_part = 0;
             float total_4_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_4_part))
@@ -444,8 +407,8 @@ int pminusy_cox_partial_likelihood_f32(int64_t N, const float *z, const float *t
     }
     {
         double total_3_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             float total_3_part = 0;
             PM_SIMD(reduction(+ : total_3_part))
             for (int64_t n = block; n < end; ++n) {
@@ -459,8 +422,8 @@ int pminusy_cox_partial_likelihood_f32(int64_t N, const float *z, const float *t
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         double total_5_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             float total_5_part = 0;
             PM_SIMD(reduction(+ : total_5_part))
             for (int64_t n = block; n < end; ++n) {
@@ -501,8 +464,8 @@ int pminusy_cox_partial_likelihood_loss_f64(int64_t N, const double *z, const do
         }
         max[row] = max_nan ? (double)NAN : max_all;
         double total_2_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             double total_2_part = 0;
             PM_SIMD(reduction(+ : total_2_part))
             for (int64_t n = block; n < end; ++n) {
@@ -518,7 +481,7 @@ int pminusy_cox_partial_likelihood_loss_f64(int64_t N, const double *z, const do
         PM_SIMD()
         for (int64_t n = 0; n < N; ++n) {
             const double z_shifted_now = z[row] - max[n];
-            const double exp_now = pm_exp_difference_nonpositive_f64(z[row], max[n]);
+            const double exp_now = pm_exp_difference_fixed_f64(z[row], max[n]);
             z_shifted[row * N + n] = z_shifted_now;
             exp[row * N + n] = exp_now;
         }
@@ -526,8 +489,8 @@ int pminusy_cox_partial_likelihood_loss_f64(int64_t N, const double *z, const do
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             double total_part = 0;
             PM_SIMD(reduction(+ : total_part))
             for (int64_t n = block; n < end; ++n) {
@@ -539,8 +502,8 @@ int pminusy_cox_partial_likelihood_loss_f64(int64_t N, const double *z, const do
     }
     {
         double total_3_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             double total_3_part = 0;
             PM_SIMD(reduction(+ : total_3_part))
             for (int64_t n = block; n < end; ++n) {
@@ -582,8 +545,8 @@ int pminusy_cox_partial_likelihood_f64(int64_t N, const double *z, const double 
         }
         max[row] = max_nan ? (double)NAN : max_all;
         double total_2_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             double total_2_part = 0;
             PM_SIMD(reduction(+ : total_2_part))
             for (int64_t n = block; n < end; ++n) {
@@ -599,7 +562,7 @@ int pminusy_cox_partial_likelihood_f64(int64_t N, const double *z, const double 
         PM_SIMD()
         for (int64_t n = 0; n < N; ++n) {
             const double z_shifted_now = z[row] - max[n];
-            const double exp_now = pm_exp_difference_nonpositive_f64(z[row], max[n]);
+            const double exp_now = pm_exp_difference_fixed_f64(z[row], max[n]);
             z_shifted[row * N + n] = z_shifted_now;
             exp[row * N + n] = exp_now;
         }
@@ -608,8 +571,8 @@ int pminusy_cox_partial_likelihood_f64(int64_t N, const double *z, const double 
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_4_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             double total_part = 0;
             double total_4_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_4_part))
@@ -625,8 +588,8 @@ int pminusy_cox_partial_likelihood_f64(int64_t N, const double *z, const double 
     }
     {
         double total_3_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             double total_3_part = 0;
             PM_SIMD(reduction(+ : total_3_part))
             for (int64_t n = block; n < end; ++n) {
@@ -640,8 +603,8 @@ int pminusy_cox_partial_likelihood_f64(int64_t N, const double *z, const double 
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         double total_5_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             double total_5_part = 0;
             PM_SIMD(reduction(+ : total_5_part))
             for (int64_t n = block; n < end; ++n) {

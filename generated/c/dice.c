@@ -39,13 +39,14 @@
 #endif
 #if defined(__GNUC__)
 #define PM_INLINE static inline __attribute__((always_inline))
-#define PM_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define PM_INLINE static inline
-#define PM_PREFETCH(address) ((void)(address))
 #endif
 #define PM_LANES 64
 #define PM_CHUNK 256
+#define PM_BLOCK 1024
+#define PM_STEPS 1024
+#define PM_STEP(size) ((size) <= PM_BLOCK * PM_STEPS ? PM_BLOCK : ((size) + PM_STEPS - 1) / PM_STEPS)
 #define PM_CHUNK_OF(rows) ((rows) < PM_CHUNK ? (rows) : PM_CHUNK)
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
@@ -268,14 +269,8 @@ int pminusy_dice_loss_f32(int64_t N, int64_t D, const float *z, int64_t ldz, con
         double I__all = 0;
         double sum_p_all = 0;
         double sum_y_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             float I__part = 0;
             float sum_p_part = 0;
             float sum_y_part = 0;
@@ -408,14 +403,8 @@ int pminusy_dice_f32(int64_t N, int64_t D, const float *z, int64_t ldz, const fl
         double I__all = 0;
         double sum_p_all = 0;
         double sum_y_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             float I__part = 0;
             float sum_p_part = 0;
             float sum_y_part = 0;
@@ -532,14 +521,8 @@ int pminusy_dice_loss_f64(int64_t N, int64_t D, const double *z, int64_t ldz, co
         double I__all = 0;
         double sum_p_all = 0;
         double sum_y_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             double I__part = 0;
             double sum_p_part = 0;
             double sum_y_part = 0;
@@ -672,14 +655,8 @@ int pminusy_dice_f64(int64_t N, int64_t D, const double *z, int64_t ldz, const d
         double I__all = 0;
         double sum_p_all = 0;
         double sum_y_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             double I__part = 0;
             double sum_p_part = 0;
             double sum_y_part = 0;

@@ -38,13 +38,14 @@
 #endif
 #if defined(__GNUC__)
 #define PM_INLINE static inline __attribute__((always_inline))
-#define PM_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define PM_INLINE static inline
-#define PM_PREFETCH(address) ((void)(address))
 #endif
 #define PM_LANES 64
 #define PM_CHUNK 256
+#define PM_BLOCK 1024
+#define PM_STEPS 1024
+#define PM_STEP(size) ((size) <= PM_BLOCK * PM_STEPS ? PM_BLOCK : ((size) + PM_STEPS - 1) / PM_STEPS)
 #define PM_CHUNK_OF(rows) ((rows) < PM_CHUNK ? (rows) : PM_CHUNK)
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
@@ -109,21 +110,42 @@ static inline float pm_exp_core_f32(float x, float tail, float shift,
     return (power + power * p) * unshift;
 }
 
-/* What rounding d = x - y took away; 0 where exp(d) is 0, infinite or NaN anyway. */
-static inline float pm_difference_tail_f32(float x, float y, float d)
-{
-    const float taken = x - d;
-    const float tail = (x - (d + taken)) - (y - taken);
-    return fabsf(tail) < 0.0009765625f ? tail : 0;
-}
-
-/* exp(x - y) for x - y <= 64, also where x - y cannot be represented. */
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented: what rounding it takes away
+   is put back where it matters. */
 static inline float pm_exp_difference_nonpositive_f32(float x, float y)
 {
     const float d = x - y;
     const float held = -104.0f > d ? -104.0f : d;
-    const float tail = pm_difference_tail_f32(x, y, d);
-    return pm_exp_core_f32(held, tail, 12583064.0f, 2.98023224e-08f);
+    const float taken = x - d;
+    const float tail = (x - (d + taken)) - (y - taken);
+    return pm_exp_core_f32(held, d > -104.0f ? tail : 0, 12583064.0f, 2.98023224e-08f);
+}
+
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented, for many x and one y, whose
+   part of the work compilers move out of the loop.  A y in reach is split: `high` is a multiple of
+   a power of 2 of which every n log(2) is one, too, so that x - (high + n log(2)) is exact.
+   Beyond, x - y is exact wherever the result is not 0. */
+static inline float pm_exp_difference_fixed_f32(float x, float y)
+{
+    const int in_reach = fabsf(y) < 256.0f;
+    const float base = in_reach ? 0 : y;
+    const float near = in_reach ? y : 0;
+    const float high = (near + 768.0f) - 768.0f;
+    const float low = near - high;
+    const float least = near + -104.0f;
+    const float moved = x - base;
+    const float held = least > moved ? least : moved;
+    const float rounded = (held - near) * 1.44269502f + 12583064.0f;
+    const float n = rounded - 12583064.0f;
+    const float exact = held - (high + n * 0.693145752f);
+    const float r = exact - (low + n * 1.42860677e-06f);
+    float q = 0.00138145883f;
+    q = 0.00836871564f + r * q;
+    q = 0.041668389f + r * q;
+    q = 0.166665211f + r * q;
+    q = 0.49999994f + r * q;
+    const float power = pm_real_f32(pm_bits_f32(rounded) << 23);
+    return (power + power * (r + r * r * q)) * 2.98023224e-08f;
 }
 
 /* (exp(x) - 1) / 4, which is finite wherever sinh(x) is, and what its rounding took away;
@@ -258,21 +280,47 @@ static inline double pm_exp_core_f64(double x, double tail, double shift,
     return (power + power * p) * unshift;
 }
 
-/* What rounding d = x - y took away; 0 where exp(d) is 0, infinite or NaN anyway. */
-static inline double pm_difference_tail_f64(double x, double y, double d)
-{
-    const double taken = x - d;
-    const double tail = (x - (d + taken)) - (y - taken);
-    return fabs(tail) < 0.0009765625 ? tail : 0;
-}
-
-/* exp(x - y) for x - y <= 64, also where x - y cannot be represented. */
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented: what rounding it takes away
+   is put back where it matters. */
 static inline double pm_exp_difference_nonpositive_f64(double x, double y)
 {
     const double d = x - y;
     const double held = -746.0 > d ? -746.0 : d;
-    const double tail = pm_difference_tail_f64(x, y, d);
-    return pm_exp_core_f64(held, tail, 6755399441056821.0, 5.551115123125783e-17);
+    const double taken = x - d;
+    const double tail = (x - (d + taken)) - (y - taken);
+    return pm_exp_core_f64(held, d > -746.0 ? tail : 0, 6755399441056821.0, 5.551115123125783e-17);
+}
+
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented, for many x and one y, whose
+   part of the work compilers move out of the loop.  A y in reach is split: `high` is a multiple of
+   a power of 2 of which every n log(2) is one, too, so that x - (high + n log(2)) is exact.
+   Beyond, x - y is exact wherever the result is not 0. */
+static inline double pm_exp_difference_fixed_f64(double x, double y)
+{
+    const int in_reach = fabs(y) < 2048.0;
+    const double base = in_reach ? 0 : y;
+    const double near = in_reach ? y : 0;
+    const double high = (near + 6144.0) - 6144.0;
+    const double low = near - high;
+    const double least = near + -746.0;
+    const double moved = x - base;
+    const double held = least > moved ? least : moved;
+    const double rounded = (held - near) * 1.4426950408889634 + 6755399441056821.0;
+    const double n = rounded - 6755399441056821.0;
+    const double exact = held - (high + n * 0.6931471805601177);
+    const double r = exact - (low + n * -1.7239444525614835e-13);
+    double q = 2.500005567101886e-08;
+    q = 2.7630247536115133e-07 + r * q;
+    q = 2.755758639539226e-06 + r * q;
+    q = 2.4801493101244676e-05 + r * q;
+    q = 0.00019841269506549685 + r * q;
+    q = 0.0013888888943627828 + r * q;
+    q = 0.008333333333494479 + r * q;
+    q = 0.04166666666653017 + r * q;
+    q = 0.16666666666666413 + r * q;
+    q = 0.5000000000000011 + r * q;
+    const double power = pm_real_f64(pm_bits_f64(rounded) << 52);
+    return (power + power * (r + r * r * q)) * 5.551115123125783e-17;
 }
 
 /* (exp(x) - 1) / 4, which is finite wherever sinh(x) is, and what its rounding took away;
@@ -544,52 +592,83 @@ int pminusy_distillation_loss_f32(int64_t N, int64_t K, const float *z, int64_t 
         int max_2_nan = 0;
         float max_3_all = -(float)INFINITY;
         int max_3_nan = 0;
-        PM_SIMD(reduction(max : max_all) reduction(| : max_nan) reduction(max : max_2_all) reduction(| : max_2_nan) reduction(max : max_3_all) reduction(| : max_3_nan))
-        for (int64_t k = 0; k < K; ++k) {
-            const float term_5_now = z[row * ldz + k] / T;
-            const float max_next = term_5_now;
-            max_all = max_next > max_all ? max_next : max_all;
-            max_nan |= max_next != max_next;
-            const float term_6_now = pm_weighted_f32(v[row * ldv + k], 1.0f / T);
-            const float max_2_next = term_6_now;
-            max_2_all = max_2_next > max_2_all ? max_2_next : max_2_all;
-            max_2_nan |= max_2_next != max_2_next;
-            const float term_7_2_now = z[row * ldz + k] - v[row * ldv + k];
-            const float term_4_now = term_7_2_now / T;
-            const float max_3_next = fabsf(term_4_now);
-            max_3_all = max_3_next > max_3_all ? max_3_next : max_3_all;
-            max_3_nan |= max_3_next != max_3_next;
-            term_5[k] = term_5_now;
-            term_6[k] = term_6_now;
-            term_4[k] = term_4_now;
-        }
-        const double max = max_nan ? (float)NAN : max_all;
-        const double max_2 = max_2_nan ? (float)NAN : max_2_all;
-        const double max_3 = max_3_nan ? (float)NAN : max_3_all;
         double total_3_all = 0;
         double total_4_all = 0;
         double total_5_all = 0;
         double total_6_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
+        float max_2_so_far = -3.40282347e+38f;
+        float max_2_steps[PM_STEPS];
+        float max_so_far = -3.40282347e+38f;
+        const int64_t step = PM_STEP(K);
+        for (int64_t block = 0; block < K; block += step) {
+            const int64_t end = K - block < step ? K : block + step;
+            PM_SIMD(reduction(max : max_all) reduction(| : max_nan) reduction(max : max_2_all) reduction(| : max_2_nan) reduction(max : max_3_all) reduction(| : max_3_nan))
+            for (int64_t k = block; k < end; ++k) {
+                const float term_5_now = z[row * ldz + k] / T;
+                const float max_next = term_5_now;
+                max_all = max_next > max_all ? max_next : max_all;
+                max_nan |= max_next != max_next;
+                const float term_6_now = pm_weighted_f32(v[row * ldv + k], 1.0f / T);
+                const float max_2_next = term_6_now;
+                max_2_all = max_2_next > max_2_all ? max_2_next : max_2_all;
+                max_2_nan |= max_2_next != max_2_next;
+                const float term_7_2_now = z[row * ldz + k] - v[row * ldv + k];
+                const float term_4_now = term_7_2_now / T;
+                const float max_3_next = fabsf(term_4_now);
+                max_3_all = max_3_next > max_3_all ? max_3_next : max_3_all;
+                max_3_nan |= max_3_next != max_3_next;
+                term_5[k] = term_5_now;
+                term_6[k] = term_6_now;
+                term_4[k] = term_4_now;
+            }
+            if (max_2_all > max_2_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(max_2_so_far, max_2_all);
+                    total_3_all = down * (total_3_all + 1.0 * total_4_all);
+                    total_4_all = 0;
+                }
+                max_2_so_far = max_2_all;
+            }
+            max_2_steps[block / step] = max_2_so_far;
+            if (max_all > max_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(max_so_far, max_all);
+                    total_5_all = down * (total_5_all + 1.0 * total_6_all);
+                    total_6_all = 0;
+                }
+                max_so_far = max_all;
+            }
             float total_3_part = 0;
             float total_4_part = 0;
             float total_5_part = 0;
             float total_6_part = 0;
             PM_SIMD(reduction(+ : total_3_part) reduction(+ : total_4_part) reduction(+ : total_5_part) reduction(+ : total_6_part))
             for (int64_t k = block; k < end; ++k) {
-                const float exp_2_now = pm_exp_difference_nonpositive_f32(term_6[k], (float)max_2);
-                total_3_part += exp_2_now - (term_6[k] == (float)max_2 ? 1.0f : 0.0f);
-                total_4_part += (term_6[k] == (float)max_2 ? 1.0f : 0.0f);
-                const float exp_now = pm_exp_difference_nonpositive_f32(term_5[k], (float)max);
-                total_5_part += exp_now - (term_5[k] == (float)max ? 1.0f : 0.0f);
-                total_6_part += (term_5[k] == (float)max ? 1.0f : 0.0f);
+                const float exp_2_now = pm_exp_difference_fixed_f32(term_6[k], max_2_so_far);
+                total_3_part += exp_2_now - (term_6[k] == max_2_so_far ? 1.0f : 0.0f);
+                total_4_part += (term_6[k] == max_2_so_far ? 1.0f : 0.0f);
+                const float exp_now = pm_exp_difference_fixed_f32(term_5[k], max_so_far);
+                total_5_part += exp_now - (term_5[k] == max_so_far ? 1.0f : 0.0f);
+                total_6_part += (term_5[k] == max_so_far ? 1.0f : 0.0f);
                 exp_2[k] = exp_2_now;
             }
             total_3_all += total_3_part;
             total_4_all += total_4_part;
             total_5_all += total_5_part;
             total_6_all += total_6_part;
+        }
+        const double max = max_nan ? (float)NAN : max_all;
+        const double max_2 = max_2_nan ? (float)NAN : max_2_all;
+        const double max_3 = max_3_nan ? (float)NAN : max_3_all;
+        if (max_2 != max_2_so_far) {
+            max_2_so_far = (float)NAN;
+            total_3_all = NAN;
+            total_4_all = max_2 < 0 ? (double)K : 0;
+        }
+        if (max != max_so_far) {
+            max_so_far = (float)NAN;
+            total_5_all = NAN;
+            total_6_all = max < 0 ? (double)K : 0;
         }
         const double total_3 = total_3_all;
         const double total_4 = total_4_all;
@@ -605,19 +684,16 @@ int pminusy_distillation_loss_f32(int64_t N, int64_t K, const float *z, int64_t 
         const double once_8 = pm_log1p_f64(term_3 + total_5);
         double total_all = 0;
         double total_7_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&v[(row + 1) * ldv + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += step) {
+            const int64_t end = K - block < step ? K : block + step;
+            const float max_2_reference = max_2_steps[block / step];
+            const float exp_2_down =
+                max_2_reference == max_2_so_far ? 1 : (float)pm_exp_difference_nonpositive_f64(max_2_reference, max_2_so_far);
             float total_part = 0;
             float total_7_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_7_part))
             for (int64_t k = block; k < end; ++k) {
-                const float q_now = (float)once * exp_2[k];
+                const float q_now = (float)once * (exp_2_down * exp_2[k]);
                 total_part += pm_weighted_f32(q_now, z[row * ldz + k] - v[row * ldv + k]);
                 const float shifted_2_2_now = (float)once_5 + term_5[k];
                 const float shifted_3_now = (float)once_6 + term_6[k];
@@ -631,8 +707,8 @@ int pminusy_distillation_loss_f32(int64_t N, int64_t K, const float *z, int64_t 
         const double total_7 = total_7_all;
         const double once_2 = -total / T;
         double total_2_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             float total_2_part = 0;
             PM_SIMD(reduction(+ : total_2_part))
             for (int64_t k = block; k < end; ++k) {
@@ -847,46 +923,66 @@ int pminusy_distillation_f32(int64_t N, int64_t K, const float *z, int64_t ldz, 
         int max_2_nan = 0;
         float max_3_all = -(float)INFINITY;
         int max_3_nan = 0;
-        PM_SIMD(reduction(max : max_all) reduction(| : max_nan) reduction(max : max_2_all) reduction(| : max_2_nan) reduction(max : max_3_all) reduction(| : max_3_nan))
-        for (int64_t k = 0; k < K; ++k) {
-            const float term_5_now = z[row * ldz + k] / T;
-            const float max_next = term_5_now;
-            max_all = max_next > max_all ? max_next : max_all;
-            max_nan |= max_next != max_next;
-            const float term_6_now = pm_weighted_f32(v[row * ldv + k], 1.0f / T);
-            const float max_2_next = term_6_now;
-            max_2_all = max_2_next > max_2_all ? max_2_next : max_2_all;
-            max_2_nan |= max_2_next != max_2_next;
-            const float term_7_2_now = z[row * ldz + k] - v[row * ldv + k];
-            const float term_4_now = term_7_2_now / T;
-            const float max_3_next = fabsf(term_4_now);
-            max_3_all = max_3_next > max_3_all ? max_3_next : max_3_all;
-            max_3_nan |= max_3_next != max_3_next;
-            dz[row * lddz + k] = term_5_now;
-            term_6[k] = term_6_now;
-            term_4[k] = term_4_now;
-        }
-        const double max = max_nan ? (float)NAN : max_all;
-        const double max_2 = max_2_nan ? (float)NAN : max_2_all;
-        const double max_3 = max_3_nan ? (float)NAN : max_3_all;
         double total_5_all = 0;
         double total_6_all = 0;
         double total_3_all = 0;
         double total_4_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
+        float max_so_far = -3.40282347e+38f;
+        float max_steps[PM_STEPS];
+        float max_2_so_far = -3.40282347e+38f;
+        float max_2_steps[PM_STEPS];
+        const int64_t step = PM_STEP(K);
+        for (int64_t block = 0; block < K; block += step) {
+            const int64_t end = K - block < step ? K : block + step;
+            PM_SIMD(reduction(max : max_all) reduction(| : max_nan) reduction(max : max_2_all) reduction(| : max_2_nan) reduction(max : max_3_all) reduction(| : max_3_nan))
+            for (int64_t k = block; k < end; ++k) {
+                const float term_5_now = z[row * ldz + k] / T;
+                const float max_next = term_5_now;
+                max_all = max_next > max_all ? max_next : max_all;
+                max_nan |= max_next != max_next;
+                const float term_6_now = pm_weighted_f32(v[row * ldv + k], 1.0f / T);
+                const float max_2_next = term_6_now;
+                max_2_all = max_2_next > max_2_all ? max_2_next : max_2_all;
+                max_2_nan |= max_2_next != max_2_next;
+                const float term_7_2_now = z[row * ldz + k] - v[row * ldv + k];
+                const float term_4_now = term_7_2_now / T;
+                const float max_3_next = fabsf(term_4_now);
+                max_3_all = max_3_next > max_3_all ? max_3_next : max_3_all;
+                max_3_nan |= max_3_next != max_3_next;
+                dz[row * lddz + k] = term_5_now;
+                term_6[k] = term_6_now;
+                term_4[k] = term_4_now;
+            }
+            if (max_all > max_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(max_so_far, max_all);
+                    total_5_all = down * (total_5_all + 1.0 * total_6_all);
+                    total_6_all = 0;
+                }
+                max_so_far = max_all;
+            }
+            max_steps[block / step] = max_so_far;
+            if (max_2_all > max_2_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(max_2_so_far, max_2_all);
+                    total_3_all = down * (total_3_all + 1.0 * total_4_all);
+                    total_4_all = 0;
+                }
+                max_2_so_far = max_2_all;
+            }
+            max_2_steps[block / step] = max_2_so_far;
             float total_5_part = 0;
             float total_6_part = 0;
             float total_3_part = 0;
             float total_4_part = 0;
             PM_SIMD(reduction(+ : total_5_part) reduction(+ : total_6_part) reduction(+ : total_3_part) reduction(+ : total_4_part))
             for (int64_t k = block; k < end; ++k) {
-                const float exp_now = pm_exp_difference_nonpositive_f32(dz[row * lddz + k], (float)max);
-                total_5_part += exp_now - (dz[row * lddz + k] == (float)max ? 1.0f : 0.0f);
-                total_6_part += (dz[row * lddz + k] == (float)max ? 1.0f : 0.0f);
-                const float exp_2_now = pm_exp_difference_nonpositive_f32(term_6[k], (float)max_2);
-                total_3_part += exp_2_now - (term_6[k] == (float)max_2 ? 1.0f : 0.0f);
-                total_4_part += (term_6[k] == (float)max_2 ? 1.0f : 0.0f);
+                const float exp_now = pm_exp_difference_fixed_f32(dz[row * lddz + k], max_so_far);
+                total_5_part += exp_now - (dz[row * lddz + k] == max_so_far ? 1.0f : 0.0f);
+                total_6_part += (dz[row * lddz + k] == max_so_far ? 1.0f : 0.0f);
+                const float exp_2_now = pm_exp_difference_fixed_f32(term_6[k], max_2_so_far);
+                total_3_part += exp_2_now - (term_6[k] == max_2_so_far ? 1.0f : 0.0f);
+                total_4_part += (term_6[k] == max_2_so_far ? 1.0f : 0.0f);
                 exp[k] = exp_now;
                 exp_2[k] = exp_2_now;
             }
@@ -894,6 +990,19 @@ int pminusy_distillation_f32(int64_t N, int64_t K, const float *z, int64_t ldz, 
             total_6_all += total_6_part;
             total_3_all += total_3_part;
             total_4_all += total_4_part;
+        }
+        const double max = max_nan ? (float)NAN : max_all;
+        const double max_2 = max_2_nan ? (float)NAN : max_2_all;
+        const double max_3 = max_3_nan ? (float)NAN : max_3_all;
+        if (max != max_so_far) {
+            max_so_far = (float)NAN;
+            total_5_all = NAN;
+            total_6_all = max < 0 ? (double)K : 0;
+        }
+        if (max_2 != max_2_so_far) {
+            max_2_so_far = (float)NAN;
+            total_3_all = NAN;
+            total_4_all = max_2 < 0 ? (double)K : 0;
         }
         const double total_5 = total_5_all;
         const double total_6 = total_6_all;
@@ -911,24 +1020,24 @@ int pminusy_distillation_f32(int64_t N, int64_t K, const float *z, int64_t ldz, 
         const double once_9 = pm_log1p_f64(term_3 + total_5);
         double total_all = 0;
         double total_7_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&v[(row + 1) * ldv + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += step) {
+            const int64_t end = K - block < step ? K : block + step;
+            const float max_reference = max_steps[block / step];
+            const float exp_down =
+                max_reference == max_so_far ? 1 : (float)pm_exp_difference_nonpositive_f64(max_reference, max_so_far);
+            const float max_2_reference = max_2_steps[block / step];
+            const float exp_2_down =
+                max_2_reference == max_2_so_far ? 1 : (float)pm_exp_difference_nonpositive_f64(max_2_reference, max_2_so_far);
             float total_part = 0;
             float total_7_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_7_part))
             for (int64_t k = block; k < end; ++k) {
-                const float q_now = (float)once_2 * exp_2[k];
+                const float q_now = (float)once_2 * (exp_2_down * exp_2[k]);
                 total_part += pm_weighted_f32(q_now, z[row * ldz + k] - v[row * ldv + k]);
                 const float shifted_2_2_now = (float)once_6 + dz[row * lddz + k];
                 const float shifted_3_now = (float)once_7 + term_6[k];
                 total_7_part += pm_weighted_f32(q_now, (float)once_8 + (float)once_9 + shifted_3_now - shifted_2_2_now);
-                const float p_now = (float)once * exp[k];
+                const float p_now = (float)once * (exp_down * exp[k]);
                 const float dz_now = (p_now - q_now) * T;
                 q[k] = q_now;
                 dz[row * lddz + k] = (float)scale * dz_now;
@@ -940,8 +1049,8 @@ int pminusy_distillation_f32(int64_t N, int64_t K, const float *z, int64_t ldz, 
         const double total_7 = total_7_all;
         const double once_3 = -total / T;
         double total_2_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             float total_2_part = 0;
             PM_SIMD(reduction(+ : total_2_part))
             for (int64_t k = block; k < end; ++k) {
@@ -1138,52 +1247,83 @@ int pminusy_distillation_loss_f64(int64_t N, int64_t K, const double *z, int64_t
         int max_2_nan = 0;
         double max_3_all = -(double)INFINITY;
         int max_3_nan = 0;
-        PM_SIMD(reduction(max : max_all) reduction(| : max_nan) reduction(max : max_2_all) reduction(| : max_2_nan) reduction(max : max_3_all) reduction(| : max_3_nan))
-        for (int64_t k = 0; k < K; ++k) {
-            const double term_5_now = z[row * ldz + k] / T;
-            const double max_next = term_5_now;
-            max_all = max_next > max_all ? max_next : max_all;
-            max_nan |= max_next != max_next;
-            const double term_6_now = pm_weighted_f64(v[row * ldv + k], 1.0 / T);
-            const double max_2_next = term_6_now;
-            max_2_all = max_2_next > max_2_all ? max_2_next : max_2_all;
-            max_2_nan |= max_2_next != max_2_next;
-            const double term_7_2_now = z[row * ldz + k] - v[row * ldv + k];
-            const double term_4_now = term_7_2_now / T;
-            const double max_3_next = fabs(term_4_now);
-            max_3_all = max_3_next > max_3_all ? max_3_next : max_3_all;
-            max_3_nan |= max_3_next != max_3_next;
-            term_5[k] = term_5_now;
-            term_6[k] = term_6_now;
-            term_4[k] = term_4_now;
-        }
-        const double max = max_nan ? (double)NAN : max_all;
-        const double max_2 = max_2_nan ? (double)NAN : max_2_all;
-        const double max_3 = max_3_nan ? (double)NAN : max_3_all;
         double total_3_all = 0;
         double total_4_all = 0;
         double total_5_all = 0;
         double total_6_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
+        double max_2_so_far = -1.7976931348623157e+308;
+        double max_2_steps[PM_STEPS];
+        double max_so_far = -1.7976931348623157e+308;
+        const int64_t step = PM_STEP(K);
+        for (int64_t block = 0; block < K; block += step) {
+            const int64_t end = K - block < step ? K : block + step;
+            PM_SIMD(reduction(max : max_all) reduction(| : max_nan) reduction(max : max_2_all) reduction(| : max_2_nan) reduction(max : max_3_all) reduction(| : max_3_nan))
+            for (int64_t k = block; k < end; ++k) {
+                const double term_5_now = z[row * ldz + k] / T;
+                const double max_next = term_5_now;
+                max_all = max_next > max_all ? max_next : max_all;
+                max_nan |= max_next != max_next;
+                const double term_6_now = pm_weighted_f64(v[row * ldv + k], 1.0 / T);
+                const double max_2_next = term_6_now;
+                max_2_all = max_2_next > max_2_all ? max_2_next : max_2_all;
+                max_2_nan |= max_2_next != max_2_next;
+                const double term_7_2_now = z[row * ldz + k] - v[row * ldv + k];
+                const double term_4_now = term_7_2_now / T;
+                const double max_3_next = fabs(term_4_now);
+                max_3_all = max_3_next > max_3_all ? max_3_next : max_3_all;
+                max_3_nan |= max_3_next != max_3_next;
+                term_5[k] = term_5_now;
+                term_6[k] = term_6_now;
+                term_4[k] = term_4_now;
+            }
+            if (max_2_all > max_2_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(max_2_so_far, max_2_all);
+                    total_3_all = down * (total_3_all + 1.0 * total_4_all);
+                    total_4_all = 0;
+                }
+                max_2_so_far = max_2_all;
+            }
+            max_2_steps[block / step] = max_2_so_far;
+            if (max_all > max_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(max_so_far, max_all);
+                    total_5_all = down * (total_5_all + 1.0 * total_6_all);
+                    total_6_all = 0;
+                }
+                max_so_far = max_all;
+            }
             double total_3_part = 0;
             double total_4_part = 0;
             double total_5_part = 0;
             double total_6_part = 0;
             PM_SIMD(reduction(+ : total_3_part) reduction(+ : total_4_part) reduction(+ : total_5_part) reduction(+ : total_6_part))
             for (int64_t k = block; k < end; ++k) {
-                const double exp_2_now = pm_exp_difference_nonpositive_f64(term_6[k], max_2);
-                total_3_part += exp_2_now - (term_6[k] == max_2 ? 1.0 : 0.0);
-                total_4_part += (term_6[k] == max_2 ? 1.0 : 0.0);
-                const double exp_now = pm_exp_difference_nonpositive_f64(term_5[k], max);
-                total_5_part += exp_now - (term_5[k] == max ? 1.0 : 0.0);
-                total_6_part += (term_5[k] == max ? 1.0 : 0.0);
+                const double exp_2_now = pm_exp_difference_fixed_f64(term_6[k], max_2_so_far);
+                total_3_part += exp_2_now - (term_6[k] == max_2_so_far ? 1.0 : 0.0);
+                total_4_part += (term_6[k] == max_2_so_far ? 1.0 : 0.0);
+                const double exp_now = pm_exp_difference_fixed_f64(term_5[k], max_so_far);
+                total_5_part += exp_now - (term_5[k] == max_so_far ? 1.0 : 0.0);
+                total_6_part += (term_5[k] == max_so_far ? 1.0 : 0.0);
                 exp_2[k] = exp_2_now;
             }
             total_3_all += total_3_part;
             total_4_all += total_4_part;
             total_5_all += total_5_part;
             total_6_all += total_6_part;
+        }
+        const double max = max_nan ? (double)NAN : max_all;
+        const double max_2 = max_2_nan ? (double)NAN : max_2_all;
+        const double max_3 = max_3_nan ? (double)NAN : max_3_all;
+        if (max_2 != max_2_so_far) {
+            max_2_so_far = (double)NAN;
+            total_3_all = NAN;
+            total_4_all = max_2 < 0 ? (double)K : 0;
+        }
+        if (max != max_so_far) {
+            max_so_far = (double)NAN;
+            total_5_all = NAN;
+            total_6_all = max < 0 ? (double)K : 0;
         }
         const double total_3 = total_3_all;
         const double total_4 = total_4_all;
@@ -1199,19 +1339,16 @@ int pminusy_distillation_loss_f64(int64_t N, int64_t K, const double *z, int64_t
         const double once_8 = pm_log1p_f64(term_3 + total_5);
         double total_all = 0;
         double total_7_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&v[(row + 1) * ldv + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += step) {
+            const int64_t end = K - block < step ? K : block + step;
+            const double max_2_reference = max_2_steps[block / step];
+            const double exp_2_down =
+                max_2_reference == max_2_so_far ? 1 : (double)pm_exp_difference_nonpositive_f64(max_2_reference, max_2_so_far);
             double total_part = 0;
             double total_7_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_7_part))
             for (int64_t k = block; k < end; ++k) {
-                const double q_now = once * exp_2[k];
+                const double q_now = once * (exp_2_down * exp_2[k]);
                 total_part += pm_weighted_f64(q_now, z[row * ldz + k] - v[row * ldv + k]);
                 const double shifted_2_2_now = once_5 + term_5[k];
                 const double shifted_3_now = once_6 + term_6[k];
@@ -1225,8 +1362,8 @@ int pminusy_distillation_loss_f64(int64_t N, int64_t K, const double *z, int64_t
         const double total_7 = total_7_all;
         const double once_2 = -total / T;
         double total_2_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             double total_2_part = 0;
             PM_SIMD(reduction(+ : total_2_part))
             for (int64_t k = block; k < end; ++k) {
@@ -1441,46 +1578,66 @@ int pminusy_distillation_f64(int64_t N, int64_t K, const double *z, int64_t ldz,
         int max_2_nan = 0;
         double max_3_all = -(double)INFINITY;
         int max_3_nan = 0;
-        PM_SIMD(reduction(max : max_all) reduction(| : max_nan) reduction(max : max_2_all) reduction(| : max_2_nan) reduction(max : max_3_all) reduction(| : max_3_nan))
-        for (int64_t k = 0; k < K; ++k) {
-            const double term_5_now = z[row * ldz + k] / T;
-            const double max_next = term_5_now;
-            max_all = max_next > max_all ? max_next : max_all;
-            max_nan |= max_next != max_next;
-            const double term_6_now = pm_weighted_f64(v[row * ldv + k], 1.0 / T);
-            const double max_2_next = term_6_now;
-            max_2_all = max_2_next > max_2_all ? max_2_next : max_2_all;
-            max_2_nan |= max_2_next != max_2_next;
-            const double term_7_2_now = z[row * ldz + k] - v[row * ldv + k];
-            const double term_4_now = term_7_2_now / T;
-            const double max_3_next = fabs(term_4_now);
-            max_3_all = max_3_next > max_3_all ? max_3_next : max_3_all;
-            max_3_nan |= max_3_next != max_3_next;
-            dz[row * lddz + k] = term_5_now;
-            term_6[k] = term_6_now;
-            term_4[k] = term_4_now;
-        }
-        const double max = max_nan ? (double)NAN : max_all;
-        const double max_2 = max_2_nan ? (double)NAN : max_2_all;
-        const double max_3 = max_3_nan ? (double)NAN : max_3_all;
         double total_5_all = 0;
         double total_6_all = 0;
         double total_3_all = 0;
         double total_4_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
+        double max_so_far = -1.7976931348623157e+308;
+        double max_steps[PM_STEPS];
+        double max_2_so_far = -1.7976931348623157e+308;
+        double max_2_steps[PM_STEPS];
+        const int64_t step = PM_STEP(K);
+        for (int64_t block = 0; block < K; block += step) {
+            const int64_t end = K - block < step ? K : block + step;
+            PM_SIMD(reduction(max : max_all) reduction(| : max_nan) reduction(max : max_2_all) reduction(| : max_2_nan) reduction(max : max_3_all) reduction(| : max_3_nan))
+            for (int64_t k = block; k < end; ++k) {
+                const double term_5_now = z[row * ldz + k] / T;
+                const double max_next = term_5_now;
+                max_all = max_next > max_all ? max_next : max_all;
+                max_nan |= max_next != max_next;
+                const double term_6_now = pm_weighted_f64(v[row * ldv + k], 1.0 / T);
+                const double max_2_next = term_6_now;
+                max_2_all = max_2_next > max_2_all ? max_2_next : max_2_all;
+                max_2_nan |= max_2_next != max_2_next;
+                const double term_7_2_now = z[row * ldz + k] - v[row * ldv + k];
+                const double term_4_now = term_7_2_now / T;
+                const double max_3_next = fabs(term_4_now);
+                max_3_all = max_3_next > max_3_all ? max_3_next : max_3_all;
+                max_3_nan |= max_3_next != max_3_next;
+                dz[row * lddz + k] = term_5_now;
+                term_6[k] = term_6_now;
+                term_4[k] = term_4_now;
+            }
+            if (max_all > max_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(max_so_far, max_all);
+                    total_5_all = down * (total_5_all + 1.0 * total_6_all);
+                    total_6_all = 0;
+                }
+                max_so_far = max_all;
+            }
+            max_steps[block / step] = max_so_far;
+            if (max_2_all > max_2_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(max_2_so_far, max_2_all);
+                    total_3_all = down * (total_3_all + 1.0 * total_4_all);
+                    total_4_all = 0;
+                }
+                max_2_so_far = max_2_all;
+            }
+            max_2_steps[block / step] = max_2_so_far;
             double total_5_part = 0;
             double total_6_part = 0;
             double total_3_part = 0;
             double total_4_part = 0;
             PM_SIMD(reduction(+ : total_5_part) reduction(+ : total_6_part) reduction(+ : total_3_part) reduction(+ : total_4_part))
             for (int64_t k = block; k < end; ++k) {
-                const double exp_now = pm_exp_difference_nonpositive_f64(dz[row * lddz + k], max);
-                total_5_part += exp_now - (dz[row * lddz + k] == max ? 1.0 : 0.0);
-                total_6_part += (dz[row * lddz + k] == max ? 1.0 : 0.0);
-                const double exp_2_now = pm_exp_difference_nonpositive_f64(term_6[k], max_2);
-                total_3_part += exp_2_now - (term_6[k] == max_2 ? 1.0 : 0.0);
-                total_4_part += (term_6[k] == max_2 ? 1.0 : 0.0);
+                const double exp_now = pm_exp_difference_fixed_f64(dz[row * lddz + k], max_so_far);
+                total_5_part += exp_now - (dz[row * lddz + k] == max_so_far ? 1.0 : 0.0);
+                total_6_part += (dz[row * lddz + k] == max_so_far ? 1.0 : 0.0);
+                const double exp_2_now = pm_exp_difference_fixed_f64(term_6[k], max_2_so_far);
+                total_3_part += exp_2_now - (term_6[k] == max_2_so_far ? 1.0 : 0.0);
+                total_4_part += (term_6[k] == max_2_so_far ? 1.0 : 0.0);
                 exp[k] = exp_now;
                 exp_2[k] = exp_2_now;
             }
@@ -1488,6 +1645,19 @@ int pminusy_distillation_f64(int64_t N, int64_t K, const double *z, int64_t ldz,
             total_6_all += total_6_part;
             total_3_all += total_3_part;
             total_4_all += total_4_part;
+        }
+        const double max = max_nan ? (double)NAN : max_all;
+        const double max_2 = max_2_nan ? (double)NAN : max_2_all;
+        const double max_3 = max_3_nan ? (double)NAN : max_3_all;
+        if (max != max_so_far) {
+            max_so_far = (double)NAN;
+            total_5_all = NAN;
+            total_6_all = max < 0 ? (double)K : 0;
+        }
+        if (max_2 != max_2_so_far) {
+            max_2_so_far = (double)NAN;
+            total_3_all = NAN;
+            total_4_all = max_2 < 0 ? (double)K : 0;
         }
         const double total_5 = total_5_all;
         const double total_6 = total_6_all;
@@ -1505,24 +1675,24 @@ int pminusy_distillation_f64(int64_t N, int64_t K, const double *z, int64_t ldz,
         const double once_9 = pm_log1p_f64(term_3 + total_5);
         double total_all = 0;
         double total_7_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&v[(row + 1) * ldv + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += step) {
+            const int64_t end = K - block < step ? K : block + step;
+            const double max_reference = max_steps[block / step];
+            const double exp_down =
+                max_reference == max_so_far ? 1 : (double)pm_exp_difference_nonpositive_f64(max_reference, max_so_far);
+            const double max_2_reference = max_2_steps[block / step];
+            const double exp_2_down =
+                max_2_reference == max_2_so_far ? 1 : (double)pm_exp_difference_nonpositive_f64(max_2_reference, max_2_so_far);
             double total_part = 0;
             double total_7_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_7_part))
             for (int64_t k = block; k < end; ++k) {
-                const double q_now = once_2 * exp_2[k];
+                const double q_now = once_2 * (exp_2_down * exp_2[k]);
                 total_part += pm_weighted_f64(q_now, z[row * ldz + k] - v[row * ldv + k]);
                 const double shifted_2_2_now = once_6 + dz[row * lddz + k];
                 const double shifted_3_now = once_7 + term_6[k];
                 total_7_part += pm_weighted_f64(q_now, once_8 + once_9 + shifted_3_now - shifted_2_2_now);
-                const double p_now = once * exp[k];
+                const double p_now = once * (exp_down * exp[k]);
                 const double dz_now = (p_now - q_now) * T;
                 q[k] = q_now;
                 dz[row * lddz + k] = scale * dz_now;
@@ -1534,8 +1704,8 @@ int pminusy_distillation_f64(int64_t N, int64_t K, const double *z, int64_t ldz,
         const double total_7 = total_7_all;
         const double once_3 = -total / T;
         double total_2_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             double total_2_part = 0;
             PM_SIMD(reduction(+ : total_2_part))
             for (int64_t k = block; k < end; ++k) {

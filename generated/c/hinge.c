@@ -36,13 +36,14 @@
 #endif
 #if defined(__GNUC__)
 #define PM_INLINE static inline __attribute__((always_inline))
-#define PM_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define PM_INLINE static inline
-#define PM_PREFETCH(address) ((void)(address))
 #endif
 #define PM_LANES 64
 #define PM_CHUNK 256
+#define PM_BLOCK 1024
+#define PM_STEPS 1024
+#define PM_STEP(size) ((size) <= PM_BLOCK * PM_STEPS ? PM_BLOCK : ((size) + PM_STEPS - 1) / PM_STEPS)
 #define PM_CHUNK_OF(rows) ((rows) < PM_CHUNK ? (rows) : PM_CHUNK)
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)

@@ -40,13 +40,14 @@
 #endif
 #if defined(__GNUC__)
 #define PM_INLINE static inline __attribute__((always_inline))
-#define PM_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define PM_INLINE static inline
-#define PM_PREFETCH(address) ((void)(address))
 #endif
 #define PM_LANES 64
 #define PM_CHUNK 256
+#define PM_BLOCK 1024
+#define PM_STEPS 1024
+#define PM_STEP(size) ((size) <= PM_BLOCK * PM_STEPS ? PM_BLOCK : ((size) + PM_STEPS - 1) / PM_STEPS)
 #define PM_CHUNK_OF(rows) ((rows) < PM_CHUNK ? (rows) : PM_CHUNK)
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
@@ -115,50 +116,31 @@ static inline float pm_real_f32(uint32_t bits)
     return x;
 }
 
-/* exp(x + tail) = power (1 + p) unshift, for a clamped x and a tail below its last place.
-   Adding `shift` rounds x log2(e) to n, and leaves n and the exponent's bias in the lowest bits:
-   the power of two is one shift of bits.  It carries a factor that `unshift` takes back, so that
-   a result that overflows or is subnormal is rounded once. */
-static inline float pm_exp_parts_f32(float x, float tail, float shift,
-                                     float *p)
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented, for many x and one y, whose
+   part of the work compilers move out of the loop.  A y in reach is split: `high` is a multiple of
+   a power of 2 of which every n log(2) is one, too, so that x - (high + n log(2)) is exact.
+   Beyond, x - y is exact wherever the result is not 0. */
+static inline float pm_exp_difference_fixed_f32(float x, float y)
 {
-    const float rounded = x * 1.44269502f + shift;
-    const float n = rounded - shift;
-    const float exact = x - n * 0.693145752f;
-    const float rest = n * 1.42860677e-06f - tail;
-    const float r = exact - rest;
+    const int in_reach = fabsf(y) < 256.0f;
+    const float base = in_reach ? 0 : y;
+    const float near = in_reach ? y : 0;
+    const float high = (near + 768.0f) - 768.0f;
+    const float low = near - high;
+    const float least = near + -104.0f;
+    const float moved = x - base;
+    const float held = least > moved ? least : moved;
+    const float rounded = (held - near) * 1.44269502f + 12583064.0f;
+    const float n = rounded - 12583064.0f;
+    const float exact = held - (high + n * 0.693145752f);
+    const float r = exact - (low + n * 1.42860677e-06f);
     float q = 0.00138145883f;
     q = 0.00836871564f + r * q;
     q = 0.041668389f + r * q;
     q = 0.166665211f + r * q;
     q = 0.49999994f + r * q;
-    *p = exact + (r * r * q - rest);
-    return pm_real_f32(pm_bits_f32(rounded) << 23);
-}
-
-static inline float pm_exp_core_f32(float x, float tail, float shift,
-                                    float unshift)
-{
-    float p;
-    const float power = pm_exp_parts_f32(x, tail, shift, &p);
-    return (power + power * p) * unshift;
-}
-
-/* What rounding d = x - y took away; 0 where exp(d) is 0, infinite or NaN anyway. */
-static inline float pm_difference_tail_f32(float x, float y, float d)
-{
-    const float taken = x - d;
-    const float tail = (x - (d + taken)) - (y - taken);
-    return fabsf(tail) < 0.0009765625f ? tail : 0;
-}
-
-/* exp(x - y) for x - y <= 64, also where x - y cannot be represented. */
-static inline float pm_exp_difference_nonpositive_f32(float x, float y)
-{
-    const float d = x - y;
-    const float held = -104.0f > d ? -104.0f : d;
-    const float tail = pm_difference_tail_f32(x, y, d);
-    return pm_exp_core_f32(held, tail, 12583064.0f, 2.98023224e-08f);
+    const float power = pm_real_f32(pm_bits_f32(rounded) << 23);
+    return (power + power * (r + r * r * q)) * 2.98023224e-08f;
 }
 
 /* x = 2^*exponent m with m in [sqrt 1/2, sqrt 2), for a positive finite x. */
@@ -294,21 +276,47 @@ static inline double pm_exp_core_f64(double x, double tail, double shift,
     return (power + power * p) * unshift;
 }
 
-/* What rounding d = x - y took away; 0 where exp(d) is 0, infinite or NaN anyway. */
-static inline double pm_difference_tail_f64(double x, double y, double d)
-{
-    const double taken = x - d;
-    const double tail = (x - (d + taken)) - (y - taken);
-    return fabs(tail) < 0.0009765625 ? tail : 0;
-}
-
-/* exp(x - y) for x - y <= 64, also where x - y cannot be represented. */
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented: what rounding it takes away
+   is put back where it matters. */
 static inline double pm_exp_difference_nonpositive_f64(double x, double y)
 {
     const double d = x - y;
     const double held = -746.0 > d ? -746.0 : d;
-    const double tail = pm_difference_tail_f64(x, y, d);
-    return pm_exp_core_f64(held, tail, 6755399441056821.0, 5.551115123125783e-17);
+    const double taken = x - d;
+    const double tail = (x - (d + taken)) - (y - taken);
+    return pm_exp_core_f64(held, d > -746.0 ? tail : 0, 6755399441056821.0, 5.551115123125783e-17);
+}
+
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented, for many x and one y, whose
+   part of the work compilers move out of the loop.  A y in reach is split: `high` is a multiple of
+   a power of 2 of which every n log(2) is one, too, so that x - (high + n log(2)) is exact.
+   Beyond, x - y is exact wherever the result is not 0. */
+static inline double pm_exp_difference_fixed_f64(double x, double y)
+{
+    const int in_reach = fabs(y) < 2048.0;
+    const double base = in_reach ? 0 : y;
+    const double near = in_reach ? y : 0;
+    const double high = (near + 6144.0) - 6144.0;
+    const double low = near - high;
+    const double least = near + -746.0;
+    const double moved = x - base;
+    const double held = least > moved ? least : moved;
+    const double rounded = (held - near) * 1.4426950408889634 + 6755399441056821.0;
+    const double n = rounded - 6755399441056821.0;
+    const double exact = held - (high + n * 0.6931471805601177);
+    const double r = exact - (low + n * -1.7239444525614835e-13);
+    double q = 2.500005567101886e-08;
+    q = 2.7630247536115133e-07 + r * q;
+    q = 2.755758639539226e-06 + r * q;
+    q = 2.4801493101244676e-05 + r * q;
+    q = 0.00019841269506549685 + r * q;
+    q = 0.0013888888943627828 + r * q;
+    q = 0.008333333333494479 + r * q;
+    q = 0.04166666666653017 + r * q;
+    q = 0.16666666666666413 + r * q;
+    q = 0.5000000000000011 + r * q;
+    const double power = pm_real_f64(pm_bits_f64(rounded) << 52);
+    return (power + power * (r + r * r * q)) * 5.551115123125783e-17;
 }
 
 /* x = 2^*exponent m with m in [sqrt 1/2, sqrt 2), for a positive finite x. */
@@ -395,13 +403,13 @@ int pminusy_info_nce_loss_f32(int64_t N, int64_t D, const float *U, int64_t ldU,
         const double once = -max;
         double total_all = 0;
         double total_2_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             float total_part = 0;
             float total_2_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_2_part))
             for (int64_t n = block; n < end; ++n) {
-                const float exp_now = pm_exp_difference_nonpositive_f32(term_2[n], (float)max);
+                const float exp_now = pm_exp_difference_fixed_f32(term_2[n], (float)max);
                 total_part += exp_now - (term_2[n] == (float)max ? 1.0f : 0.0f);
                 total_2_part += (term_2[n] == (float)max ? 1.0f : 0.0f);
                 const float shifted_now = (float)once + term_2[n];
@@ -416,8 +424,8 @@ int pminusy_info_nce_loss_f32(int64_t N, int64_t D, const float *U, int64_t ldU,
     }
     {
         double total_3_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             float total_3_part = 0;
             PM_SIMD(reduction(+ : total_3_part))
             for (int64_t n = block; n < end; ++n) {
@@ -458,30 +466,47 @@ int pminusy_info_nce_f32(int64_t N, int64_t D, const float *U, int64_t ldU, cons
         float *const exp = exp_rows + PM_THREAD * (N);
         float max_all = -(float)INFINITY;
         int max_nan = 0;
-        PM_SIMD(reduction(max : max_all) reduction(| : max_nan))
-        for (int64_t n = 0; n < N; ++n) {
-            const float term_2_now = z[row * N + n] / tau;
-            const float max_next = term_2_now;
-            max_all = max_next > max_all ? max_next : max_all;
-            max_nan |= max_next != max_next;
-            term_2[n] = term_2_now;
-        }
-        const double max = max_nan ? (float)NAN : max_all;
         double total_all = 0;
         double total_2_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        float max_so_far = -3.40282347e+38f;
+        float max_steps[PM_STEPS];
+        const int64_t step = PM_STEP(N);
+        for (int64_t block = 0; block < N; block += step) {
+            const int64_t end = N - block < step ? N : block + step;
+            PM_SIMD(reduction(max : max_all) reduction(| : max_nan))
+            for (int64_t n = block; n < end; ++n) {
+                const float term_2_now = z[row * N + n] / tau;
+                const float max_next = term_2_now;
+                max_all = max_next > max_all ? max_next : max_all;
+                max_nan |= max_next != max_next;
+                term_2[n] = term_2_now;
+            }
+            if (max_all > max_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(max_so_far, max_all);
+                    total_all = down * (total_all + 1.0 * total_2_all);
+                    total_2_all = 0;
+                }
+                max_so_far = max_all;
+            }
+            max_steps[block / step] = max_so_far;
             float total_part = 0;
             float total_2_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_2_part))
             for (int64_t n = block; n < end; ++n) {
-                const float exp_now = pm_exp_difference_nonpositive_f32(term_2[n], (float)max);
-                total_part += exp_now - (term_2[n] == (float)max ? 1.0f : 0.0f);
-                total_2_part += (term_2[n] == (float)max ? 1.0f : 0.0f);
+                const float exp_now = pm_exp_difference_fixed_f32(term_2[n], max_so_far);
+                total_part += exp_now - (term_2[n] == max_so_far ? 1.0f : 0.0f);
+                total_2_part += (term_2[n] == max_so_far ? 1.0f : 0.0f);
                 exp[n] = exp_now;
             }
             total_all += total_part;
             total_2_all += total_2_part;
+        }
+        const double max = max_nan ? (float)NAN : max_all;
+        if (max != max_so_far) {
+            max_so_far = (float)NAN;
+            total_all = NAN;
+            total_2_all = max < 0 ? (double)N : 0;
         }
         total[row] = (float)(total_all);
         const double total_2 = total_2_all;
@@ -489,18 +514,24 @@ int pminusy_info_nce_f32(int64_t N, int64_t D, const float *U, int64_t ldU, cons
         const double once = 1.0 / sum_exp;
         const double once_2 = -max;
         term[row] = (float)(total_2 - 1.0);
-        PM_SIMD()
-        for (int64_t n = 0; n < N; ++n) {
-            const float p_now = (float)once * exp[n];
-            const float shifted_now = (float)once_2 + term_2[n];
-            p[row * N + n] = p_now;
-            shifted[row * N + n] = shifted_now;
+        for (int64_t block = 0; block < N; block += step) {
+            const int64_t end = N - block < step ? N : block + step;
+            const float max_reference = max_steps[block / step];
+            const float exp_down =
+                max_reference == max_so_far ? 1 : (float)pm_exp_difference_nonpositive_f64(max_reference, max_so_far);
+            PM_SIMD()
+            for (int64_t n = block; n < end; ++n) {
+                const float p_now = (float)once * (exp_down * exp[n]);
+                const float shifted_now = (float)once_2 + term_2[n];
+                p[row * N + n] = p_now;
+                shifted[row * N + n] = shifted_now;
+            }
         }
     }
     {
         double total_3_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             float total_3_part = 0;
             PM_SIMD(reduction(+ : total_3_part))
             for (int64_t n = block; n < end; ++n) {
@@ -566,13 +597,13 @@ int pminusy_info_nce_loss_f64(int64_t N, int64_t D, const double *U, int64_t ldU
         const double once = -max;
         double total_all = 0;
         double total_2_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             double total_part = 0;
             double total_2_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_2_part))
             for (int64_t n = block; n < end; ++n) {
-                const double exp_now = pm_exp_difference_nonpositive_f64(term_2[n], max);
+                const double exp_now = pm_exp_difference_fixed_f64(term_2[n], max);
                 total_part += exp_now - (term_2[n] == max ? 1.0 : 0.0);
                 total_2_part += (term_2[n] == max ? 1.0 : 0.0);
                 const double shifted_now = once + term_2[n];
@@ -587,8 +618,8 @@ int pminusy_info_nce_loss_f64(int64_t N, int64_t D, const double *U, int64_t ldU
     }
     {
         double total_3_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             double total_3_part = 0;
             PM_SIMD(reduction(+ : total_3_part))
             for (int64_t n = block; n < end; ++n) {
@@ -629,30 +660,47 @@ int pminusy_info_nce_f64(int64_t N, int64_t D, const double *U, int64_t ldU, con
         double *const exp = exp_rows + PM_THREAD * (N);
         double max_all = -(double)INFINITY;
         int max_nan = 0;
-        PM_SIMD(reduction(max : max_all) reduction(| : max_nan))
-        for (int64_t n = 0; n < N; ++n) {
-            const double term_2_now = z[row * N + n] / tau;
-            const double max_next = term_2_now;
-            max_all = max_next > max_all ? max_next : max_all;
-            max_nan |= max_next != max_next;
-            term_2[n] = term_2_now;
-        }
-        const double max = max_nan ? (double)NAN : max_all;
         double total_all = 0;
         double total_2_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        double max_so_far = -1.7976931348623157e+308;
+        double max_steps[PM_STEPS];
+        const int64_t step = PM_STEP(N);
+        for (int64_t block = 0; block < N; block += step) {
+            const int64_t end = N - block < step ? N : block + step;
+            PM_SIMD(reduction(max : max_all) reduction(| : max_nan))
+            for (int64_t n = block; n < end; ++n) {
+                const double term_2_now = z[row * N + n] / tau;
+                const double max_next = term_2_now;
+                max_all = max_next > max_all ? max_next : max_all;
+                max_nan |= max_next != max_next;
+                term_2[n] = term_2_now;
+            }
+            if (max_all > max_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(max_so_far, max_all);
+                    total_all = down * (total_all + 1.0 * total_2_all);
+                    total_2_all = 0;
+                }
+                max_so_far = max_all;
+            }
+            max_steps[block / step] = max_so_far;
             double total_part = 0;
             double total_2_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_2_part))
             for (int64_t n = block; n < end; ++n) {
-                const double exp_now = pm_exp_difference_nonpositive_f64(term_2[n], max);
-                total_part += exp_now - (term_2[n] == max ? 1.0 : 0.0);
-                total_2_part += (term_2[n] == max ? 1.0 : 0.0);
+                const double exp_now = pm_exp_difference_fixed_f64(term_2[n], max_so_far);
+                total_part += exp_now - (term_2[n] == max_so_far ? 1.0 : 0.0);
+                total_2_part += (term_2[n] == max_so_far ? 1.0 : 0.0);
                 exp[n] = exp_now;
             }
             total_all += total_part;
             total_2_all += total_2_part;
+        }
+        const double max = max_nan ? (double)NAN : max_all;
+        if (max != max_so_far) {
+            max_so_far = (double)NAN;
+            total_all = NAN;
+            total_2_all = max < 0 ? (double)N : 0;
         }
         total[row] = total_all;
         const double total_2 = total_2_all;
@@ -660,18 +708,24 @@ int pminusy_info_nce_f64(int64_t N, int64_t D, const double *U, int64_t ldU, con
         const double once = 1.0 / sum_exp;
         const double once_2 = -max;
         term[row] = total_2 - 1.0;
-        PM_SIMD()
-        for (int64_t n = 0; n < N; ++n) {
-            const double p_now = once * exp[n];
-            const double shifted_now = once_2 + term_2[n];
-            p[row * N + n] = p_now;
-            shifted[row * N + n] = shifted_now;
+        for (int64_t block = 0; block < N; block += step) {
+            const int64_t end = N - block < step ? N : block + step;
+            const double max_reference = max_steps[block / step];
+            const double exp_down =
+                max_reference == max_so_far ? 1 : (double)pm_exp_difference_nonpositive_f64(max_reference, max_so_far);
+            PM_SIMD()
+            for (int64_t n = block; n < end; ++n) {
+                const double p_now = once * (exp_down * exp[n]);
+                const double shifted_now = once_2 + term_2[n];
+                p[row * N + n] = p_now;
+                shifted[row * N + n] = shifted_now;
+            }
         }
     }
     {
         double total_3_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             double total_3_part = 0;
             PM_SIMD(reduction(+ : total_3_part))
             for (int64_t n = block; n < end; ++n) {

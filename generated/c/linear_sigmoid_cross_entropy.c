@@ -42,13 +42,14 @@
 #endif
 #if defined(__GNUC__)
 #define PM_INLINE static inline __attribute__((always_inline))
-#define PM_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define PM_INLINE static inline
-#define PM_PREFETCH(address) ((void)(address))
 #endif
 #define PM_LANES 64
 #define PM_CHUNK 256
+#define PM_BLOCK 1024
+#define PM_STEPS 1024
+#define PM_STEP(size) ((size) <= PM_BLOCK * PM_STEPS ? PM_BLOCK : ((size) + PM_STEPS - 1) / PM_STEPS)
 #define PM_CHUNK_OF(rows) ((rows) < PM_CHUNK ? (rows) : PM_CHUNK)
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
@@ -310,11 +311,8 @@ int pminusy_linear_sigmoid_cross_entropy_loss_f32(int64_t N, int64_t D, const fl
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - y[row];
         double product_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&x[(row + 1) * ldx + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             float product_part = 0;
             PM_SIMD(reduction(+ : product_part))
             for (int64_t d = block; d < end; ++d) {
@@ -345,11 +343,8 @@ int pminusy_linear_sigmoid_cross_entropy_f32(int64_t N, int64_t D, const float *
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - y[row];
         double product_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&x[(row + 1) * ldx + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             float product_part = 0;
             PM_SIMD(reduction(+ : product_part))
             for (int64_t d = block; d < end; ++d) {
@@ -382,8 +377,8 @@ int pminusy_linear_sigmoid_cross_entropy_f32(int64_t N, int64_t D, const float *
     }
     {
         double db_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             float db_part = 0;
             PM_SIMD(reduction(+ : db_part))
             for (int64_t n = block; n < end; ++n) {
@@ -474,11 +469,8 @@ int pminusy_linear_sigmoid_cross_entropy_loss_f64(int64_t N, int64_t D, const do
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - y[row];
         double product_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&x[(row + 1) * ldx + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             double product_part = 0;
             PM_SIMD(reduction(+ : product_part))
             for (int64_t d = block; d < end; ++d) {
@@ -509,11 +501,8 @@ int pminusy_linear_sigmoid_cross_entropy_f64(int64_t N, int64_t D, const double 
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - y[row];
         double product_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&x[(row + 1) * ldx + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             double product_part = 0;
             PM_SIMD(reduction(+ : product_part))
             for (int64_t d = block; d < end; ++d) {
@@ -546,8 +535,8 @@ int pminusy_linear_sigmoid_cross_entropy_f64(int64_t N, int64_t D, const double 
     }
     {
         double db_all = 0;
-        for (int64_t block = 0; block < N; block += 1024) {
-            const int64_t end = N - block < 1024 ? N : block + 1024;
+        for (int64_t block = 0; block < N; block += PM_BLOCK) {
+            const int64_t end = N - block < PM_BLOCK ? N : block + PM_BLOCK;
             double db_part = 0;
             PM_SIMD(reduction(+ : db_part))
             for (int64_t n = block; n < end; ++n) {

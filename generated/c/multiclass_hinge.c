@@ -37,13 +37,14 @@
 #endif
 #if defined(__GNUC__)
 #define PM_INLINE static inline __attribute__((always_inline))
-#define PM_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define PM_INLINE static inline
-#define PM_PREFETCH(address) ((void)(address))
 #endif
 #define PM_LANES 64
 #define PM_CHUNK 256
+#define PM_BLOCK 1024
+#define PM_STEPS 1024
+#define PM_STEP(size) ((size) <= PM_BLOCK * PM_STEPS ? PM_BLOCK : ((size) + PM_STEPS - 1) / PM_STEPS)
 #define PM_CHUNK_OF(rows) ((rows) < PM_CHUNK ? (rows) : PM_CHUNK)
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
@@ -172,11 +173,8 @@ int pminusy_multiclass_hinge_loss_f32(int64_t N, int64_t K, const float *z, int6
         const double z_at_label = z[row * ldz + t_here];
         const double once_2 = -z_at_label;
         double loss_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             float loss_part = 0;
             PM_SIMD(reduction(+ : loss_part))
             for (int64_t k = block; k < end; ++k) {
@@ -318,11 +316,8 @@ int pminusy_multiclass_hinge_f32(int64_t N, int64_t K, const float *z, int64_t l
         const double once_6 = -z_at_label;
         double loss_all = 0;
         double total_2_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             float loss_part = 0;
             float total_2_part = 0;
             PM_SIMD(reduction(+ : loss_part) reduction(+ : total_2_part))
@@ -440,11 +435,8 @@ int pminusy_multiclass_hinge_loss_f64(int64_t N, int64_t K, const double *z, int
         const double z_at_label = z[row * ldz + t_here];
         const double once_2 = -z_at_label;
         double loss_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             double loss_part = 0;
             PM_SIMD(reduction(+ : loss_part))
             for (int64_t k = block; k < end; ++k) {
@@ -586,11 +578,8 @@ int pminusy_multiclass_hinge_f64(int64_t N, int64_t K, const double *z, int64_t 
         const double once_6 = -z_at_label;
         double loss_all = 0;
         double total_2_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             double loss_part = 0;
             double total_2_part = 0;
             PM_SIMD(reduction(+ : loss_part) reduction(+ : total_2_part))

@@ -40,13 +40,14 @@
 #endif
 #if defined(__GNUC__)
 #define PM_INLINE static inline __attribute__((always_inline))
-#define PM_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define PM_INLINE static inline
-#define PM_PREFETCH(address) ((void)(address))
 #endif
 #define PM_LANES 64
 #define PM_CHUNK 256
+#define PM_BLOCK 1024
+#define PM_STEPS 1024
+#define PM_STEP(size) ((size) <= PM_BLOCK * PM_STEPS ? PM_BLOCK : ((size) + PM_STEPS - 1) / PM_STEPS)
 #define PM_CHUNK_OF(rows) ((rows) < PM_CHUNK ? (rows) : PM_CHUNK)
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
@@ -177,17 +178,8 @@ int pminusy_triplet_loss_f32(int64_t N, int64_t D, const float *a, int64_t lda, 
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_2_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&n[(row + 1) * ldn + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&p[(row + 1) * ldp + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             float total_part = 0;
             float total_2_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_2_part))
@@ -345,17 +337,8 @@ int pminusy_triplet_f32(int64_t N, int64_t D, const float *a, int64_t lda, const
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_2_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&n[(row + 1) * ldn + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&p[(row + 1) * ldp + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             float total_part = 0;
             float total_2_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_2_part))
@@ -478,17 +461,8 @@ int pminusy_triplet_loss_f64(int64_t N, int64_t D, const double *a, int64_t lda,
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_2_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&n[(row + 1) * ldn + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&p[(row + 1) * ldp + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             double total_part = 0;
             double total_2_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_2_part))
@@ -646,17 +620,8 @@ int pminusy_triplet_f64(int64_t N, int64_t D, const double *a, int64_t lda, cons
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_2_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&n[(row + 1) * ldn + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&p[(row + 1) * ldp + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             double total_part = 0;
             double total_2_part = 0;
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_2_part))

@@ -43,13 +43,14 @@
 #endif
 #if defined(__GNUC__)
 #define PM_INLINE static inline __attribute__((always_inline))
-#define PM_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define PM_INLINE static inline
-#define PM_PREFETCH(address) ((void)(address))
 #endif
 #define PM_LANES 64
 #define PM_CHUNK 256
+#define PM_BLOCK 1024
+#define PM_STEPS 1024
+#define PM_STEP(size) ((size) <= PM_BLOCK * PM_STEPS ? PM_BLOCK : ((size) + PM_STEPS - 1) / PM_STEPS)
 #define PM_CHUNK_OF(rows) ((rows) < PM_CHUNK ? (rows) : PM_CHUNK)
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
@@ -273,14 +274,8 @@ int pminusy_tversky_loss_f32(int64_t N, int64_t D, const float *z, int64_t ldz, 
         double I__all = 0;
         double total_2_all = 0;
         double total_3_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             float I__part = 0;
             float total_2_part = 0;
             float total_3_part = 0;
@@ -427,14 +422,8 @@ int pminusy_tversky_f32(int64_t N, int64_t D, const float *z, int64_t ldz, const
         double I__all = 0;
         double total_2_all = 0;
         double total_3_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             float I__part = 0;
             float total_2_part = 0;
             float total_3_part = 0;
@@ -555,14 +544,8 @@ int pminusy_tversky_loss_f64(int64_t N, int64_t D, const double *z, int64_t ldz,
         double I__all = 0;
         double total_2_all = 0;
         double total_3_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             double I__part = 0;
             double total_2_part = 0;
             double total_3_part = 0;
@@ -709,14 +692,8 @@ int pminusy_tversky_f64(int64_t N, int64_t D, const double *z, int64_t ldz, cons
         double I__all = 0;
         double total_2_all = 0;
         double total_3_all = 0;
-        for (int64_t block = 0; block < D; block += 1024) {
-            const int64_t end = D - block < 1024 ? D : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < D; block += PM_BLOCK) {
+            const int64_t end = D - block < PM_BLOCK ? D : block + PM_BLOCK;
             double I__part = 0;
             double total_2_part = 0;
             double total_3_part = 0;
