@@ -190,6 +190,19 @@ static inline float pm_log_f32(float x)
     return pm_log_edges_f32(x, pm_log_core_f32(m - 1, k, 0));
 }
 
+/* log(u) + lost / u, with the rounded u = 1 + x and what it lost. */
+static inline float pm_log1p_f32(float x)
+{
+    const float u = 1 + x;
+    const float added = u - 1;
+    const float lost = (1 - (u - added)) + (x - added);
+    float k;
+    const float m = pm_log_split_f32(u, &k);
+    const float logarithm = pm_log_core_f32(m - 1, k, lost / u);
+    const float value = pm_log_edges_f32(u, logarithm);
+    return fabsf(x) < 1.49011612e-08f ? x : value;
+}
+
 /* w x, and 0 where w = 0 even if x is infinite: a zero weight asks for nothing. */
 static inline double pm_weighted_f64(double w, double x)
 {
@@ -331,6 +344,19 @@ static inline double pm_log_f64(double x)
     return pm_log_edges_f64(x, pm_log_core_f64(m - 1, k, 0));
 }
 
+/* log(u) + lost / u, with the rounded u = 1 + x and what it lost. */
+static inline double pm_log1p_f64(double x)
+{
+    const double u = 1 + x;
+    const double added = u - 1;
+    const double lost = (1 - (u - added)) + (x - added);
+    double k;
+    const double m = pm_log_split_f64(u, &k);
+    const double logarithm = pm_log_core_f64(m - 1, k, lost / u);
+    const double value = pm_log_edges_f64(u, logarithm);
+    return fabs(x) < 2.7755575615628914e-17 ? x : value;
+}
+
 
 size_t pminusy_jensen_shannon_labels_loss_f32_workspace(int64_t N, int64_t K)
 {
@@ -375,22 +401,40 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f32_strip(int64_t N, int64_t K,
         status |= bad;
         y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
-    float term_2_lanes[PM_LANES];
+    float term_7_2_lanes[PM_LANES];
     float z_at_label_lanes[PM_LANES];
+    float term_16_2_lanes[PM_LANES];
+    float z_at_label_2_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
     float exp_z_lanes[PM_FEW * PM_LANES];
     float sum_exp_z_lanes[PM_LANES];
     float once_lanes[PM_LANES];
-    float m_at_label_lanes[PM_LANES];
-    float KL_lanes[PM_LANES];
+    float term_9_lanes[PM_LANES];
+    float term_2_lanes[PM_LANES];
+    float term_3_lanes[PM_LANES];
+    float term_4_lanes[PM_LANES];
+    float term_5_lanes[PM_LANES];
+    float term_13_lanes[PM_LANES];
+    float term_10_lanes[PM_LANES];
+    float term_14_lanes[PM_LANES];
+    float term_11_lanes[PM_LANES];
+    float term_15_lanes[PM_LANES];
+    float term_17_lanes[PM_LANES];
+    float p_at_label_2_lanes[PM_LANES];
+    float m_at_label_2_lanes[PM_LANES];
+    float total_2_lanes[PM_LANES];
     float loss_rest[PM_LANES];
     float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const float term_2_now = 1.0f - b;
+        const float term_7_2_now = 1.0f - b;
         const float z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
-        term_2_lanes[lane] = term_2_now;
+        const float term_16_2_now = b - 1.0f;
+        const float z_at_label_2_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
+        term_7_2_lanes[lane] = term_7_2_now;
         z_at_label_lanes[lane] = z_at_label_now;
+        term_16_2_lanes[lane] = term_16_2_now;
+        z_at_label_2_lanes[lane] = z_at_label_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
     for (int k = 0; k < K; ++k) {
@@ -414,23 +458,47 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f32_strip(int64_t N, int64_t K,
         const float once_now = 1.0f / sum_exp_z_lanes[lane];
         const float exp_z_at_label_now = pm_exp_difference_nonpositive_f32(z_at_label_lanes[lane], z_max_lanes[lane]);
         const float p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane];
-        const float m_at_label_now = b + p_at_label_now * term_2_lanes[lane];
+        const float m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane];
+        const float term_9_now = m_at_label_now - p_at_label_now;
+        const float term_2_now = term_9_now / p_at_label_now;
+        const float term_3_now = pm_weighted_f32(p_at_label_now, 1.0f / m_at_label_now);
+        const float term_4_now = m_at_label_now - 1.0f;
+        const float term_5_now = 1.0f / m_at_label_now;
+        const float term_13_now = 2.0f + term_4_now;
+        const float term_10_now = 1.0f / (term_13_now * term_13_now);
+        const float term_14_now = 2.0f + term_2_now;
+        const float term_11_now = 1.0f / (term_14_now * term_14_now);
+        const float term_15_now = term_4_now * term_4_now;
+        const float term_17_now = term_2_now * term_2_now;
+        const float exp_z_at_label_2_now = pm_exp_difference_nonpositive_f32(z_at_label_2_lanes[lane], z_max_lanes[lane]);
+        const float p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane];
+        const float m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane];
         once_lanes[lane] = once_now;
-        m_at_label_lanes[lane] = m_at_label_now;
+        term_9_lanes[lane] = term_9_now;
+        term_2_lanes[lane] = term_2_now;
+        term_3_lanes[lane] = term_3_now;
+        term_4_lanes[lane] = term_4_now;
+        term_5_lanes[lane] = term_5_now;
+        term_13_lanes[lane] = term_13_now;
+        term_10_lanes[lane] = term_10_now;
+        term_14_lanes[lane] = term_14_now;
+        term_11_lanes[lane] = term_11_now;
+        term_15_lanes[lane] = term_15_now;
+        term_17_lanes[lane] = term_17_now;
+        p_at_label_2_lanes[lane] = p_at_label_2_now;
+        m_at_label_2_lanes[lane] = m_at_label_2_now;
     }
-    for (int lane = 0; lane < PM_LANES; ++lane) KL_lanes[lane] = 0;
+    for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
     for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const float m_now = (y_lanes[lane] == k ? b : 0.0f) + term_2_lanes[lane] * p_now;
-            const float log_now = pm_log_f32(pm_weighted_f32(p_now, 1.0f / m_now));
-            KL_lanes[lane] += pm_weighted_f32(p_now, log_now);
+            total_2_lanes[lane] += (k != y_lanes[lane] ? p_now : 0.0f);
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const float loss_now = b * pm_log_f32(1.0f / m_at_label_lanes[lane]) + pm_weighted_f32(term_2_lanes[lane], KL_lanes[lane]);
+        const float loss_now = (fabsf(term_4_lanes[lane]) < 0.375f ? -(fabsf(term_4_lanes[lane]) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_10_lanes[lane] * term_15_lanes[lane] / 37.0f) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] : pm_log1p_f32(term_4_lanes[lane]) - term_4_lanes[lane]) : m_at_label_2_lanes[lane] + pm_log_f32(term_5_lanes[lane]) - 1.0f) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * pm_log1p_f32(-b) + pm_weighted_f32(term_7_2_lanes[lane], (fabsf(term_9_lanes[lane]) < 3.0f * p_at_label_2_lanes[lane] / 8.0f ? -pm_weighted_f32(p_at_label_2_lanes[lane], (fabsf(term_2_lanes[lane]) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_11_lanes[lane] * term_17_lanes[lane] / 37.0f) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] : pm_log1p_f32(term_2_lanes[lane]) - term_2_lanes[lane])) : m_at_label_2_lanes[lane] + pm_weighted_f32(p_at_label_2_lanes[lane], pm_log_f32(term_3_lanes[lane])) - p_at_label_2_lanes[lane]));
         loss_lanes[lane] = loss_now;
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
@@ -462,8 +530,10 @@ int pminusy_jensen_shannon_labels_loss_f32(int64_t N, int64_t K, const float *z,
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
         float *const exp_z = exp_z_rows + PM_THREAD * (K);
-        const double term_2 = 1.0 - b;
+        const double term_7_2 = 1.0 - b;
         const double z_at_label = z[row * ldz + y_here];
+        const double term_16_2 = b - 1.0;
+        const double z_at_label_2 = z[row * ldz + y_here];
         float z_max_all = -(float)INFINITY;
         int z_max_nan = 0;
         double sum_exp_z_all = 0;
@@ -504,25 +574,37 @@ int pminusy_jensen_shannon_labels_loss_f32(int64_t N, int64_t K, const float *z,
         const double once = 1.0 / sum_exp_z;
         const double exp_z_at_label = pm_exp_difference_nonpositive_f32((float)z_at_label, (float)z_max);
         const double p_at_label = (float)exp_z_at_label / (float)sum_exp_z;
-        const double m_at_label = b + (float)p_at_label * (float)term_2;
-        double KL_all = 0;
+        const double m_at_label = b + (float)p_at_label * (float)term_7_2;
+        const double term_9 = m_at_label - p_at_label;
+        const double term_2 = term_9 / p_at_label;
+        const double term_3 = pm_weighted_f64(p_at_label, 1.0 / m_at_label);
+        const double term_4 = m_at_label - 1.0;
+        const double term_5 = 1.0 / m_at_label;
+        const double term_13 = 2.0 + term_4;
+        const double term_10 = 1.0 / (term_13 * term_13);
+        const double term_14 = 2.0 + term_2;
+        const double term_11 = 1.0 / (term_14 * term_14);
+        const double term_15 = term_4 * term_4;
+        const double term_17 = term_2 * term_2;
+        const double exp_z_at_label_2 = pm_exp_difference_nonpositive_f32((float)z_at_label_2, (float)z_max);
+        const double p_at_label_2 = (float)exp_z_at_label_2 / (float)sum_exp_z;
+        const double m_at_label_2 = b + (float)p_at_label_2 * (float)term_7_2;
+        double total_2_all = 0;
         for (int64_t block = 0; block < K; block += step) {
             const int64_t end = K - block < step ? K : block + step;
             const float z_max_reference = z_max_steps[block / step];
             const float exp_z_down =
                 z_max_reference == z_max_so_far ? 1 : (float)pm_exp_difference_nonpositive_f64(z_max_reference, z_max_so_far);
-            float KL_part = 0;
-            PM_SIMD(reduction(+ : KL_part))
+            float total_2_part = 0;
+            PM_SIMD(reduction(+ : total_2_part))
             for (int64_t k = block; k < end; ++k) {
                 const float p_now = (float)once * (exp_z_down * exp_z[k]);
-                const float m_now = (y_here == k ? b : 0.0f) + (float)term_2 * p_now;
-                const float log_now = pm_log_f32(pm_weighted_f32(p_now, 1.0f / m_now));
-                KL_part += pm_weighted_f32(p_now, log_now);
+                total_2_part += (k != y_here ? p_now : 0.0f);
             }
-            KL_all += KL_part;
+            total_2_all += total_2_part;
         }
-        const double KL = KL_all;
-        loss[row] = (float)(b * pm_log_f64(1.0 / m_at_label) + pm_weighted_f64(term_2, KL));
+        const double total_2 = total_2_all;
+        loss[row] = (float)((fabs(term_4) < 0.375 ? -(fabs(term_4) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 : pm_log1p_f64(term_4) - term_4) : m_at_label_2 + pm_log_f64(term_5) - 1.0) * b + term_16_2 * total_2 * pm_log1p_f64(-b) + pm_weighted_f64(term_7_2, (fabs(term_9) < 3.0 * p_at_label_2 / 8.0 ? -pm_weighted_f64(p_at_label_2, (fabs(term_2) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 : pm_log1p_f64(term_2) - term_2)) : m_at_label_2 + pm_weighted_f64(p_at_label_2, pm_log_f64(term_3)) - p_at_label_2)));
         if (wrong) {
             status |= 1;
             loss[row] = (float)NAN;
@@ -575,28 +657,44 @@ PM_INLINE int pminusy_jensen_shannon_labels_f32_strip(int64_t N, int64_t K, cons
         status |= bad;
         y_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
-    float term_2_lanes[PM_LANES];
+    float term_7_2_lanes[PM_LANES];
     float z_at_label_lanes[PM_LANES];
-    float once_2_lanes[PM_LANES];
+    float term_16_2_lanes[PM_LANES];
+    float z_at_label_2_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
     float exp_z_lanes[PM_FEW * PM_LANES];
     float sum_exp_z_lanes[PM_LANES];
     float once_lanes[PM_LANES];
-    float m_at_label_lanes[PM_LANES];
+    float term_9_lanes[PM_LANES];
+    float term_2_lanes[PM_LANES];
+    float term_3_lanes[PM_LANES];
+    float term_4_lanes[PM_LANES];
+    float term_5_lanes[PM_LANES];
+    float term_13_lanes[PM_LANES];
+    float term_10_lanes[PM_LANES];
+    float term_14_lanes[PM_LANES];
+    float term_11_lanes[PM_LANES];
+    float term_15_lanes[PM_LANES];
+    float term_17_lanes[PM_LANES];
+    float p_at_label_2_lanes[PM_LANES];
+    float m_at_label_2_lanes[PM_LANES];
     float p_lanes[PM_FEW * PM_LANES];
-    float log_lanes[PM_FEW * PM_LANES];
+    float term_6_lanes[PM_FEW * PM_LANES];
     float KL_lanes[PM_LANES];
+    float total_2_lanes[PM_LANES];
     float loss_rest[PM_LANES];
     float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     float dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const float term_2_now = 1.0f - b;
+        const float term_7_2_now = 1.0f - b;
         const float z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
-        const float once_2_now = b - 1.0f;
-        term_2_lanes[lane] = term_2_now;
+        const float term_16_2_now = b - 1.0f;
+        const float z_at_label_2_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
+        term_7_2_lanes[lane] = term_7_2_now;
         z_at_label_lanes[lane] = z_at_label_now;
-        once_2_lanes[lane] = once_2_now;
+        term_16_2_lanes[lane] = term_16_2_now;
+        z_at_label_2_lanes[lane] = z_at_label_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
     for (int k = 0; k < K; ++k) {
@@ -620,31 +718,61 @@ PM_INLINE int pminusy_jensen_shannon_labels_f32_strip(int64_t N, int64_t K, cons
         const float once_now = 1.0f / sum_exp_z_lanes[lane];
         const float exp_z_at_label_now = pm_exp_difference_nonpositive_f32(z_at_label_lanes[lane], z_max_lanes[lane]);
         const float p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane];
-        const float m_at_label_now = b + p_at_label_now * term_2_lanes[lane];
+        const float m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane];
+        const float term_9_now = m_at_label_now - p_at_label_now;
+        const float term_2_now = term_9_now / p_at_label_now;
+        const float term_3_now = pm_weighted_f32(p_at_label_now, 1.0f / m_at_label_now);
+        const float term_4_now = m_at_label_now - 1.0f;
+        const float term_5_now = 1.0f / m_at_label_now;
+        const float term_13_now = 2.0f + term_4_now;
+        const float term_10_now = 1.0f / (term_13_now * term_13_now);
+        const float term_14_now = 2.0f + term_2_now;
+        const float term_11_now = 1.0f / (term_14_now * term_14_now);
+        const float term_15_now = term_4_now * term_4_now;
+        const float term_17_now = term_2_now * term_2_now;
+        const float exp_z_at_label_2_now = pm_exp_difference_nonpositive_f32(z_at_label_2_lanes[lane], z_max_lanes[lane]);
+        const float p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane];
+        const float m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane];
         once_lanes[lane] = once_now;
-        m_at_label_lanes[lane] = m_at_label_now;
+        term_9_lanes[lane] = term_9_now;
+        term_2_lanes[lane] = term_2_now;
+        term_3_lanes[lane] = term_3_now;
+        term_4_lanes[lane] = term_4_now;
+        term_5_lanes[lane] = term_5_now;
+        term_13_lanes[lane] = term_13_now;
+        term_10_lanes[lane] = term_10_now;
+        term_14_lanes[lane] = term_14_now;
+        term_11_lanes[lane] = term_11_now;
+        term_15_lanes[lane] = term_15_now;
+        term_17_lanes[lane] = term_17_now;
+        p_at_label_2_lanes[lane] = p_at_label_2_now;
+        m_at_label_2_lanes[lane] = m_at_label_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) KL_lanes[lane] = 0;
+    for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
     for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const float m_now = (y_lanes[lane] == k ? b : 0.0f) + term_2_lanes[lane] * p_now;
-            const float log_now = pm_log_f32(pm_weighted_f32(p_now, 1.0f / m_now));
-            KL_lanes[lane] += pm_weighted_f32(p_now, log_now);
+            const float m_now = (y_lanes[lane] == k ? b : 0.0f) + term_7_2_lanes[lane] * p_now;
+            const float term_now = pm_weighted_f32(p_now, 1.0f / m_now);
+            const float term_8_2_now = m_now - p_now;
+            const float term_6_now = (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_log1p_f32(term_8_2_now / p_now) : pm_log_f32(term_now));
+            KL_lanes[lane] += pm_weighted_f32(p_now, term_6_now);
+            total_2_lanes[lane] += (k != y_lanes[lane] ? p_now : 0.0f);
             p_lanes[k * PM_LANES + lane] = p_now;
-            log_lanes[k * PM_LANES + lane] = log_now;
+            term_6_lanes[k * PM_LANES + lane] = term_6_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const float loss_now = b * pm_log_f32(1.0f / m_at_label_lanes[lane]) + pm_weighted_f32(term_2_lanes[lane], KL_lanes[lane]);
+        const float loss_now = (fabsf(term_4_lanes[lane]) < 0.375f ? -(fabsf(term_4_lanes[lane]) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_10_lanes[lane] * term_15_lanes[lane] / 37.0f) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] : pm_log1p_f32(term_4_lanes[lane]) - term_4_lanes[lane]) : m_at_label_2_lanes[lane] + pm_log_f32(term_5_lanes[lane]) - 1.0f) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * pm_log1p_f32(-b) + pm_weighted_f32(term_7_2_lanes[lane], (fabsf(term_9_lanes[lane]) < 3.0f * p_at_label_2_lanes[lane] / 8.0f ? -pm_weighted_f32(p_at_label_2_lanes[lane], (fabsf(term_2_lanes[lane]) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_11_lanes[lane] * term_17_lanes[lane] / 37.0f) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] : pm_log1p_f32(term_2_lanes[lane]) - term_2_lanes[lane])) : m_at_label_2_lanes[lane] + pm_weighted_f32(p_at_label_2_lanes[lane], pm_log_f32(term_3_lanes[lane])) - p_at_label_2_lanes[lane]));
         loss_lanes[lane] = loss_now;
     }
     for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
-            const float dz_now = pm_weighted_f32(once_2_lanes[lane] * p_lanes[k * PM_LANES + lane], KL_lanes[lane] - log_lanes[k * PM_LANES + lane]);
+            const float dz_now = pm_weighted_f32(term_16_2_lanes[lane] * p_lanes[k * PM_LANES + lane], KL_lanes[lane] - term_6_lanes[k * PM_LANES + lane]);
             dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
@@ -682,16 +810,17 @@ int pminusy_jensen_shannon_labels_f32(int64_t N, int64_t K, const float *z, int6
     }
 #endif
     float *const p_rows = (float *)workspace;
-    float *const log_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
+    float *const term_6_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
     PM_PARALLEL(reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
         float *const p = p_rows + PM_THREAD * (K);
-        float *const log = log_rows + PM_THREAD * (K);
-        const double term_2 = 1.0 - b;
+        float *const term_6 = term_6_rows + PM_THREAD * (K);
+        const double term_7_2 = 1.0 - b;
         const double z_at_label = z[row * ldz + y_here];
-        const double once_2 = b - 1.0;
+        const double term_16_2 = b - 1.0;
+        const double z_at_label_2 = z[row * ldz + y_here];
         float z_max_all = -(float)INFINITY;
         int z_max_nan = 0;
         double sum_exp_z_all = 0;
@@ -732,30 +861,51 @@ int pminusy_jensen_shannon_labels_f32(int64_t N, int64_t K, const float *z, int6
         const double once = 1.0 / sum_exp_z;
         const double exp_z_at_label = pm_exp_difference_nonpositive_f32((float)z_at_label, (float)z_max);
         const double p_at_label = (float)exp_z_at_label / (float)sum_exp_z;
-        const double m_at_label = b + (float)p_at_label * (float)term_2;
+        const double m_at_label = b + (float)p_at_label * (float)term_7_2;
+        const double term_9 = m_at_label - p_at_label;
+        const double term_2 = term_9 / p_at_label;
+        const double term_3 = pm_weighted_f64(p_at_label, 1.0 / m_at_label);
+        const double term_4 = m_at_label - 1.0;
+        const double term_5 = 1.0 / m_at_label;
+        const double term_13 = 2.0 + term_4;
+        const double term_10 = 1.0 / (term_13 * term_13);
+        const double term_14 = 2.0 + term_2;
+        const double term_11 = 1.0 / (term_14 * term_14);
+        const double term_15 = term_4 * term_4;
+        const double term_17 = term_2 * term_2;
+        const double exp_z_at_label_2 = pm_exp_difference_nonpositive_f32((float)z_at_label_2, (float)z_max);
+        const double p_at_label_2 = (float)exp_z_at_label_2 / (float)sum_exp_z;
+        const double m_at_label_2 = b + (float)p_at_label_2 * (float)term_7_2;
         double KL_all = 0;
+        double total_2_all = 0;
         for (int64_t block = 0; block < K; block += step) {
             const int64_t end = K - block < step ? K : block + step;
             const float z_max_reference = z_max_steps[block / step];
             const float exp_z_down =
                 z_max_reference == z_max_so_far ? 1 : (float)pm_exp_difference_nonpositive_f64(z_max_reference, z_max_so_far);
             float KL_part = 0;
-            PM_SIMD(reduction(+ : KL_part))
+            float total_2_part = 0;
+            PM_SIMD(reduction(+ : KL_part) reduction(+ : total_2_part))
             for (int64_t k = block; k < end; ++k) {
                 const float p_now = (float)once * (exp_z_down * dz[row * lddz + k]);
-                const float m_now = (y_here == k ? b : 0.0f) + (float)term_2 * p_now;
-                const float log_now = pm_log_f32(pm_weighted_f32(p_now, 1.0f / m_now));
-                KL_part += pm_weighted_f32(p_now, log_now);
+                const float m_now = (y_here == k ? b : 0.0f) + (float)term_7_2 * p_now;
+                const float term_now = pm_weighted_f32(p_now, 1.0f / m_now);
+                const float term_8_2_now = m_now - p_now;
+                const float term_6_now = (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_log1p_f32(term_8_2_now / p_now) : pm_log_f32(term_now));
+                KL_part += pm_weighted_f32(p_now, term_6_now);
+                total_2_part += (k != y_here ? p_now : 0.0f);
                 p[k] = p_now;
-                log[k] = log_now;
+                term_6[k] = term_6_now;
             }
             KL_all += KL_part;
+            total_2_all += total_2_part;
         }
         const double KL = KL_all;
-        loss[row] = (float)(b * pm_log_f64(1.0 / m_at_label) + pm_weighted_f64(term_2, KL));
+        const double total_2 = total_2_all;
+        loss[row] = (float)((fabs(term_4) < 0.375 ? -(fabs(term_4) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 : pm_log1p_f64(term_4) - term_4) : m_at_label_2 + pm_log_f64(term_5) - 1.0) * b + term_16_2 * total_2 * pm_log1p_f64(-b) + pm_weighted_f64(term_7_2, (fabs(term_9) < 3.0 * p_at_label_2 / 8.0 ? -pm_weighted_f64(p_at_label_2, (fabs(term_2) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 : pm_log1p_f64(term_2) - term_2)) : m_at_label_2 + pm_weighted_f64(p_at_label_2, pm_log_f64(term_3)) - p_at_label_2)));
         PM_SIMD()
         for (int64_t k = 0; k < K; ++k) {
-            const float dz_now = pm_weighted_f32((float)once_2 * p[k], (float)KL - log[k]);
+            const float dz_now = pm_weighted_f32((float)term_16_2 * p[k], (float)KL - term_6[k]);
             dz[row * lddz + k] = (float)scale * dz_now;
         }
         if (wrong) {
@@ -812,22 +962,40 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f64_strip(int64_t N, int64_t K,
         status |= bad;
         y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
-    double term_2_lanes[PM_LANES];
+    double term_7_2_lanes[PM_LANES];
     double z_at_label_lanes[PM_LANES];
+    double term_16_2_lanes[PM_LANES];
+    double z_at_label_2_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
     double exp_z_lanes[PM_FEW * PM_LANES];
     double sum_exp_z_lanes[PM_LANES];
     double once_lanes[PM_LANES];
-    double m_at_label_lanes[PM_LANES];
-    double KL_lanes[PM_LANES];
+    double term_9_lanes[PM_LANES];
+    double term_2_lanes[PM_LANES];
+    double term_3_lanes[PM_LANES];
+    double term_4_lanes[PM_LANES];
+    double term_5_lanes[PM_LANES];
+    double term_13_lanes[PM_LANES];
+    double term_10_lanes[PM_LANES];
+    double term_14_lanes[PM_LANES];
+    double term_11_lanes[PM_LANES];
+    double term_15_lanes[PM_LANES];
+    double term_17_lanes[PM_LANES];
+    double p_at_label_2_lanes[PM_LANES];
+    double m_at_label_2_lanes[PM_LANES];
+    double total_2_lanes[PM_LANES];
     double loss_rest[PM_LANES];
     double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const double term_2_now = 1.0 - b;
+        const double term_7_2_now = 1.0 - b;
         const double z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
-        term_2_lanes[lane] = term_2_now;
+        const double term_16_2_now = b - 1.0;
+        const double z_at_label_2_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
+        term_7_2_lanes[lane] = term_7_2_now;
         z_at_label_lanes[lane] = z_at_label_now;
+        term_16_2_lanes[lane] = term_16_2_now;
+        z_at_label_2_lanes[lane] = z_at_label_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
     for (int k = 0; k < K; ++k) {
@@ -851,23 +1019,47 @@ PM_INLINE int pminusy_jensen_shannon_labels_loss_f64_strip(int64_t N, int64_t K,
         const double once_now = 1.0 / sum_exp_z_lanes[lane];
         const double exp_z_at_label_now = pm_exp_difference_nonpositive_f64(z_at_label_lanes[lane], z_max_lanes[lane]);
         const double p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane];
-        const double m_at_label_now = b + p_at_label_now * term_2_lanes[lane];
+        const double m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane];
+        const double term_9_now = m_at_label_now - p_at_label_now;
+        const double term_2_now = term_9_now / p_at_label_now;
+        const double term_3_now = pm_weighted_f64(p_at_label_now, 1.0 / m_at_label_now);
+        const double term_4_now = m_at_label_now - 1.0;
+        const double term_5_now = 1.0 / m_at_label_now;
+        const double term_13_now = 2.0 + term_4_now;
+        const double term_10_now = 1.0 / (term_13_now * term_13_now);
+        const double term_14_now = 2.0 + term_2_now;
+        const double term_11_now = 1.0 / (term_14_now * term_14_now);
+        const double term_15_now = term_4_now * term_4_now;
+        const double term_17_now = term_2_now * term_2_now;
+        const double exp_z_at_label_2_now = pm_exp_difference_nonpositive_f64(z_at_label_2_lanes[lane], z_max_lanes[lane]);
+        const double p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane];
+        const double m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane];
         once_lanes[lane] = once_now;
-        m_at_label_lanes[lane] = m_at_label_now;
+        term_9_lanes[lane] = term_9_now;
+        term_2_lanes[lane] = term_2_now;
+        term_3_lanes[lane] = term_3_now;
+        term_4_lanes[lane] = term_4_now;
+        term_5_lanes[lane] = term_5_now;
+        term_13_lanes[lane] = term_13_now;
+        term_10_lanes[lane] = term_10_now;
+        term_14_lanes[lane] = term_14_now;
+        term_11_lanes[lane] = term_11_now;
+        term_15_lanes[lane] = term_15_now;
+        term_17_lanes[lane] = term_17_now;
+        p_at_label_2_lanes[lane] = p_at_label_2_now;
+        m_at_label_2_lanes[lane] = m_at_label_2_now;
     }
-    for (int lane = 0; lane < PM_LANES; ++lane) KL_lanes[lane] = 0;
+    for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
     for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const double m_now = (y_lanes[lane] == k ? b : 0.0) + term_2_lanes[lane] * p_now;
-            const double log_now = pm_log_f64(pm_weighted_f64(p_now, 1.0 / m_now));
-            KL_lanes[lane] += pm_weighted_f64(p_now, log_now);
+            total_2_lanes[lane] += (k != y_lanes[lane] ? p_now : 0.0);
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const double loss_now = b * pm_log_f64(1.0 / m_at_label_lanes[lane]) + pm_weighted_f64(term_2_lanes[lane], KL_lanes[lane]);
+        const double loss_now = (fabs(term_4_lanes[lane]) < 0.375 ? -(fabs(term_4_lanes[lane]) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10_lanes[lane] * term_15_lanes[lane] / 37.0) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] : pm_log1p_f64(term_4_lanes[lane]) - term_4_lanes[lane]) : m_at_label_2_lanes[lane] + pm_log_f64(term_5_lanes[lane]) - 1.0) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * pm_log1p_f64(-b) + pm_weighted_f64(term_7_2_lanes[lane], (fabs(term_9_lanes[lane]) < 3.0 * p_at_label_2_lanes[lane] / 8.0 ? -pm_weighted_f64(p_at_label_2_lanes[lane], (fabs(term_2_lanes[lane]) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_lanes[lane] * term_17_lanes[lane] / 37.0) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] : pm_log1p_f64(term_2_lanes[lane]) - term_2_lanes[lane])) : m_at_label_2_lanes[lane] + pm_weighted_f64(p_at_label_2_lanes[lane], pm_log_f64(term_3_lanes[lane])) - p_at_label_2_lanes[lane]));
         loss_lanes[lane] = loss_now;
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
@@ -899,8 +1091,10 @@ int pminusy_jensen_shannon_labels_loss_f64(int64_t N, int64_t K, const double *z
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
         double *const exp_z = exp_z_rows + PM_THREAD * (K);
-        const double term_2 = 1.0 - b;
+        const double term_7_2 = 1.0 - b;
         const double z_at_label = z[row * ldz + y_here];
+        const double term_16_2 = b - 1.0;
+        const double z_at_label_2 = z[row * ldz + y_here];
         double z_max_all = -(double)INFINITY;
         int z_max_nan = 0;
         double sum_exp_z_all = 0;
@@ -941,25 +1135,37 @@ int pminusy_jensen_shannon_labels_loss_f64(int64_t N, int64_t K, const double *z
         const double once = 1.0 / sum_exp_z;
         const double exp_z_at_label = pm_exp_difference_nonpositive_f64(z_at_label, z_max);
         const double p_at_label = exp_z_at_label / sum_exp_z;
-        const double m_at_label = b + p_at_label * term_2;
-        double KL_all = 0;
+        const double m_at_label = b + p_at_label * term_7_2;
+        const double term_9 = m_at_label - p_at_label;
+        const double term_2 = term_9 / p_at_label;
+        const double term_3 = pm_weighted_f64(p_at_label, 1.0 / m_at_label);
+        const double term_4 = m_at_label - 1.0;
+        const double term_5 = 1.0 / m_at_label;
+        const double term_13 = 2.0 + term_4;
+        const double term_10 = 1.0 / (term_13 * term_13);
+        const double term_14 = 2.0 + term_2;
+        const double term_11 = 1.0 / (term_14 * term_14);
+        const double term_15 = term_4 * term_4;
+        const double term_17 = term_2 * term_2;
+        const double exp_z_at_label_2 = pm_exp_difference_nonpositive_f64(z_at_label_2, z_max);
+        const double p_at_label_2 = exp_z_at_label_2 / sum_exp_z;
+        const double m_at_label_2 = b + p_at_label_2 * term_7_2;
+        double total_2_all = 0;
         for (int64_t block = 0; block < K; block += step) {
             const int64_t end = K - block < step ? K : block + step;
             const double z_max_reference = z_max_steps[block / step];
             const double exp_z_down =
                 z_max_reference == z_max_so_far ? 1 : (double)pm_exp_difference_nonpositive_f64(z_max_reference, z_max_so_far);
-            double KL_part = 0;
-            PM_SIMD(reduction(+ : KL_part))
+            double total_2_part = 0;
+            PM_SIMD(reduction(+ : total_2_part))
             for (int64_t k = block; k < end; ++k) {
                 const double p_now = once * (exp_z_down * exp_z[k]);
-                const double m_now = (y_here == k ? b : 0.0) + term_2 * p_now;
-                const double log_now = pm_log_f64(pm_weighted_f64(p_now, 1.0 / m_now));
-                KL_part += pm_weighted_f64(p_now, log_now);
+                total_2_part += (k != y_here ? p_now : 0.0);
             }
-            KL_all += KL_part;
+            total_2_all += total_2_part;
         }
-        const double KL = KL_all;
-        loss[row] = b * pm_log_f64(1.0 / m_at_label) + pm_weighted_f64(term_2, KL);
+        const double total_2 = total_2_all;
+        loss[row] = (fabs(term_4) < 0.375 ? -(fabs(term_4) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 : pm_log1p_f64(term_4) - term_4) : m_at_label_2 + pm_log_f64(term_5) - 1.0) * b + term_16_2 * total_2 * pm_log1p_f64(-b) + pm_weighted_f64(term_7_2, (fabs(term_9) < 3.0 * p_at_label_2 / 8.0 ? -pm_weighted_f64(p_at_label_2, (fabs(term_2) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 : pm_log1p_f64(term_2) - term_2)) : m_at_label_2 + pm_weighted_f64(p_at_label_2, pm_log_f64(term_3)) - p_at_label_2));
         if (wrong) {
             status |= 1;
             loss[row] = (double)NAN;
@@ -1012,28 +1218,44 @@ PM_INLINE int pminusy_jensen_shannon_labels_f64_strip(int64_t N, int64_t K, cons
         status |= bad;
         y_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
-    double term_2_lanes[PM_LANES];
+    double term_7_2_lanes[PM_LANES];
     double z_at_label_lanes[PM_LANES];
-    double once_2_lanes[PM_LANES];
+    double term_16_2_lanes[PM_LANES];
+    double z_at_label_2_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
     double exp_z_lanes[PM_FEW * PM_LANES];
     double sum_exp_z_lanes[PM_LANES];
     double once_lanes[PM_LANES];
-    double m_at_label_lanes[PM_LANES];
+    double term_9_lanes[PM_LANES];
+    double term_2_lanes[PM_LANES];
+    double term_3_lanes[PM_LANES];
+    double term_4_lanes[PM_LANES];
+    double term_5_lanes[PM_LANES];
+    double term_13_lanes[PM_LANES];
+    double term_10_lanes[PM_LANES];
+    double term_14_lanes[PM_LANES];
+    double term_11_lanes[PM_LANES];
+    double term_15_lanes[PM_LANES];
+    double term_17_lanes[PM_LANES];
+    double p_at_label_2_lanes[PM_LANES];
+    double m_at_label_2_lanes[PM_LANES];
     double p_lanes[PM_FEW * PM_LANES];
-    double log_lanes[PM_FEW * PM_LANES];
+    double term_6_lanes[PM_FEW * PM_LANES];
     double KL_lanes[PM_LANES];
+    double total_2_lanes[PM_LANES];
     double loss_rest[PM_LANES];
     double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
     double dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const double term_2_now = 1.0 - b;
+        const double term_7_2_now = 1.0 - b;
         const double z_at_label_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
-        const double once_2_now = b - 1.0;
-        term_2_lanes[lane] = term_2_now;
+        const double term_16_2_now = b - 1.0;
+        const double z_at_label_2_now = z[(first + (lane < count ? lane : 0)) * ldz + y_lanes[lane]];
+        term_7_2_lanes[lane] = term_7_2_now;
         z_at_label_lanes[lane] = z_at_label_now;
-        once_2_lanes[lane] = once_2_now;
+        term_16_2_lanes[lane] = term_16_2_now;
+        z_at_label_2_lanes[lane] = z_at_label_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
     for (int k = 0; k < K; ++k) {
@@ -1057,31 +1279,61 @@ PM_INLINE int pminusy_jensen_shannon_labels_f64_strip(int64_t N, int64_t K, cons
         const double once_now = 1.0 / sum_exp_z_lanes[lane];
         const double exp_z_at_label_now = pm_exp_difference_nonpositive_f64(z_at_label_lanes[lane], z_max_lanes[lane]);
         const double p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane];
-        const double m_at_label_now = b + p_at_label_now * term_2_lanes[lane];
+        const double m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane];
+        const double term_9_now = m_at_label_now - p_at_label_now;
+        const double term_2_now = term_9_now / p_at_label_now;
+        const double term_3_now = pm_weighted_f64(p_at_label_now, 1.0 / m_at_label_now);
+        const double term_4_now = m_at_label_now - 1.0;
+        const double term_5_now = 1.0 / m_at_label_now;
+        const double term_13_now = 2.0 + term_4_now;
+        const double term_10_now = 1.0 / (term_13_now * term_13_now);
+        const double term_14_now = 2.0 + term_2_now;
+        const double term_11_now = 1.0 / (term_14_now * term_14_now);
+        const double term_15_now = term_4_now * term_4_now;
+        const double term_17_now = term_2_now * term_2_now;
+        const double exp_z_at_label_2_now = pm_exp_difference_nonpositive_f64(z_at_label_2_lanes[lane], z_max_lanes[lane]);
+        const double p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane];
+        const double m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane];
         once_lanes[lane] = once_now;
-        m_at_label_lanes[lane] = m_at_label_now;
+        term_9_lanes[lane] = term_9_now;
+        term_2_lanes[lane] = term_2_now;
+        term_3_lanes[lane] = term_3_now;
+        term_4_lanes[lane] = term_4_now;
+        term_5_lanes[lane] = term_5_now;
+        term_13_lanes[lane] = term_13_now;
+        term_10_lanes[lane] = term_10_now;
+        term_14_lanes[lane] = term_14_now;
+        term_11_lanes[lane] = term_11_now;
+        term_15_lanes[lane] = term_15_now;
+        term_17_lanes[lane] = term_17_now;
+        p_at_label_2_lanes[lane] = p_at_label_2_now;
+        m_at_label_2_lanes[lane] = m_at_label_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) KL_lanes[lane] = 0;
+    for (int lane = 0; lane < PM_LANES; ++lane) total_2_lanes[lane] = 0;
     for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const double m_now = (y_lanes[lane] == k ? b : 0.0) + term_2_lanes[lane] * p_now;
-            const double log_now = pm_log_f64(pm_weighted_f64(p_now, 1.0 / m_now));
-            KL_lanes[lane] += pm_weighted_f64(p_now, log_now);
+            const double m_now = (y_lanes[lane] == k ? b : 0.0) + term_7_2_lanes[lane] * p_now;
+            const double term_now = pm_weighted_f64(p_now, 1.0 / m_now);
+            const double term_8_2_now = m_now - p_now;
+            const double term_6_now = (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_log1p_f64(term_8_2_now / p_now) : pm_log_f64(term_now));
+            KL_lanes[lane] += pm_weighted_f64(p_now, term_6_now);
+            total_2_lanes[lane] += (k != y_lanes[lane] ? p_now : 0.0);
             p_lanes[k * PM_LANES + lane] = p_now;
-            log_lanes[k * PM_LANES + lane] = log_now;
+            term_6_lanes[k * PM_LANES + lane] = term_6_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const double loss_now = b * pm_log_f64(1.0 / m_at_label_lanes[lane]) + pm_weighted_f64(term_2_lanes[lane], KL_lanes[lane]);
+        const double loss_now = (fabs(term_4_lanes[lane]) < 0.375 ? -(fabs(term_4_lanes[lane]) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10_lanes[lane] * term_15_lanes[lane] / 37.0) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] : pm_log1p_f64(term_4_lanes[lane]) - term_4_lanes[lane]) : m_at_label_2_lanes[lane] + pm_log_f64(term_5_lanes[lane]) - 1.0) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * pm_log1p_f64(-b) + pm_weighted_f64(term_7_2_lanes[lane], (fabs(term_9_lanes[lane]) < 3.0 * p_at_label_2_lanes[lane] / 8.0 ? -pm_weighted_f64(p_at_label_2_lanes[lane], (fabs(term_2_lanes[lane]) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_lanes[lane] * term_17_lanes[lane] / 37.0) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] : pm_log1p_f64(term_2_lanes[lane]) - term_2_lanes[lane])) : m_at_label_2_lanes[lane] + pm_weighted_f64(p_at_label_2_lanes[lane], pm_log_f64(term_3_lanes[lane])) - p_at_label_2_lanes[lane]));
         loss_lanes[lane] = loss_now;
     }
     for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
-            const double dz_now = pm_weighted_f64(once_2_lanes[lane] * p_lanes[k * PM_LANES + lane], KL_lanes[lane] - log_lanes[k * PM_LANES + lane]);
+            const double dz_now = pm_weighted_f64(term_16_2_lanes[lane] * p_lanes[k * PM_LANES + lane], KL_lanes[lane] - term_6_lanes[k * PM_LANES + lane]);
             dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
@@ -1119,16 +1371,17 @@ int pminusy_jensen_shannon_labels_f64(int64_t N, int64_t K, const double *z, int
     }
 #endif
     double *const p_rows = (double *)workspace;
-    double *const log_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
+    double *const term_6_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
     PM_PARALLEL(reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
         double *const p = p_rows + PM_THREAD * (K);
-        double *const log = log_rows + PM_THREAD * (K);
-        const double term_2 = 1.0 - b;
+        double *const term_6 = term_6_rows + PM_THREAD * (K);
+        const double term_7_2 = 1.0 - b;
         const double z_at_label = z[row * ldz + y_here];
-        const double once_2 = b - 1.0;
+        const double term_16_2 = b - 1.0;
+        const double z_at_label_2 = z[row * ldz + y_here];
         double z_max_all = -(double)INFINITY;
         int z_max_nan = 0;
         double sum_exp_z_all = 0;
@@ -1169,30 +1422,51 @@ int pminusy_jensen_shannon_labels_f64(int64_t N, int64_t K, const double *z, int
         const double once = 1.0 / sum_exp_z;
         const double exp_z_at_label = pm_exp_difference_nonpositive_f64(z_at_label, z_max);
         const double p_at_label = exp_z_at_label / sum_exp_z;
-        const double m_at_label = b + p_at_label * term_2;
+        const double m_at_label = b + p_at_label * term_7_2;
+        const double term_9 = m_at_label - p_at_label;
+        const double term_2 = term_9 / p_at_label;
+        const double term_3 = pm_weighted_f64(p_at_label, 1.0 / m_at_label);
+        const double term_4 = m_at_label - 1.0;
+        const double term_5 = 1.0 / m_at_label;
+        const double term_13 = 2.0 + term_4;
+        const double term_10 = 1.0 / (term_13 * term_13);
+        const double term_14 = 2.0 + term_2;
+        const double term_11 = 1.0 / (term_14 * term_14);
+        const double term_15 = term_4 * term_4;
+        const double term_17 = term_2 * term_2;
+        const double exp_z_at_label_2 = pm_exp_difference_nonpositive_f64(z_at_label_2, z_max);
+        const double p_at_label_2 = exp_z_at_label_2 / sum_exp_z;
+        const double m_at_label_2 = b + p_at_label_2 * term_7_2;
         double KL_all = 0;
+        double total_2_all = 0;
         for (int64_t block = 0; block < K; block += step) {
             const int64_t end = K - block < step ? K : block + step;
             const double z_max_reference = z_max_steps[block / step];
             const double exp_z_down =
                 z_max_reference == z_max_so_far ? 1 : (double)pm_exp_difference_nonpositive_f64(z_max_reference, z_max_so_far);
             double KL_part = 0;
-            PM_SIMD(reduction(+ : KL_part))
+            double total_2_part = 0;
+            PM_SIMD(reduction(+ : KL_part) reduction(+ : total_2_part))
             for (int64_t k = block; k < end; ++k) {
                 const double p_now = once * (exp_z_down * dz[row * lddz + k]);
-                const double m_now = (y_here == k ? b : 0.0) + term_2 * p_now;
-                const double log_now = pm_log_f64(pm_weighted_f64(p_now, 1.0 / m_now));
-                KL_part += pm_weighted_f64(p_now, log_now);
+                const double m_now = (y_here == k ? b : 0.0) + term_7_2 * p_now;
+                const double term_now = pm_weighted_f64(p_now, 1.0 / m_now);
+                const double term_8_2_now = m_now - p_now;
+                const double term_6_now = (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_log1p_f64(term_8_2_now / p_now) : pm_log_f64(term_now));
+                KL_part += pm_weighted_f64(p_now, term_6_now);
+                total_2_part += (k != y_here ? p_now : 0.0);
                 p[k] = p_now;
-                log[k] = log_now;
+                term_6[k] = term_6_now;
             }
             KL_all += KL_part;
+            total_2_all += total_2_part;
         }
         const double KL = KL_all;
-        loss[row] = b * pm_log_f64(1.0 / m_at_label) + pm_weighted_f64(term_2, KL);
+        const double total_2 = total_2_all;
+        loss[row] = (fabs(term_4) < 0.375 ? -(fabs(term_4) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 : pm_log1p_f64(term_4) - term_4) : m_at_label_2 + pm_log_f64(term_5) - 1.0) * b + term_16_2 * total_2 * pm_log1p_f64(-b) + pm_weighted_f64(term_7_2, (fabs(term_9) < 3.0 * p_at_label_2 / 8.0 ? -pm_weighted_f64(p_at_label_2, (fabs(term_2) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 : pm_log1p_f64(term_2) - term_2)) : m_at_label_2 + pm_weighted_f64(p_at_label_2, pm_log_f64(term_3)) - p_at_label_2));
         PM_SIMD()
         for (int64_t k = 0; k < K; ++k) {
-            const double dz_now = pm_weighted_f64(once_2 * p[k], KL - log[k]);
+            const double dz_now = pm_weighted_f64(term_16_2 * p[k], KL - term_6[k]);
             dz[row * lddz + k] = scale * dz_now;
         }
         if (wrong) {
