@@ -40,6 +40,7 @@ WORDS: dict[type, str] = {
 }
 
 
+@lru_cache(maxsize=1 << 14)
 def canonical(expr: Basic) -> tuple[Basic, tuple[Index, ...]]:
     """`expr` with its free indices numbered by place, and those indices; the batch comes first."""
     found = dict.fromkeys(_appearances(expr))

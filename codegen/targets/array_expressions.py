@@ -20,17 +20,24 @@ ADD, MUL, SIGN, POW, ATOM = range(1, 6)
 
 @dataclass
 class Layout:
-    """The dialect, the axes of one statement, the names of arrays, and the ranges needed so far."""
+    """The dialect, the axes of one statement, the names of arrays, and the ranges needed so far.
+
+    `pieces` are the texts of the parts that were shown already.
+    """
 
     dialect: ArrayDialect
     dims: tuple[Index, ...]
     names: Mapping[str, str]
     ranges: set[str] = field(default_factory=set)
+    pieces: dict[Basic, tuple[str, int]] = field(default_factory=dict, repr=False)
 
 
 def show(expr: Basic, at: Layout, level: int = 0) -> str:
     """The text of `expr`; brackets where the context binds more tightly than it does."""
-    text, own = _pieces(expr, at)
+    found = at.pieces.get(expr)
+    if found is None:
+        found = at.pieces[expr] = _pieces(expr, at)
+    text, own = found
     return f"({text})" if own < level else text
 
 

@@ -155,10 +155,11 @@ def fitted(
     """Statements that fit a line each: of a long one, the largest part is computed before."""
     done: list[Statement] = []
     for statement in statements:
+        at = Layout(dialect, dims_of(statement), names)
         while isinstance(statement, Map | Reduce):
             part = scattered_part(statement)
             if part is None and max(map(len, lines(statement, names))) > width:
-                part = _largest_part(statement, names, dialect, width)
+                part = _largest_part(statement.expr, at, width)
             if part is None:
                 break
             before, statement = _split(statement, part, names)
@@ -167,28 +168,34 @@ def fitted(
     return done
 
 
-def _largest_part(
-    statement: Map | Reduce, names: Mapping[str, str], dialect: ArrayDialect, width: int
-) -> Expr | None:
-    """The longest part that fits a line of its own; else half of the longest sum or product."""
-    best: tuple[int, Expr] | None = None
-    halves: tuple[int, Expr] | None = None
-    dims = dims_of(statement)
-    for node in walk(statement.expr):
-        if isinstance(node, Entry | Index) or not isinstance(node, Expr) or not node.args:
-            continue
-        length = len(show(node, Layout(dialect, dims, names)))
-        own = tuple(index for index in dims if index in free_indices(node))
-        whole = node is statement.expr
-        fits = not whole and len(show(node, Layout(dialect, own, names))) <= width - 12
-        if fits and length >= SHORTEST and (best is None or length > best[0]):
-            best = (length, node)
-        if (node.is_Add or node.is_Mul) and (halves is None or length > halves[0]):
-            halves = (length, node)
-    if best is not None or halves is None or len(halves[1].args) < 3:
-        return None if best is None else best[1]
-    args = sorted(halves[1].args, key=order)
-    return halves[1].func(*args[-(len(args) // 2 + len(args) % 2) :])
+def _largest_part(expr: Expr, at: Layout, width: int) -> Expr | None:
+    """The longest part that fits a line of its own; else half of the longest sum or product.
+
+    `at` is the layout of the statement, whose texts are kept while it is being split.
+    """
+    nodes = [
+        node
+        for node in dict.fromkeys(walk(expr))
+        if isinstance(node, Expr) and node.args and not isinstance(node, Entry | Index)
+    ]
+    lengths = {node: len(show(node, at)) for node in nodes}
+    for node in sorted(nodes, key=lambda node: -lengths[node]):
+        if lengths[node] >= SHORTEST and node is not expr and _fits(node, at, width):
+            return node
+    joined = [node for node in nodes if node.is_Add or node.is_Mul]
+    longest = max(joined, key=lambda node: lengths[node], default=None)
+    if longest is None or len(longest.args) < 3:
+        return None
+    args = sorted(longest.args, key=order)
+    return longest.func(*args[-(len(args) // 2 + len(args) % 2) :])
+
+
+def _fits(part: Expr, at: Layout, width: int) -> bool:
+    """Whether it could stand on a line of its own, with no axes but those it has."""
+    free = free_indices(part)
+    own = tuple(index for index in at.dims if index in free)
+    alone = at if own == at.dims else Layout(at.dialect, own, at.names)
+    return len(show(part, alone)) <= width - 12
 
 
 def _split(statement: Map | Reduce, part: Expr, names: dict[str, str]) -> tuple[Map, Map | Reduce]:
