@@ -7,6 +7,7 @@ the branches are joined again.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from sympy import Add, Basic, Expr, Mul, Number, S
 
@@ -212,23 +213,25 @@ class _Gather:
         ones, twos = Mul.make_args(yes), Mul.make_args(no)
         for one in (*ones, *([yes] if len(ones) > 1 else [])):
             for two in (*twos, *([no] if len(twos) > 1 else [])):
-                pair = self._pair(key, one, two) if one != two else None
+                pair = _pair(self.form, key, one, two) if one != two else None
                 if pair is not None:
                     rest = (_without(yes, ones, one), _without(no, twos, two))
                     yield pair * self.join(condition, *(rest if signs == {1} else rest[::-1]))
 
-    def _pair(self, delta: Delta, one: Expr, two: Expr) -> Expr | None:
-        """`one if delta else two` as a sum with the delta, where that is short."""
-        if (one.is_number and two.is_number) or kinds(one) & BROKEN or kinds(two) & BROKEN:
-            return None
-        keep, drop = kept_first(delta)
-        for first in dict.fromkeys((one, substitute(one, {keep: drop}))):
-            change = self.form(first - two)
-            if len(change) <= MOST_TERMS:
-                pair = factored(self.form(two + delta * to_expr(change)))
-                if length(pair) <= length(one) + length(two):
-                    return pair
+
+@lru_cache(maxsize=1 << 12)
+def _pair(form: NormalForm, delta: Delta, one: Expr, two: Expr) -> Expr | None:
+    """`one if delta else two` as a sum with the delta, where that is short."""
+    if (one.is_number and two.is_number) or kinds(one) & BROKEN or kinds(two) & BROKEN:
         return None
+    keep, drop = kept_first(delta)
+    for first in dict.fromkeys((one, substitute(one, {keep: drop}))):
+        change = form(first - two)
+        if len(change) <= MOST_TERMS:
+            pair = factored(form(two + delta * to_expr(change)))
+            if length(pair) <= length(one) + length(two):
+                return pair
+    return None
 
 
 def _without(product: Expr, factors: tuple[Expr, ...], factor: Expr) -> Expr:
