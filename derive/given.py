@@ -26,10 +26,11 @@ MOST_BITS = 1 << 18
 def given_point(loss: Loss, texts: Iterable[str]) -> Point:
     """A point from texts such as "a=1,2,3" and "W=1,2;3,4"; consts have their defaults.
 
+    A distribution over classes may be given as one class, counted from 0: y=2 for y=0,0,1.
     Raises PminusyError for an unknown or missing name, a wrong shape, or a value outside the
     domain of its name.
     """
-    values: dict[str, dict[tuple[int, ...], Fraction]] = {}
+    values: dict[str, Mapping[tuple[int, ...], Fraction]] = {}
     for text in texts:
         name, _, numbers = text.partition("=")
         name = name.strip()
@@ -47,6 +48,9 @@ def given_point(loss: Loss, texts: Iterable[str]) -> Point:
                     f"no value for '{declaration.name}': add {declaration.name}{example}"
                 )
             values[declaration.name] = {(): fraction(declaration.default)}
+    for declaration in loss.declarations:
+        if declaration.domain.kind == "simplex":
+            values[declaration.name] = _distribution(loss, declaration, values)
     point = Point(_sizes(loss, values), values)
     for declaration in loss.declarations:
         _check_domain(declaration, point)
@@ -71,6 +75,35 @@ def _array(declaration: Declaration, text: str) -> dict[tuple[int, ...], Fractio
     if rank == 1:
         return {(k,): value for k, value in enumerate(rows[0])}
     return {(i, j): value for i, row in enumerate(rows) for j, value in enumerate(row)}
+
+
+def _distribution(
+    loss: Loss,
+    declaration: Declaration,
+    values: Mapping[str, Mapping[tuple[int, ...], Fraction]],
+) -> Mapping[tuple[int, ...], Fraction]:
+    """Its values; one number a row is a class, where other names have more entries than one."""
+    given, axis = values[declaration.name], declaration.tensor.axes[-1]
+    others = [d for d in loss.declarations if d is not declaration and axis in d.tensor.axes]
+    sizes = [1 + max(place[d.tensor.axes.index(axis)] for place in values[d.name]) for d in others]
+    classes = max(sizes, default=1)
+    if classes == 1 or any(place[-1] for place in given):
+        return given
+    for label in given.values():
+        if label.denominator != 1 or not 0 <= label < classes:
+            raise PminusyError(
+                f"{declaration.name}: {_no_class(label, axis.name, classes)}; "
+                f"or give {classes} numbers that sum to 1"
+            )
+    return {
+        (*place[:-1], k): Fraction(int(k == label))
+        for place, label in given.items()
+        for k in range(classes)
+    }
+
+
+def _no_class(value: Fraction, axis: str, classes: int) -> str:
+    return f"{value} is no class of {axis}: there are {classes}, counted from 0 to {classes - 1}"
 
 
 def _number(name: str, text: str) -> Fraction:
@@ -112,9 +145,13 @@ def _check_domain(declaration: Declaration, point: Point) -> None:
             wrong = next((s for s in rows.values() if s != 1), "a negative entry")
             raise PminusyError(f"{name} must be >= 0 and sum to 1, found {wrong}")
         return
+    label = declaration.tensor.label
     for value in values.values():
-        if not allows(declaration, value, point.sizes):
-            raise PminusyError(f"{name}: {value} is outside its domain ({declaration.domain.kind})")
+        if allows(declaration, value, point.sizes):
+            continue
+        if label is not None:
+            raise PminusyError(f"{name}: {_no_class(value, label.name, point.sizes[label.name])}")
+        raise PminusyError(f"{name}: {value} is outside its domain ({declaration.domain.kind})")
 
 
 def table(loss: Loss, point: Point, name: str, wrt: str | None, digits: int) -> Any:

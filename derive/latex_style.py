@@ -202,6 +202,12 @@ _ESCAPES = {
     "<": r"\(<\)",
     ">": r"\(>\)",
     "|": r"\(|\)",
+    "≥": r"\(\ge\)",
+    "≤": r"\(\le\)",
+    "∞": r"\(\infty\)",
+    "→": r"\(\to\)",
+    "−": r"\(-\)",
+    "′": r"\('\)",
 }
 # What pdflatex's utf8 input knows without further packages.
 _KNOWN = re.compile(r"[ -~¡-ſ–—‘’“”…]")

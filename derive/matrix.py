@@ -17,6 +17,7 @@ from derive.matrix_print import Printer, signs
 from derive.styles import GREEK
 
 STYLES = ("text", "unicode", "latex")
+PLAIN_ONES = "a bold 1 (in plain text, 1 as a vector)"
 LARGEST = 120
 
 
@@ -24,12 +25,14 @@ LARGEST = 120
 class MatrixForm:
     """`left = right` in each of STYLES, and one sentence on the layout.
 
-    `tree` is the right side as data, `stacked` the names given to samples stacked as rows.
+    `convention` is that sentence in plain text; in `typeset` its formulas are LaTeX, between
+    dollar signs.  `tree` is the right side as data, `stacked` the names of samples as rows.
     """
 
     left: Mapping[str, str]
     right: Mapping[str, str]
     convention: str
+    typeset: str
     tree: Mat
     stacked: Mapping[str, str]
 
@@ -51,7 +54,8 @@ def matrix_form(derivation: Derivation) -> MatrixForm | None:
     return MatrixForm(
         {kind: printer.piece(left).text for kind, printer in printers.items()},
         {kind: printer.piece(tree).text for kind, printer in printers.items()},
-        _convention(loss, left, tree, stacked, printers["text"]),
+        _convention(loss, left, tree, stacked, _Words(printers["text"])),
+        _convention(loss, left, tree, stacked, _Words(printers["latex"], "$")),
         tree,
         stacked,
     )
@@ -104,10 +108,39 @@ def _printer(kind: str, loss: Loss, tree: Mat, stacked: Mapping[str, str]) -> Pr
     return Printer(signs(kind, small), stacked, *_fixed(loss))
 
 
-def _convention(
-    loss: Loss, left: Mat, tree: Mat, stacked: Mapping[str, str], printer: Printer
-) -> str:
-    said = [*_layout(loss, left, tree, stacked, printer), *_signs(tree, printer)]
+@dataclass(frozen=True)
+class _Words:
+    """Writes what a sentence says of matrices; formulas stand between two `mark`s."""
+
+    printer: Printer
+    mark: str = ""
+
+    def formula(self, text: str) -> str:
+        return f"{self.mark}{text}{self.mark}"
+
+    def shown(self, node: Mat) -> str:
+        return self.formula(self.printer.piece(node).text)
+
+    def name(self, name: str) -> str:
+        return self.formula(self.printer.name(name))
+
+    def plain(self, name: str) -> str:
+        """A name that stands for one sample, or for an index."""
+        return self.formula(self.printer.signs.style.name(name))
+
+    def entry(self, of: str, first: str, last: str) -> str:
+        """One entry of a derivative; `last` is empty where it is taken once."""
+        of, first = map(self.printer.name, (of, first))
+        last = self.printer.name(last) if last else ""
+        if self.mark and last:
+            return self.formula(rf"\partial^2 {of}/\partial {first}_i\,\partial {last}_j")
+        if self.mark:
+            return self.formula(rf"\partial {of}_i/\partial {first}_j")
+        return f"d2{of}/(d{first}[i] d{last}[j])" if last else f"d{of}[i]/d{first}[j]"
+
+
+def _convention(loss: Loss, left: Mat, tree: Mat, stacked: Mapping[str, str], words: _Words) -> str:
+    said = [*_layout(loss, left, tree, stacked, words), *_signs(tree, words)]
     if not said:
         return "Every quantity is a number."
     text = "; ".join(said)
@@ -115,7 +148,7 @@ def _convention(
 
 
 def _layout(
-    loss: Loss, left: Mat, tree: Mat, stacked: Mapping[str, str], printer: Printer
+    loss: Loss, left: Mat, tree: Mat, stacked: Mapping[str, str], words: _Words
 ) -> Iterator[str]:
     nodes = [*left.walk(), *tree.walk()]
     if any(node.shape != SCALAR for node in nodes):
@@ -123,35 +156,37 @@ def _layout(
     for node in dict.fromkeys(node for node in nodes if node.op == "derivative"):
         of, wrt, _, square = node.data
         rank = len(loss.tensor(of).axes)
-        name = printer.piece(node).text
         if rank == 0 and len(wrt) == 1 and node.shape != SCALAR:
-            yield f"{name} has the shape of {printer.name(wrt[0])}"
+            yield f"{words.shown(node)} has the shape of {words.name(wrt[0])}"
         elif square or (rank == 1 and node.shape[1]):
-            order = "d2" if square else "d"
-            of, first = printer.name(of), printer.name(wrt[0])
-            last = printer.name(wrt[-1])
-            entry = f"{of}/(d{first}[i] d{last}[j])" if square else f"{of}[i]/d{first}[j]"
-            yield f"{name} has {order}{entry} in row i and column j"
+            entry = words.entry(of, wrt[0], wrt[-1] if square else "")
+            row, column = words.formula("i"), words.formula("j")
+            yield f"{words.shown(node)} has {entry} in row {row} and column {column}"
     used = {node.data for node in nodes if node.op == "name"}
     used |= {n for node in nodes if node.op == "derivative" for n in (node.data[0], *node.data[1])}
-    samples = (name for name in (*loss.declared, *loss.defined) if name in used)
-    rows = {name: stacked.get(name, name) for name in samples if _is_stacked(loss, name)}
+    samples = [name for name in (*loss.declared, *loss.defined) if name in used]
+    rows = [name for name in samples if _is_stacked(loss, name)]
     if rows:
-        yield f"row n of {', '.join(rows.values())} is {', '.join(rows)} of sample n"
+        whole = ", ".join(words.name(name) for name in rows)
+        plain = ", ".join(words.plain(name) for name in rows)
+        yield f"row {words.formula('n')} of {whole} is {plain} of sample {words.formula('n')}"
 
 
-def _signs(tree: Mat, printer: Printer) -> Iterator[str]:
+def _signs(tree: Mat, words: _Words) -> Iterator[str]:
     """What the signs in a tree mean."""
     nodes = list(dict.fromkeys(tree.walk()))
     ops = {node.op for node in nodes if node.shape != SCALAR}
     if "ones" in ops:
-        yield "a bold 1 (in plain text, 1 as a vector) is the vector of ones"
+        ones = words.formula(words.printer.signs.ones) if words.mark else PLAIN_ONES
+        yield f"{ones} is the vector of ones"
     if "identity" in ops:
-        yield f"{printer.identity} is the identity"
+        yield f"{words.plain(words.printer.identity)} is the identity"
     for node in (node for node in nodes if node.op == "unit"):
-        yield f"{printer.piece(node).text} is 1 at {node.data} and 0 elsewhere"
+        yield f"{words.shown(node)} is 1 at {words.plain(node.data)} and 0 elsewhere"
     for node in (node for node in nodes if node.op == "onehot"):
-        yield f"row n of {printer.piece(node).text} is 1 at {node.data}[n] and 0 elsewhere"
+        label = f"{words.printer.name(node.data)}_n" if words.mark else f"{node.data}[n]"
+        row = words.formula("n")
+        yield f"row {row} of {words.shown(node)} is 1 at {words.formula(label)} and 0 elsewhere"
     if ops & {"had", "pow"}:
         yield "circled products, quotients and powers are taken entry by entry"
     if ops & {"call", "step", "choice"}:

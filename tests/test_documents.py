@@ -97,7 +97,8 @@ def test_json_holds_every_step(name: str, wrt: str) -> None:
     d = derivation(name, wrt)
     found = json.loads(write(d, "json"))
     assert list(found) == [
-        *("loss", "title", "of", "wrt", "start", "result", "hypotheses", "lemmas", "steps")
+        *("loss", "title", "of", "wrt", "start", "result", "hypotheses", "lemmas", "steps"),
+        "parts",
     ]
     assert found["result"]["language"] == d.formula
     assert len(found["steps"]) == len(d.steps)

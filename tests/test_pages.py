@@ -16,7 +16,7 @@ import pytest
 
 import derive
 from codegen.cli import main
-from codegen.documents import PARTS, typeset, write
+from codegen.documents import PAGE_PARTS, typeset, write
 from codegen.documents.latex import DRESS
 from codegen.documents.mathml import mathml
 from codegen.documents.model import Wanted
@@ -76,7 +76,7 @@ class Page(HTMLParser):
 @pytest.mark.parametrize(("name", "wrt"), cases())
 def test_a_page_stands_alone_and_is_well_formed(name: str, wrt: str) -> None:
     found = derivation(name, wrt)
-    text = write(found, "html", parts=PARTS)
+    text = write(found, "html", parts=PAGE_PARTS)
     page = Page(text)
     assert not page.open
     assert not page.addresses and "url(http" not in text and "@import" not in text
@@ -96,7 +96,7 @@ def test_katex_reads_every_formula(node_module: Callable[[str], Path]) -> None:
     formulas: dict[tuple[str, bool], None] = {}
     for name, wrt in cases():
         for detail in ("normal", "full"):
-            parts = PARTS if detail == "normal" else ()
+            parts = PAGE_PARTS if detail == "normal" else ()
             text = write(derivation(name, wrt), "markdown", detail=detail, parts=parts)
             for match in FORMULA.finditer(text):
                 shown, inline = match.groups()
@@ -118,8 +118,8 @@ def test_katex_reads_every_formula(node_module: Callable[[str], Path]) -> None:
 @pytest.mark.parametrize("to", ["text", "markdown", "latex", "html"])
 def test_every_part_is_said_in_every_form(name: str, wrt: str, to: str) -> None:
     found = derivation(name, wrt)
-    text = write(found, to, parts=PARTS)
-    laid_out = whole(found, DRESS, "normal", Wanted(PARTS))
+    text = write(found, to, parts=PAGE_PARTS)
+    laid_out = whole(found, DRESS, "normal", Wanted(PAGE_PARTS))
     assert {part.heading for part in laid_out.parts} >= {"Second derivative", "Properties"}
     for part in laid_out.parts:
         assert part.heading in text and part.heading not in write(found, to)
@@ -189,9 +189,9 @@ def test_numbers_stand_in_the_formulas(
 def test_a_jacobian_has_a_matrix_form_only_and_an_unknown_part_is_refused() -> None:
     loss = derive.load("softmax_cross_entropy")
     jacobian = derive.gradient(loss, "a", "p")
-    others = tuple(part for part in PARTS if part != "matrix")
+    others = tuple(part for part in PAGE_PARTS if part != "matrix")
     assert write(jacobian, "text", parts=others) == write(jacobian, "text")
-    assert "diag(p) − p pᵀ" in write(jacobian, "text", parts=PARTS)
+    assert "diag(p) − p pᵀ" in write(jacobian, "text", parts=PAGE_PARTS)
     with pytest.raises(PminusyError, match="no part 'colour'; there are matrix, second, stable"):
         write(jacobian, "text", parts=("colour",))
 
@@ -201,7 +201,7 @@ def test_an_article_with_every_part_is_typeset(
     name: str, wrt: str, require: Callable[[str], str]
 ) -> None:
     require("pdflatex")
-    assert typeset(derivation(name, wrt), "normal", PARTS).startswith(b"%PDF-")
+    assert typeset(derivation(name, wrt), "normal", PAGE_PARTS).startswith(b"%PDF-")
 
 
 def test_what_is_no_formula_is_refused() -> None:

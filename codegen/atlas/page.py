@@ -15,14 +15,14 @@ from markupsafe import Markup
 from codegen.atlas.families import FAMILIES, family
 from codegen.atlas.kernels import kernel_files
 from codegen.atlas.live import live
-from codegen.atlas.pictures import pictures
 from codegen.builder import build
 from codegen.documents.html import HELPERS
 from codegen.documents.latex import DRESS
 from codegen.documents.mathml import styles
-from codegen.documents.model import NESTED, PARTS, Document, Wanted
+from codegen.documents.model import NESTED, PAGE_PARTS, Document, Wanted
 from codegen.documents.parts import whole
 from codegen.emit import render
+from codegen.plots.pictures import pictures
 from derive.engine import gradient
 from derive.errors import PminusyError
 from derive.loss import Loss
@@ -81,7 +81,7 @@ def loss_page(loss: Loss, slug: str) -> Page:
     kernels = kernel_files(function)
     (module,) = kernels["javascript"]
     tried = live(loss, function, module.text)
-    document = _document(loss, names[0], PARTS)
+    document = _document(loss, names[0], PAGE_PARTS)
     text = _with_scripts(
         "atlas_loss.html.j2",
         title=f"{document.title} · Atlas of losses",

@@ -30,9 +30,9 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    from codegen.atlas.pictures import available
     from codegen.atlas.site import MANIFEST, fresh, index, known_pages, made, manifest, works
     from codegen.documents.mathml import mathml
+    from codegen.plots.pictures import available
     from derive import library, load
 
     root = Path(options.out)

@@ -17,9 +17,17 @@ Every step is named, justified and checked.  Without --wrt: every input and para
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codegen.commands import as_json, deliver, product_options, say, split_names
+from codegen.commands import (
+    as_json,
+    deliver,
+    product_options,
+    say,
+    split_names,
+    write_file,
+)
 from derive.errors import PminusyError
 
 if TYPE_CHECKING:
@@ -30,8 +38,10 @@ if TYPE_CHECKING:
 
 HELP = "derive a gradient, step by step"
 TO = ("text", "latex", "markdown", "html", "pdf", "ipynb", "json")
-WITH = "what else to say: matrix,second,stable,properties, all or none (a page, a PDF: all)"
-WHOLE = ("latex", "html", "ipynb")
+PARTS = "matrix,second,stable,properties,example,plots"
+WITH = f"what else to say: {PARTS}; all or none (by default a page and a PDF say all but plots)"
+EXAMPLE = "numbers to put into the formulas: a=1.4,3.2,5 y=0,0,1, or y=2: a class counts from 0"
+WHOLE = ("latex", "html", "ipynb", "pdf")
 STYLES = ("delta", "cases", "matrix")
 
 
@@ -54,7 +64,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--fragment", action="store_true", help="LaTeX without a preamble")
     add("--detail", choices=("brief", "normal", "full"), default="normal", help="how many steps")
     add("--with", dest="parts", metavar="PARTS", help=WITH)
-    add("--example", metavar="NAME=VALUES", nargs="+", help="numbers to put into the formulas")
+    add("--example", metavar="NAME=VALUES", nargs="+", help=EXAMPLE)
     add("--properties", action="store_true", help="what follows: convexity, limits, sums")
     add("--stable", action="store_true", help="the rewriting that keeps the loss from overflow")
     add("-o", metavar="FILE", dest="out", help="write to a file")
@@ -64,18 +74,13 @@ def run(options: Namespace) -> int:
     from derive import load
     from derive.batch import batched
 
-    if options.style == "matrix" and (options.json or options.to == "json"):
-        raise PminusyError("JSON holds no matrix form: --style matrix goes with a document")
     loss = load(options.loss)
     if options.reduction != "none":
         loss = batched(loss, options.reduction)
     if options.properties:
         return _properties(loss, options)
     found = derivations(loss, options)
-    if options.to == "pdf" and not options.json:
-        deliver(_typeset(found, options), options.out)
-    else:
-        deliver(_document(found, options), options.out)
+    _deliver(found, options)
     return 0
 
 
@@ -119,21 +124,38 @@ def _variables(loss: Loss) -> list[str]:
     return [d.name for d in loss.declarations if d.role in ("input", "param")]
 
 
-def _document(found: list[Derivation], options: Namespace) -> str:
-    from codegen.documents import write
+def _deliver(found: list[Derivation], options: Namespace) -> None:
+    """Print the documents, or write them to a file, with the pictures that they show beside it."""
+    from codegen.documents import BESIDE, files, write
     from derive.rewrite import in_cases
 
     to = "json" if options.json else options.to
     if options.style == "cases":
         found = [in_cases(d) for d in found]
-    if len(found) > 1 and to in WHOLE and not options.fragment:
+    if len(found) > 1 and to in WHOLE and not (options.fragment and to == "latex"):
         raise PminusyError(f"a document in {to} holds one derivation: name one in --wrt")
-    parts = _parts(options, to)
-    how = {"fragment": options.fragment, "detail": options.detail, "parts": parts}
-    texts = [write(d, to, example=_example(d.loss, options), **how) for d in found]
-    if to == "json":
-        return texts[0] if len(texts) == 1 else "[" + ",\n".join(t.rstrip() for t in texts) + "]\n"
-    return "\n".join(texts)
+    if to == "pdf" and options.out is None:
+        raise PminusyError("a PDF goes into a file: -o FILE")
+    how = {"fragment": options.fragment, "detail": options.detail, "parts": _parts(options, to)}
+    examples = [_example(d.loss, options) for d in found]
+    if options.out is None or (to not in BESIDE and to != "pdf"):
+        texts = [write(d, to, example=e, **how) for d, e in zip(found, examples, strict=True)]
+        deliver(_joined(texts, to), options.out)
+        return
+    out, documents = Path(options.out), []
+    for number, (one, example) in enumerate(zip(found, examples, strict=True), 1):
+        stem = out.stem if len(found) == 1 else f"{out.stem}-{number}"
+        document, pictures = files(one, to, stem, example=example, **how)
+        documents.append(document)
+        for name, picture in pictures.items():
+            write_file(out.parent / name, picture)
+    write_file(out, b"\n".join(documents))
+
+
+def _joined(texts: list[str], to: str) -> str:
+    if to != "json":
+        return "\n".join(texts)
+    return texts[0] if len(texts) == 1 else "[" + ",\n".join(t.rstrip() for t in texts) + "]\n"
 
 
 def _example(loss: Loss, options: Namespace) -> Point | None:
@@ -143,27 +165,15 @@ def _example(loss: Loss, options: Namespace) -> Point | None:
 
 
 def _parts(options: Namespace, to: str) -> tuple[str, ...]:
-    """What --with asks for; without it a page and a PDF say everything, the others nothing."""
-    from codegen.documents import PARTS
+    """What --with asks for; without it a page and a PDF say most, the others nothing."""
+    from codegen.documents import PAGE_PARTS, PARTS
 
     more = ("matrix",) if options.style == "matrix" else ()
     if options.parts is None:
-        return PARTS if to in ("html", "pdf") and options.detail != "brief" else more
+        return PAGE_PARTS if to in ("html", "pdf") and options.detail != "brief" else more
     if options.parts in ("all", "none"):
         return PARTS if options.parts == "all" else more
     return (*more, *split_names(options.parts))
-
-
-def _typeset(found: list[Derivation], options: Namespace) -> bytes:
-    from codegen.documents import typeset
-    from derive.rewrite import in_cases
-
-    if len(found) > 1:
-        raise PminusyError("a PDF holds one derivation: name one in --wrt")
-    if options.out is None:
-        raise PminusyError("a PDF goes into a file: -o FILE")
-    one = in_cases(found[0]) if options.style == "cases" else found[0]
-    return typeset(one, options.detail, _parts(options, "pdf"), _example(one.loss, options))
 
 
 def _properties(loss: Loss, options: Namespace) -> int:
@@ -188,23 +198,6 @@ def _properties(loss: Loss, options: Namespace) -> int:
 
 def _property_row(wrt: str | None, found: Property) -> dict[str, Any]:
     """A property as data; one of the loss itself is by no name."""
-    from derive.point import show
-    from derive.printing import language
-    from derive.proof import decimal
+    from codegen.documents.data import property_data
 
-    where = None
-    if found.counterexample is not None:
-        example = found.counterexample
-        parts = [f"{name} = {size}" for name, size in example.sizes.items()]
-        parts += [f"{name} = {show(value)}" for name, value in example.values.items()]
-        where = f"{', '.join(parts)}: it is {decimal(example.true)}"
-    return {
-        "wrt": wrt,
-        "property": found.name,
-        "status": found.status,
-        "statement": found.statement,
-        "hypotheses": list(found.hypotheses),
-        "relation": found.relation,
-        "steps": [language(step, found.loss) for step in found.steps],
-        "counterexample": where,
-    }
+    return {"wrt": wrt, **property_data(found)}

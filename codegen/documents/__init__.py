@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codegen.documents.latex import fragment as latex_fragment
-from codegen.documents.model import DETAILS, PARTS, Wanted
+from codegen.documents.model import DETAILS, PAGE_PARTS, PARTS, Wanted
+from codegen.documents.parts import of_loss
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.point import Point
+
+if TYPE_CHECKING:
+    from codegen.plots.pictures import Picture
 
 # Where each format is written: a module of this package, imported when it is asked for, and
 # its function.
@@ -24,6 +29,8 @@ _WRITERS = {
     "pdf": ("pdf", "pdf"),
 }
 BINARY = ("pdf",)
+# What its pictures are where a document shows files that lie beside it.
+BESIDE = {"latex": "pdf", "markdown": "svg"}
 FORMATS = tuple(to for to in _WRITERS if to not in BINARY)
 
 
@@ -39,20 +46,39 @@ def write(
     """A derivation in one of FORMATS.
 
     `detail` is "brief" (results only), "normal" (every step) or "full" (sub-steps too); JSON
-    always holds everything.  `fragment` leaves out the preamble of a LaTeX document.
+    always holds every step.  `fragment` leaves out the preamble of a LaTeX document.
     `parts` names what else a document is to say: some of PARTS, where the derivation is the
     gradient of a loss; `example` is a point whose numbers are put into the formulas.
+    Plots stand inside HTML and notebooks; LaTeX and Markdown need files beside them: `files`.
     Raises PminusyError for a format or a detail that does not exist, and where what a format
     needs is not installed.
     """
-    if to not in FORMATS:
-        raise PminusyError(f"no document format '{to}'; there are {', '.join(FORMATS)}")
-    wanted = Wanted(tuple(parts), example)
-    if to == "json":
-        return str(_writer(to)(derivation))
-    if fragment and to == "latex":
-        return latex_fragment(derivation, _checked(detail), wanted)
-    return str(_writer(to)(derivation, _checked(detail), wanted))
+    if "plots" in parts and to in BESIDE:
+        raise PminusyError(f"plots are files beside a document in {to}: write it with -o FILE")
+    wanted = _wanted(derivation, to, parts, example)
+    return _text(derivation, to, fragment, detail, wanted)
+
+
+def files(
+    derivation: Derivation,
+    to: str,
+    stem: str,
+    *,
+    fragment: bool = False,
+    detail: str = "normal",
+    parts: Sequence[str] = (),
+    example: Point | None = None,
+) -> tuple[bytes, dict[str, bytes]]:
+    """The document as bytes, and by name the picture files that it shows, which begin with `stem`.
+
+    Otherwise as `write`; PDF too, which raises PminusyError where there is no TeX.
+    """
+    wanted = _wanted(derivation, to, parts, example, stem)
+    if to == "pdf":
+        return bytes(_writer(to)(derivation, _checked(detail), wanted)), {}
+    text = _text(derivation, to, fragment, detail, wanted).encode()
+    beside = wanted.pictures if to in BESIDE else ()
+    return text, {wanted.picture_at.format(one.name): one.file(BESIDE[to]) for one in beside}
 
 
 def typeset(
@@ -62,8 +88,30 @@ def typeset(
     example: Point | None = None,
 ) -> bytes:
     """A derivation as PDF; raises PminusyError where there is no TeX."""
-    wanted = Wanted(tuple(parts), example)
-    return bytes(_writer("pdf")(derivation, _checked(detail), wanted))
+    return files(derivation, "pdf", "page", detail=detail, parts=parts, example=example)[0]
+
+
+def _wanted(
+    derivation: Derivation, to: str, parts: Sequence[str], example: Point | None, stem: str = ""
+) -> Wanted:
+    """What is wanted, the plots drawn where the format has a place for them."""
+    form = {"pdf": "pdf", **BESIDE}.get(to, "png")
+    drawn: tuple[Picture, ...] = ()
+    if "plots" in parts and to not in ("text", "json") and of_loss(derivation):
+        drawn = import_module("codegen.plots.pictures").pictures(
+            derivation.loss, derivation.wrt[0].tensor.name
+        )
+    plain = "page" if to == "pdf" else re.sub(r"[^\w.+-]", "_", stem)
+    at = "attachment:{}.png" if to == "ipynb" else f"{plain}-{{}}.{form}"
+    return Wanted(tuple(parts), example, drawn, at)
+
+
+def _text(derivation: Derivation, to: str, fragment: bool, detail: str, wanted: Wanted) -> str:
+    if to not in FORMATS:
+        raise PminusyError(f"no document format '{to}'; there are {', '.join(FORMATS)}")
+    if fragment and to == "latex":
+        return latex_fragment(derivation, _checked(detail), wanted)
+    return str(_writer(to)(derivation, _checked(detail), wanted))
 
 
 def _writer(to: str) -> Any:
@@ -77,4 +125,15 @@ def _checked(detail: str) -> str:
     return detail
 
 
-__all__ = ["BINARY", "DETAILS", "FORMATS", "PARTS", "latex_fragment", "typeset", "write"]
+__all__ = [
+    "BESIDE",
+    "BINARY",
+    "DETAILS",
+    "FORMATS",
+    "PAGE_PARTS",
+    "PARTS",
+    "files",
+    "latex_fragment",
+    "typeset",
+    "write",
+]

@@ -16,12 +16,27 @@ from derive.loss import Declaration, Domain, Loss
 from derive.printing import language
 from derive.stages import BY_CASES, EXACT, OFF_KINKS
 
+# How the steps of a derivation are checked; what comes first in `Step.check` says which it was.
+METHODS = {
+    "exact normal form": "Exact normal form: both sides of a step, with every definition that it "
+    "needs unfolded, are one and the same sum of products. That holds for all values, and for "
+    "axes of any size.",
+    OFF_KINKS: "Off the kinks: the same, away from the points where a choice or an absolute value "
+    "changes over.",
+    "ball arithmetic": "Ball arithmetic: rigorous bounds of both sides overlap at several points "
+    "and sizes. That is evidence, not a proof for all values.",
+    "unknown": "Not decided: neither way gave an answer within its limits.",
+}
+
 
 def document(derivation: Derivation, dress: Dress, detail: str = "normal") -> Document:
     """Lay a derivation out; `detail` is brief (results), normal (steps), full (sub-steps in
     place of their step) or NESTED (sub-steps inside their step)."""
     loss = derivation.loss
-    lemmas = [section(lemma, dress, detail, "Lemma") for lemma in _lemmas(derivation)]
+    lemmas = [
+        section(lemma, dress, detail, f"Lemma {number}")
+        for number, lemma in enumerate(_lemmas(derivation), 1)
+    ]
     return Document(
         name=loss.name,
         title=loss.title.rstrip("."),
@@ -32,6 +47,7 @@ def document(derivation: Derivation, dress: Dress, detail: str = "normal") -> Do
         hypotheses=tuple(_hypotheses(derivation, dress)),
         plain=_plain(derivation),
         verdict=_verdict(derivation),
+        proof=tuple(_proof(derivation)),
     )
 
 
@@ -178,6 +194,14 @@ def _verdict(derivation: Derivation) -> str:
     noun = "step" if steps == 1 else "steps"
     confirmed = f"{steps} {noun} confirmed{colon} {parts}." if steps else ""
     return f"{confirmed} {unknown} not decided.".strip() if unknown else confirmed
+
+
+def _proof(derivation: Derivation) -> Iterator[str]:
+    """What each way of checking is, in a sentence."""
+    used = {_method(step.check) for step in derivation.all_steps()}
+    for method, sentence in METHODS.items():
+        if method in used:
+            yield sentence
 
 
 def _method(check: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
+from math import isfinite
 from typing import Any
 
 from flint import ctx
@@ -13,6 +14,7 @@ from sympy import Expr, S
 
 from codegen.documents.model import Dress, Part, Section
 from derive.derivation import Derivation
+from derive.errors import PminusyError
 from derive.evaluate import Evaluator
 from derive.given import table
 from derive.index import Choice, Entry, Index
@@ -20,6 +22,7 @@ from derive.letters import names_of
 from derive.loss import Loss
 from derive.point import Point
 from derive.substituted import Substituted
+from derive.usual import usual_points
 
 DIGITS = 4
 
@@ -38,6 +41,47 @@ def worked(derivation: Derivation, dress: Dress, point: Point) -> Part:
     slopes = table(loss, point, loss.value.name, wrt.tensor.name, DIGITS)
     rows += shown.rows(derivation.subject, derivation.result, shown.place(wrt), slopes, wrt)
     return Part(f"In numbers, entries counted from 0, to {DIGITS} decimals", tuple(rows))
+
+
+def worked_usual(derivation: Derivation, dress: Dress) -> Part | None:
+    """The same at a usual point, where there is one."""
+    point = usual(derivation)
+    return None if point is None else worked(derivation, dress, point)
+
+
+def usual(derivation: Derivation) -> Point | None:
+    """The first of the usual points where loss and gradient are numbers, not all 0.
+
+    Preferred is one where no definition rounds to 0: what follows from it would look wrong.
+    """
+    found = list(_telling(derivation))
+    return next((point for point, zeros in found if not zeros), found[0][0] if found else None)
+
+
+def _telling(derivation: Derivation) -> Iterator[tuple[Point, bool]]:
+    """The usual points with finite values and some slope, and whether a definition rounds to 0."""
+    loss, wrt = derivation.loss, derivation.wrt[0].tensor.name
+    for point in usual_points(loss):
+        try:
+            values = [table(loss, point, d.name, None, DIGITS) for d in loss.definitions]
+            slopes = table(loss, point, loss.value.name, wrt, DIGITS)
+            numbers = [float(text) for text in _flat([values, slopes])]
+            some = any(float(text) for text in _flat(slopes))
+        except (PminusyError, ValueError):
+            continue  # A kink, or a value that is no number: the next point.
+        if all(map(isfinite, numbers)) and some:
+            zeros = any(float(text) == 0 for text in _flat(values))
+            yield point, zeros
+            if not zeros:
+                return
+
+
+def _flat(texts: Any) -> Iterator[str]:
+    if isinstance(texts, list):
+        for each in texts:
+            yield from _flat(each)
+    else:
+        yield texts
 
 
 class Numbered:
@@ -72,7 +116,7 @@ class Numbered:
                 by = self.dress.name(wrt.tensor.name)
                 whole = symbols.style.derivative(of, [by], False).text
             if whole is not None:
-                yield Section("", whole, _listed(values, symbols.style.minus), ())
+                yield Section("", whole, _listed(values, self.dress, symbols.style.minus), ())
 
     def number(self, entry: Entry, at: Mapping[Expr, int]) -> str | None:
         """The value of an entry, as a short decimal or as a fraction."""
@@ -101,24 +145,24 @@ def _given(loss: Loss, dress: Dress, point: Point, minus: str) -> Iterator[tuple
         given = point.values[declaration.name]
         shape = [range(point.sizes[axis.name]) for axis in tensor.axes]
         if not shape:
-            yield dress.name(tensor.name), _listed(_short(given[()]), minus)
+            yield dress.name(tensor.name), _listed(_short(given[()]), dress, minus)
             continue
         texts: Any = [_short(given[place]) for place in product(*shape)]
         for size in reversed([len(axis) for axis in shape[1:]]):
             texts = [texts[k : k + size] for k in range(0, len(texts), size)]
-        yield dress.name(tensor.name), _listed(texts, minus)
+        yield dress.name(tensor.name), _listed(texts, dress, minus)
 
 
-def _listed(values: Any, minus: str) -> str:
-    """(1, 2) for a vector, (1, 2; 3, 4) for a matrix."""
+def _listed(values: Any, dress: Dress, minus: str) -> str:
+    """(1, 2) for a vector, a grid for a matrix, a list of matrices for what has more axes."""
     if not isinstance(values, list):
         return str(values).replace("-", minus)
-    rows = [_listed(value, minus) for value in values]
+    rows = [_listed(value, dress, minus) for value in values]
     if not isinstance(values[0], list):
         return f"({', '.join(rows)})"
     if isinstance(values[0][0], list):
         return f"({'; '.join(rows)})"
-    return f"({'; '.join(row[1:-1] for row in rows)})"
+    return dress.grid([[str(each).replace("-", minus) for each in row] for row in values])
 
 
 def _short(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
@@ -12,6 +13,9 @@ from codegen.documents.model import NESTED, NOTHING, Wanted
 from codegen.documents.parts import whole
 from codegen.emit import render
 from derive.derivation import Derivation
+
+if TYPE_CHECKING:
+    from codegen.plots.pictures import Picture
 
 INLINE = re.compile(r"\$([^$]*)\$")
 
@@ -37,4 +41,11 @@ def words(text: str) -> Markup:
     return Markup().join(shown)
 
 
-HELPERS = {"inline": inline, "display": display, "words": words}
+def inlined(picture: Picture) -> Markup:
+    """A plot as an element of the page."""
+    from codegen.plots.pictures import inlined as element
+
+    return element(picture)
+
+
+HELPERS = {"inline": inline, "display": display, "words": words, "inlined": inlined}

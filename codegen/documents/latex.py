@@ -17,6 +17,11 @@ def _space(base: str, axes: Sequence[str]) -> str:
     return (base or r"\mathbb{R}") + (f"^{{{power}}}" if power else "")
 
 
+def _grid(rows: Sequence[Sequence[str]]) -> str:
+    inside = r" \\ ".join(" & ".join(row) for row in rows)
+    return rf"\begin{{pmatrix}} {inside} \end{{pmatrix}}"
+
+
 DRESS = Dress(
     show=latex,
     name=latex_name,
@@ -28,6 +33,7 @@ DRESS = Dress(
     braces=(r"\{", r"\}"),
     space=_space,
     style=lambda names: LATEX,
+    grid=_grid,
     medium="latex",
 )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sympy import Basic
 
@@ -15,10 +16,14 @@ from derive.loss import Loss
 from derive.point import Point
 from derive.styles import Style
 
+if TYPE_CHECKING:
+    from codegen.plots.pictures import Picture
+
 Show = Callable[[Basic, Loss, Names | None], str]
 DETAILS = ("brief", "normal", "full")
 NESTED = "nested"
-PARTS = ("matrix", "second", "stable", "properties")
+PARTS = ("matrix", "second", "stable", "properties", "example", "plots")
+PAGE_PARTS = PARTS[:-1]  # what a page says when nothing is asked for: plots take their time
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Dress:
     braces: tuple[str, str]
     space: Callable[[str, Sequence[str]], str]
     style: Callable[[Names], Style]
+    grid: Callable[[Sequence[Sequence[str]]], str]
     medium: str
 
 
@@ -83,10 +89,15 @@ class Variable:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What else a document is to say: some of PARTS, and an example at this point."""
+    """What else a document is to say: some of PARTS, with an example at this point.
+
+    `pictures` are those of the part "plots", under the addresses of `picture_at`.
+    """
 
     parts: tuple[str, ...] = ()
     example: Point | None = None
+    pictures: tuple[Picture, ...] = ()
+    picture_at: str = "{}"
 
 
 NOTHING = Wanted()
@@ -107,17 +118,37 @@ class Statement:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a document: chains of equations, statements, and what is said at the end."""
+    """A part of a document: chains of equations, statements, pictures, and words at the end.
+
+    The pictures come with the addresses of their files.
+    """
 
     heading: str
     sections: tuple[Section, ...] = ()
     statements: tuple[Statement, ...] = ()
     said: str = ""
+    pictures: tuple[tuple[str, Picture], ...] = ()
+
+    @property
+    def chains(self) -> tuple[tuple[Section, ...], ...]:
+        """The sections, single equations that follow each other together."""
+        found: list[list[Section]] = []
+        for one in self.sections:
+            alone = bool(one.lines)
+            if found and not alone and not found[-1][-1].lines:
+                found[-1].append(one)
+            else:
+                found.append([one])
+        return tuple(map(tuple, found))
 
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that a printed derivation says; `plain` is the result as one would type it."""
+    """Everything that a printed derivation says.
+
+    `plain` is the result as one would type it; `verdict` says how many steps were confirmed,
+    `proof` what it means that they were.
+    """
 
     name: str
     title: str
@@ -128,6 +159,7 @@ class Document:
     hypotheses: tuple[tuple[str, str], ...]
     plain: str
     verdict: str
+    proof: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
 
     @property

@@ -6,48 +6,78 @@ does not have (the second derivative of a Jacobian, say) is left out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from codegen.documents.document import document, section
-from codegen.documents.model import Document, Dress, Part, Section, Statement, Wanted
+from codegen.documents.model import PARTS, Document, Dress, Part, Section, Statement, Wanted
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.letters import names_of
+from derive.loss import Loss
 
 if TYPE_CHECKING:
+    from derive.matrix import MatrixForm
     from derive.properties import Property
 
+SIGNS = {">=": "≥", "<=": "≤", "->": "→", "'": "′"}
+MINUS = re.compile(r"(?<![\w)\]])-(?=[\w.(])|(?<= )-(?= )")
+INFINITY = re.compile(r"\boo\b")
 NO_MATRIX = "There is none: too long, or with indices that no product of matrices can have."
 
 
 def matrix(derivation: Derivation, dress: Dress) -> Part | None:
     """The result in matrix notation; of a gradient, also that of the mean over a batch."""
-    from derive.batch import batched, names_batch
-    from derive.engine import gradient
+    medium = dress.medium
+    forms, said = matrix_forms(derivation, medium, lambda name: dress.inline(dress.name(name)))
+    rows = tuple(Section("", form.left[medium], form.right[medium], ()) for form in forms)
+    return Part("Matrix form", rows, said=said if forms else NO_MATRIX)
+
+
+def matrix_forms(
+    derivation: Derivation, medium: str, show: Callable[[str], str]
+) -> tuple[list[MatrixForm], str]:
+    """The forms of a derivation and of the mean over a batch, and the layout of both."""
+    from derive.batch import names_batch
     from derive.matrix import matrix_form
 
     loss = derivation.loss
     forms = [form] if (form := matrix_form(derivation)) else []
-    clauses = []
-    if forms and _of_loss(derivation) and not names_batch(loss):
-        whole_batch = batched(loss, "mean")
-        form = matrix_form(gradient(whole_batch, derivation.wrt[0].tensor.name))
+    mean = ""
+    if forms and of_loss(derivation) and not names_batch(loss):
+        slope = mean_gradient(loss, derivation.wrt[0].tensor.name)
+        form = matrix_form(slope)
         forms += [form] if form else []
-        clauses = [f"{whole_batch.value.name} is the mean of {loss.value.name} over a batch of N"]
-    clauses = [c for form in forms for c in form.convention.rstrip(".").split("; ")] + clauses
-    medium = dress.medium
-    rows = tuple(Section("", form.left[medium], form.right[medium], ()) for form in forms)
-    said = "; ".join(dict.fromkeys(clauses)) + "." if forms else NO_MATRIX
-    return Part("Matrix form", rows, said=said)
+        of, mean_of = (show(each.value.name) for each in (loss, slope.loss))
+        mean = f"; {mean_of} is the mean of {of} over a batch of {show('N')}"
+    sentences = [form.typeset if medium == "latex" else form.convention for form in forms]
+    clauses = [clause for said in sentences for clause in said.rstrip(".").split("; ")]
+    return forms, f"{'; '.join(dict.fromkeys(clauses))}{mean}."
+
+
+@lru_cache(maxsize=4)
+def hessian_of(loss: Loss, name: str) -> Derivation:
+    """The Hessian, kept for the other forms of one document."""
+    from derive.engine import hessian
+
+    return hessian(loss, name)
+
+
+@lru_cache(maxsize=4)
+def mean_gradient(loss: Loss, name: str) -> Derivation:
+    """The gradient of the mean over a batch, kept likewise."""
+    from derive.batch import batched
+    from derive.engine import gradient
+
+    return gradient(batched(loss, "mean"), name)
 
 
 def second(derivation: Derivation, dress: Dress) -> Part | None:
     """The Hessian, as one equation."""
-    from derive.engine import hessian
-
-    found = hessian(derivation.loss, derivation.wrt[0].tensor.name)
+    found = hessian_of(derivation.loss, derivation.wrt[0].tensor.name)
     return Part("Second derivative", (document(found, dress, "brief").main,))
 
 
@@ -74,12 +104,42 @@ def _statement(found: Property, dress: Dress) -> Statement:
     return Statement(
         name=found.name,
         status=found.status,
-        sentence=found.statement,
+        sentence=_signs(found.statement),
         given=" and ".join(found.hypotheses),
         steps=tuple(dress.show(step, found.loss, names) for step in found.steps),
         relation=dress.at_most if found.relation == "<=" else found.relation,
-        counterexample=str(found.counterexample) if found.counterexample else "",
+        counterexample=_signs(place(found)),
     )
+
+
+def place(found: Property) -> str:
+    """Where a property fails, and what stands there instead; "" for one that holds."""
+    from derive.point import show
+    from derive.proof import decimal
+
+    example = found.counterexample
+    if example is None:
+        return ""
+    where = [f"{name} = {size}" for name, size in example.sizes.items()]
+    where += [f"{name} = {show(value)}" for name, value in example.values.items()]
+    return f"{', '.join(where)}: it is {decimal(example.true)}"
+
+
+def _signs(text: str) -> str:
+    """Words with the signs of mathematics in the place of those of a keyboard."""
+    text = INFINITY.sub("∞", MINUS.sub("−", text))
+    for typed, sign in SIGNS.items():
+        text = text.replace(typed, sign)
+    return text
+
+
+def example(derivation: Derivation, dress: Dress, wanted: Wanted) -> Part | None:
+    """Numbers in every formula: those given, else usual ones."""
+    from codegen.documents.example import worked, worked_usual
+
+    if wanted.example is not None:
+        return worked(derivation, dress, wanted.example)
+    return worked_usual(derivation, dress)
 
 
 MAKERS: dict[str, Callable[[Derivation, Dress], Part | None]] = {
@@ -98,10 +158,10 @@ def whole(derivation: Derivation, dress: Dress, detail: str, wanted: Wanted) -> 
 
 def parts(derivation: Derivation, dress: Dress, wanted: Wanted) -> Iterator[Part]:
     """The parts that are wanted and that this derivation has, in their order."""
-    unknown = [name for name in wanted.parts if name not in MAKERS]
+    unknown = [name for name in wanted.parts if name not in PARTS]
     if unknown:
-        raise PminusyError(f"no part '{unknown[0]}'; there are {', '.join(MAKERS)}")
-    first = _of_loss(derivation)
+        raise PminusyError(f"no part '{unknown[0]}'; there are {', '.join(PARTS)}")
+    first = of_loss(derivation)
     for name, make in MAKERS.items():
         asked = name in wanted.parts and (first or name == "matrix")
         part = make(derivation, dress) if asked else None
@@ -109,13 +169,16 @@ def parts(derivation: Derivation, dress: Dress, wanted: Wanted) -> Iterator[Part
             yield part
     if not first:
         return
-    if wanted.example is not None:
-        from codegen.documents.example import worked
+    if wanted.example is not None or "example" in wanted.parts:
+        part = example(derivation, dress, wanted)
+        if part is not None:
+            yield part
+    if wanted.pictures:
+        placed = tuple((wanted.picture_at.format(one.name), one) for one in wanted.pictures)
+        yield Part("Pictures", pictures=placed)
 
-        yield worked(derivation, dress, wanted.example)
 
-
-def _of_loss(derivation: Derivation) -> bool:
+def of_loss(derivation: Derivation) -> bool:
     """Whether it is the gradient of the loss itself, by one name."""
     first = len(derivation.wrt) == 1 and derivation.shown is None
     return first and derivation.of == derivation.loss.value.entry

@@ -29,6 +29,9 @@ def pdf(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHING
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "page.tex").write_text(article(derivation, detail, wanted), encoding="utf-8")
+        for picture in wanted.pictures:
+            address = folder / wanted.picture_at.format(picture.name)
+            address.write_bytes(picture.file("pdf"))
         # What is stamped into a PDF is the time of this variable, not of the day.
         env = {**os.environ, "SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}
         command = [program, *QUIET, "page.tex"]

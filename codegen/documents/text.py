@@ -24,6 +24,10 @@ def _space(base: str, axes: Sequence[str]) -> str:
     return (base or "ℝ") + (f"^({power})" if len(axes) > 1 else f"^{power}" if power else "")
 
 
+def _grid(rows: Sequence[Sequence[str]]) -> str:
+    return f"({'; '.join(', '.join(row) for row in rows)})"
+
+
 DRESS = Dress(
     show=unicode,
     name=unicode_name,
@@ -35,6 +39,7 @@ DRESS = Dress(
     braces=("{", "}"),
     space=_space,
     style=lambda names: unicode_style(names.subscripts),
+    grid=_grid,
     medium="unicode",
 )
 

@@ -19,6 +19,7 @@ from derive.index import (
     Entry,
     Index,
     Share,
+    axis_of,
     free_indices,
     rebuild,
     substitute,
@@ -115,7 +116,8 @@ def _match(solved: Solved, base: Expr) -> dict[Expr, Expr] | None:
     candidates = sorted(free_indices(base), key=lambda index: index.uid) + [
         node for node in walk(base) if isinstance(node, Entry) and node.tensor.label
     ]
-    for chosen in product(candidates, repeat=len(wild)):
+    fitting = ([one for one in candidates if axis_of(one) == axis_of(each)] for each in wild)
+    for chosen in product(*fitting):
         here = dict(zip(wild, chosen, strict=True))
         if substitute(solved.atom, here) == base:
             return here

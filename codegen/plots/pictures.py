@@ -1,4 +1,4 @@
-"""Plots as SVG that stands in a page: its colours and its size are the page's."""
+"""The plots that a loss has, as files or as SVG that stands in a page, in the page's colours."""
 
 from __future__ import annotations
 
@@ -32,10 +32,15 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot, and what it shows in words."""
+    """A plot under a short name, what it shows in words, and the figure itself."""
 
-    svg: Markup
+    name: str
     words: str
+    page: Any
+
+    def file(self, form: str) -> bytes:
+        """The plot in one of the formats of `codegen.plots.paper`."""
+        return saved(self.page, form)
 
 
 def available() -> None:
@@ -44,8 +49,9 @@ def available() -> None:
         pass
 
 
-def pictures(loss: Loss, wrt: str, function: KernelFunction) -> tuple[Picture, ...]:
-    """The plots that a loss has as a function of one name."""
+def pictures(loss: Loss, wrt: str, function: KernelFunction | None = None) -> tuple[Picture, ...]:
+    """The plots that a loss has as a function of one name; `function` is its kernel, if built."""
+    available()
     try:
         scene = Scene(loss, wrt, built=function)
     except PminusyError:
@@ -82,24 +88,26 @@ def _has_classes(scene: Scene) -> bool:
     return len(axes) == 1 and any(competing) and free
 
 
-def _drawn(prefix: str, words: str, draw: Callable[[], Any]) -> Picture | None:
+def _drawn(name: str, words: str, draw: Callable[[], Any]) -> Picture | None:
     """A plot; None where the loss has no finite values to draw."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            svg = saved(draw(), "svg").decode()
+            return Picture(name, words, draw())
     except (PminusyError, ValueError):
         return None
-    return Picture(inlined(svg, prefix, words), words)
 
 
-def inlined(svg: str, prefix: str, words: str) -> Markup:
-    """The element alone, with a name, and with ids that no other picture of the page has."""
+def inlined(picture: Picture) -> Markup:
+    """The SVG element alone, with a name, and with ids that no other picture of the page has."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        svg = picture.file("svg").decode()
     text = UNWANTED.sub("", svg[svg.index("<svg") :].rstrip())
-    text = PLACES.sub(lambda found: f"{found[1]}{prefix}-", text)
+    text = PLACES.sub(lambda found: f"{found[1]}{picture.name}-", text)
     for colour, own in COLOURS.items():
         text = text.replace(colour, own)
-    label = escape(words)
+    label = escape(picture.words)
     return Markup(
         OPENING.sub(
             lambda found: (
