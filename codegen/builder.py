@@ -75,7 +75,8 @@ class KernelFunction:
         import numpy as np
 
         labels = any(g.name == name and g.tensor.label for g in self.kernel.inputs)
-        if isinstance(value, int | float | np.generic) or hasattr(value, "__array__"):
+        plain = value is None or isinstance(value, int | float | np.generic)
+        if plain or hasattr(value, "__array__"):
             return value
         return np.asarray(value, dtype=np.int64 if labels else self.dtype)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from codegen.oracle import Oracle
+from codegen.points import mark_of
 from derive.batch import BATCH
 from derive.index import Entry, walk
 from derive.loss import Declaration, Domain
@@ -55,7 +56,7 @@ def axes_of(oracle: Oracle, name: str) -> tuple[str, ...]:
 def handed(oracle: Oracle, case: Case, name: str, one_hot: bool) -> Any:
     """The array as the function gets it: class labels as integers, or as rows of one 1."""
     value, label = case.values[name], oracle.loss.declared[name].tensor.label
-    if label is None or not one_hot:
+    if label is None or not one_hot or oracle.loss.declared[name].is_mark:
         return value
     return np.eye(case.sizes[label.name], dtype=case.dtype)[value]
 
@@ -139,13 +140,19 @@ class _Draw:
         order = sorted(self.oracle.loss.declarations, key=lambda d: d.role != "target")
         for declaration in order:
             name = declaration.name
-            if declaration.default is not None and not self._varied(name, accepted):
+            if declaration.is_mark:
+                found[name] = np.array(mark_of(declaration))
+            elif declaration.default is not None and not self._varied(name, accepted):
                 kept = self.dtype if name in accepted else "float64"
-                found[name] = np.array(float(declaration.default), dtype=kept)
+                found[name] = np.full(self._shape(name), float(declaration.default), dtype=kept)
             elif name == self.oracle.wrt:
                 found[name] = self._into(declaration, self._variable(found))
             else:
                 found[name] = self._other(declaration)
+        for declaration in order:
+            if declaration.ignored is not None and self.regime == PLAIN and not self.one_hot:
+                labels = found[declaration.name]
+                labels.flat[1:2] = found[declaration.ignored.name]
         return {d.name: found[d.name] for d in self.oracle.loss.declarations}
 
     def _varied(self, name: str, accepted: tuple[str, ...]) -> bool:
@@ -223,7 +230,8 @@ class _Draw:
         for name, given in targets.items():
             declaration = self.oracle.loss.declared[name]
             label = declaration.tensor.label
-            if label is not None and label.name == axis and given.ndim <= len(row):
+            is_label = label is not None and not declaration.is_mark
+            if is_label and label.name == axis and given.ndim <= len(row):
                 return int(given[row[: given.ndim]])
             if axes_of(self.oracle, name)[-1:] == (axis,) and given.ndim <= len(row) + 1:
                 return int(np.argmax(given[row[: given.ndim - 1]]))

@@ -46,7 +46,8 @@ def _large_consts(sample: Sample) -> bool:
     """Consts that have no upper end far above their defaults."""
     changed = False
     for d in sample.loss.declarations:
-        if d.role == "const" and d.default is not None and d.domain.upper is None:
+        known = d.role == "const" and d.default is not None and not d.is_mark
+        if known and d.domain.upper is None:
             sample.arrays[d.name] = np.asarray(sample.arrays[d.name]) * 16.0
             changed = True
     return changed

@@ -52,15 +52,25 @@ class exp_difference(Function):
 
 @dataclass(frozen=True)
 class Input:
-    """An array the caller gives: its tensor, its role, and a const's default."""
+    """An array the caller gives: its tensor, its role, and the default of each entry of a const.
+
+    Labels that may be ignored are in range or equal to the scalar label `ignored`; what is looked
+    up at an ignored one is not used, and may be anything that is there.
+    """
 
     tensor: Tensor
     role: str
     default: Rational | None = None
+    ignored: Tensor | None = None
 
     @property
     def name(self) -> str:
         return self.tensor.name
+
+    @property
+    def is_mark(self) -> bool:
+        """Whether this is the label that others are ignored at: any integer."""
+        return self.role == "const" and self.tensor.label is not None
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,8 @@ class Kernel:
 
     `batch` is the axis that was added for the samples, None where the loss names its own.
     An output (key, entry) gives the array entry.tensor under the key; "" is the loss's.
+    `weight` is what each sample weighs in the mean, an array over the batch; None where a mean
+    divides by the number of samples.
     """
 
     name: str
@@ -113,17 +125,30 @@ class Kernel:
     statements: tuple[Statement, ...]
     outputs: tuple[tuple[str, Entry], ...]
     batch: Axis | None = None
+    weight: Entry | None = None
+
+    @property
+    def weights(self) -> Kernel | None:
+        """The kernel that computes, in the place of the loss, what each sample weighs."""
+        if self.weight is None:
+            return None
+        return replace(self, outputs=(("", self.weight),)).needed("")
 
     def needed(self, *keys: str) -> Kernel:
-        """The kernel that computes these outputs only."""
+        """The kernel that computes these outputs only, without the weights of a mean."""
         outputs = tuple((key, entry) for key, entry in self.outputs if key in keys)
-        live = {entry.tensor.name for _, entry in outputs}
+        return replace(self, outputs=outputs, weight=None).pruned()
+
+    def pruned(self) -> Kernel:
+        """The kernel without statements that nothing needs."""
+        live = {entry.tensor.name for _, entry in self.outputs}
+        live |= set() if self.weight is None else {self.weight.tensor.name}
         kept: list[Statement] = []
         for statement in reversed(self.statements):
             if statement.name in live:
                 kept.append(statement)
                 live |= {entry.tensor.name for entry in reads(statement)}
-        return replace(self, statements=tuple(reversed(kept)), outputs=outputs)
+        return replace(self, statements=tuple(reversed(kept)))
 
 
 def trees(statement: Statement) -> tuple[Expr, ...]:
@@ -157,7 +182,8 @@ def validate(kernel: Kernel) -> None:
         except KernelError as error:
             raise KernelError(f"{kernel.name}: {statement.name}: {error}") from None
         known[statement.name] = defines(statement)
-    for _, entry in kernel.outputs:
+    weight = () if kernel.weight is None else (("weight", kernel.weight),)
+    for _, entry in (*kernel.outputs, *weight):
         if known.get(entry.tensor.name) != entry.tensor:
             raise KernelError(f"{kernel.name}: the output {entry.tensor.name} is not defined")
 

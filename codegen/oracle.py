@@ -25,6 +25,7 @@ from codegen.terms import Form, Once, Place, last_place
 from derive.balls import Undetermined
 from derive.batch import PER_SAMPLE, names_batch
 from derive.errors import PminusyError
+from derive.evaluate import Evaluator
 from derive.index import Entry, Partial
 from derive.loss import Loss
 from derive.point import Point
@@ -78,7 +79,7 @@ class Oracle:
     """True gradients of a loss by one of its inputs or params, at arrays of floats.
 
     The gradient by an input has a row for each sample; by a param it is the sum over the batch,
-    or with reduction="mean" both are divided by N.
+    or with reduction="mean" both are divided by N, or by the sum of the weights.
     """
 
     loss: Loss
@@ -107,7 +108,7 @@ class Oracle:
         for n in range(count):
             row = {k: v[n] if self.leads(k) else v for k, v in values.items()}
             rows.append(self._limit(row, sizes, dtype))
-        share = count if self.reduction == "mean" else 1
+        share = self._divisor(values, sizes) if self.reduction == "mean" else arb(1)
         if self.leads(self.wrt):
             return {
                 (n, *place): _scaled([known], share)
@@ -116,6 +117,16 @@ class Oracle:
             }
         common = set.intersection(*map(set, rows)) if rows else set()
         return {place: _scaled([row[place] for row in rows], share) for place in sorted(common)}
+
+    def _divisor(self, values: Arrays, sizes: Mapping[str, int]) -> arb:
+        """What the mean divides by."""
+        weight, count = self.loss.weight, sizes["N"]
+        if weight is None:
+            return arb(count)
+        rows = ({k: v[n] if self.leads(k) else v for k, v in values.items()} for n in range(count))
+        with ctx.workprec(PRECISIONS[0]):
+            points = (_point(row, sizes, FAR[0]) for row in rows)
+            return sum((Evaluator(self.loss, point)(weight, {}) for point in points), arb(0))
 
     def _limit(self, values: Arrays, sizes: Mapping[str, int], dtype: str) -> dict[Place, Known]:
         """At infinities, what the values at two far points agree on."""
@@ -246,13 +257,13 @@ def _smaller(one: arb, two: arb) -> arb:
     return one if one.mid() <= two.mid() else two
 
 
-def _scaled(parts: list[Known], share: int) -> Known:
+def _scaled(parts: list[Known], share: arb) -> Known:
     """The sum of entries over a batch, divided by `share`."""
     exact, unit, terms = (
         sum((getattr(part, name) for part in parts), arb(0)) / share
         for name in ("exact", "unit", "terms")
     )
-    return Known(exact, unit.mid(), terms)
+    return Known(exact, abs(unit.mid()), terms)
 
 
 def _point(values: Arrays, sizes: Mapping[str, int], far: Fraction) -> Point:

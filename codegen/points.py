@@ -77,11 +77,18 @@ def moderate(loss: Loss, sizes: Mapping[str, int], dtype: str, seed: str) -> Sam
     return sample
 
 
+def mark_of(declaration: Declaration) -> int:
+    """The label that is ignored: the default, or one that is out of range."""
+    return -100 if declaration.default is None else int(declaration.default)
+
+
 def _draw(declaration: Declaration, sample: Sample) -> Any:
     random, shape, domain = sample.random, sample.shape(declaration), declaration.domain
+    if declaration.is_mark:
+        return np.array(mark_of(declaration))
     if declaration.tensor.label is not None:
         return random.integers(0, sample.sizes[declaration.tensor.label.name], shape)
-    if declaration.default is not None:
+    if declaration.default is not None and not shape:
         return np.array(float(declaration.default))
     if domain.kind == "simplex":
         return random.shares(shape)

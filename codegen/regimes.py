@@ -157,7 +157,7 @@ def _consts(sample: Sample) -> bool:
     """Consts away from their defaults: an exponent 2 becomes 1/2."""
     changed = False
     for d in sample.loss.declarations:
-        if d.role == "const" and not d.tensor.axes and d.default is not None:
+        if d.role == "const" and not (d.tensor.axes or d.is_mark) and d.default is not None:
             value = float(d.default)
             low = 0.0 if d.domain.lower is None else float(d.domain.lower)
             sample.arrays[d.name] = np.array(low + (value - low) / 4)

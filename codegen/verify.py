@@ -12,6 +12,7 @@ import numpy as np
 from flint import arb, ctx
 
 from codegen.builder import KernelFunction, build, default_wrt
+from codegen.points import mark_of
 from derive.engine import gradient
 from derive.evaluate import Evaluator
 from derive.index import Partial
@@ -61,7 +62,7 @@ def _derivation(loss: Loss, name: str) -> Iterator[Check]:
 def sample(kernel: KernelFunction) -> dict[str, Any]:
     """Arguments for a kernel: the same on every run, inside every domain."""
     random = np.random.default_rng(7)
-    return {
+    arrays = {
         given.name: _array(
             kernel.loss.declared[given.name],
             tuple(SIZES.get(axis.name, 3) for axis in given.tensor.axes),
@@ -69,10 +70,16 @@ def sample(kernel: KernelFunction) -> dict[str, Any]:
         )
         for given in kernel.kernel.inputs
     }
+    for given in kernel.kernel.inputs:
+        if given.ignored is not None and np.size(arrays[given.name]) > 1:
+            arrays[given.name].flat[1] = arrays[given.ignored.name]
+    return arrays
 
 
 def _array(declaration: Declaration, shape: tuple[int, ...], random: np.random.Generator) -> Any:
     domain = declaration.domain
+    if declaration.is_mark:
+        return np.array(mark_of(declaration))
     if declaration.tensor.label is not None:
         return random.integers(0, SIZES.get(declaration.tensor.label.name, 3), shape)
     if domain.kind == "simplex":
@@ -137,7 +144,7 @@ def _exact(kernel: KernelFunction, one: dict[str, Any]) -> tuple[Any, dict[str, 
         for axis, size in zip(loss.declared[name].tensor.axes, np.shape(value), strict=True):
             sizes[axis.name] = size
         label = loss.declared[name].tensor.label
-        if label is not None:
+        if label is not None and not loss.declared[name].is_mark:
             sizes.setdefault(label.name, SIZES.get(label.name, 3))
     with ctx.workprec(160):
         evaluator = Evaluator(loss, Point(sizes, given))

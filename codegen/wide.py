@@ -21,7 +21,8 @@ def widened(
     """
     import numpy as np
 
-    arrays = {name: np.asarray(value) for name, value in given.items() if name != "out"}
+    arrays = {k: np.asarray(v) for k, v in given.items() if k != "out" and v is not None}
+    options = {**options, **{k: v for k, v in given.items() if v is None}}
     kinds = sorted({str(a.dtype) for a in arrays.values() if a.dtype.kind == "f" and a.ndim})
     if len(kinds) > 1:
         raise TypeError(f"the arguments are {' and '.join(kinds)}: give one floating type")

@@ -22,7 +22,7 @@ def names_batch(loss: Loss) -> bool:
 def batched(loss: Loss, reduction: str = "mean") -> Loss:
     """The loss over a batch of N samples, reduced by "mean" or "sum".
 
-    Inputs, targets and definitions get a leading axis N; params and consts are shared.
+    A mean divides by N, or by the sum of the weights where the loss declares them.  Inputs, targets and definitions get a leading axis N; params and consts are shared.
     Raises DerivationError where the loss names N itself.
     """
     if names_batch(loss):
@@ -44,7 +44,8 @@ def batched(loss: Loss, reduction: str = "mean") -> Loss:
 
     definitions = [Definition(move(d.entry), move(d.body)) for d in loss.definitions]
     whole = total(index, definitions[-1].entry)
-    value = whole / axis if reduction == "mean" else whole
+    count = axis if loss.weight is None else total(index, move(loss.weight))
+    value = whole / count if reduction == "mean" else whole
     definitions.append(
         Definition(Entry(Tensor(loss.unused_name("J", "total", "objective"))), value)
     )
@@ -54,6 +55,7 @@ def batched(loss: Loss, reduction: str = "mean") -> Loss:
         declarations=tuple(_moved(d, moved) for d in loss.declarations),
         definitions=tuple(definitions),
         letters={BATCH: ("n",), **loss.letters},
+        weight=None,
     )
 
 

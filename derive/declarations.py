@@ -29,7 +29,8 @@ def read_declaration(statement: ast.AnnAssign, scope: Scope) -> Declaration:
         raise scope.text.error(target, found, expected)
     check_new_name(target.id, target, scope)
     check_expression(scope.text, statement.annotation)
-    role_node, domain, label = _read_annotation(statement.annotation, target.id, scope)
+    annotation, mark = _without_mark(statement.annotation, scope)
+    role_node, domain, label = _read_annotation(annotation, target.id, scope)
     role, axes = _read_role(role_node, target.id, scope)
     if label is not None and role in ("param", "const"):
         found = f"a {role} that is a class label"
@@ -40,7 +41,28 @@ def read_declaration(statement: ast.AnnAssign, scope: Scope) -> Declaration:
     default = None
     if statement.value is not None:
         default = _read_default(statement.value, role, tensor, domain, scope)
-    return Declaration(tensor, role, domain, default)
+    ignored = None if mark is None else _read_mark(mark, label, scope)
+    return Declaration(tensor, role, domain, default, ignored)
+
+
+def _without_mark(node: ast.expr, scope: Scope) -> tuple[ast.expr, ast.expr | None]:
+    """The annotation without 'or ignore_index', and what stands after the 'or'."""
+    if not isinstance(node, ast.BoolOp):
+        return node, None
+    if not isinstance(node.op, ast.Or) or len(node.values) > 2:
+        raise scope.text.error(node, "a domain of another form", _DOMAIN)
+    return node.values[0], node.values[1]
+
+
+def _read_mark(node: ast.expr, label: Axis | None, scope: Scope) -> Tensor:
+    """The const that a label may be equal to besides: from here on a label over the same axis."""
+    if label is None:
+        raise scope.text.error(node, "'or' after a domain without labels", "a label: 'in K or ...'")
+    known = scope.tensors.get(node.id) if isinstance(node, ast.Name) else None
+    if known is None or known.axes or known.label not in (None, label):
+        expected = "a const without axes declared before, such as 'ignore_index: const = -100'"
+        raise scope.text.error(node, describe(node, scope.text), expected)
+    return Tensor(known.name, (), label)
 
 
 def _read_annotation(
@@ -140,9 +162,6 @@ def _read_default(node: ast.expr, role: str, tensor: Tensor, domain: Domain, sco
     if role != "const":
         expected = "a default on a const only"
         raise scope.text.error(node, f"a default on '{tensor.name}', not a const", expected)
-    if tensor.axes:
-        expected = "a default on a const without axes only"
-        raise scope.text.error(node, f"a default on '{tensor.name}', which has axes", expected)
     check_expression(scope.text, node)
     value = _read_constant(node, scope).expr
     if not contains(domain, value):

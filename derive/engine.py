@@ -26,7 +26,7 @@ from derive.index import (
 from derive.loss import Definition, Loss, variable_letters
 from derive.normal import Undecided
 from derive.record import Checker, Recorder, shorten
-from derive.rules import calculus, chain, fold, sums
+from derive.rules import calculus, chain, fold, ignored, sums
 from derive.rules.registry import register
 
 MOST_ROUNDS = 200
@@ -177,6 +177,7 @@ class _Engine:
             recorder.apply(ZERO)
         if final:
             self._assume(recorder)
+            recorder.apply(ignored.select, loss=self.loss)
         self.totals[name] = self._keep(recorder, variable)
         return self.totals[name]
 

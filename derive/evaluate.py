@@ -110,7 +110,8 @@ class Evaluator:
             return self.point.overrides[key]
         definition = self.loss.defined.get(name)
         if definition is None:
-            return ball(self.point.values[name][place])
+            given = self.point.values[name].get(place)  # none at a label that is ignored
+            return arb("nan") if given is None else ball(given)
         if key not in self._memo:
             env = dict(zip(definition.entry.indices, place, strict=True))
             self._memo[key] = self(definition.body, env)

@@ -47,11 +47,18 @@ def given_point(loss: Loss, texts: Iterable[str]) -> Point:
                 raise PminusyError(
                     f"no value for '{declaration.name}': add {declaration.name}{example}"
                 )
-            values[declaration.name] = {(): fraction(declaration.default)}
+            if not declaration.tensor.axes:
+                values[declaration.name] = {(): fraction(declaration.default)}
     for declaration in loss.declarations:
-        if declaration.domain.kind == "simplex":
+        if declaration.domain.kind == "simplex" and declaration.name in values:
             values[declaration.name] = _distribution(loss, declaration, values)
-    point = Point(_sizes(loss, values), values)
+    sizes = _sizes(loss, values)
+    for declaration in loss.declarations:
+        if declaration.name not in values:
+            assert declaration.default is not None
+            places = cartesian(*(range(sizes[axis.name]) for axis in declaration.tensor.axes))
+            values[declaration.name] = dict.fromkeys(places, fraction(declaration.default))
+    point = Point(sizes, values)
     for declaration in loss.declarations:
         _check_domain(declaration, point)
     return point
@@ -84,7 +91,8 @@ def _distribution(
 ) -> Mapping[tuple[int, ...], Fraction]:
     """Its values; one number a row is a class, where other names have more entries than one."""
     given, axis = values[declaration.name], declaration.tensor.axes[-1]
-    others = [d for d in loss.declarations if d is not declaration and axis in d.tensor.axes]
+    known = (d for d in loss.declarations if d is not declaration and d.name in values)
+    others = [d for d in known if axis in d.tensor.axes]
     sizes = [1 + max(place[d.tensor.axes.index(axis)] for place in values[d.name]) for d in others]
     classes = max(sizes, default=1)
     if classes == 1 or any(place[-1] for place in given):
@@ -122,7 +130,7 @@ def _number(name: str, text: str) -> Fraction:
 def _sizes(loss: Loss, values: Mapping[str, Mapping[tuple[int, ...], Fraction]]) -> dict[str, int]:
     sizes: dict[str, tuple[int, str]] = {}
     for declaration in loss.declarations:
-        for k, axis in enumerate(declaration.tensor.axes):
+        for k, axis in enumerate(declaration.tensor.axes if declaration.name in values else ()):
             size = 1 + max(place[k] for place in values[declaration.name])
             known, by = sizes.setdefault(axis.name, (size, declaration.name))
             if known != size:
@@ -146,8 +154,9 @@ def _check_domain(declaration: Declaration, point: Point) -> None:
             raise PminusyError(f"{name} must be >= 0 and sum to 1, found {wrong}")
         return
     label = declaration.tensor.label
+    mark = None if declaration.ignored is None else point.values[declaration.ignored.name][()]
     for value in values.values():
-        if allows(declaration, value, point.sizes):
+        if allows(declaration, value, point.sizes, mark):
             continue
         if label is not None:
             raise PminusyError(f"{name}: {_no_class(value, label.name, point.sizes[label.name])}")

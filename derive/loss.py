@@ -33,16 +33,26 @@ class Domain:
 
 @dataclass(frozen=True)
 class Declaration:
-    """A name the user declared: its tensor, role, domain and, for a const, its default."""
+    """A name the user declared: its tensor, role, domain and, for a const, its default.
+
+    The default of a const with axes is that of each entry.  A class label may also be equal to
+    the const `ignored`, which is then itself a label over the same axis, and in range or not.
+    """
 
     tensor: Tensor
     role: str
     domain: Domain = Domain()
     default: Expr | None = None
+    ignored: Tensor | None = None
 
     @property
     def name(self) -> str:
         return self.tensor.name
+
+    @property
+    def is_mark(self) -> bool:
+        """Whether this is the const that marks labels to ignore: an integer of any size."""
+        return self.role == "const" and self.tensor.label is not None
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,8 @@ class Loss:
     """A loss, as read from a .loss file.
 
     `letters` gives for each axis name the index letters the author used, in order of use.
-    The last definition is the loss itself; its entry has no index.
+    The last definition is the loss itself; its entry has no index.  `weight` is what its mean over
+    samples is weighted by, in targets and consts; without it every sample counts the same.
     """
 
     name: str
@@ -75,6 +86,7 @@ class Loss:
     definitions: tuple[Definition, ...]
     letters: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     text: str = ""
+    weight: Expr | None = None
 
     @property
     def value(self) -> Definition:

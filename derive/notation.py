@@ -12,6 +12,7 @@ from typing import Any
 from sympy import Expr
 
 from derive.building import Value
+from derive.conventions import check_conventions, is_weighted, marked, read_weight
 from derive.declarations import read_declaration
 from derive.errors import InputError, PminusyError
 from derive.expressions import read
@@ -47,9 +48,14 @@ def parse(text: str, name: str = "loss", source: str = "<text>") -> Loss:
     declarations: list[Declaration] = []
     definitions: list[Definition] = []
     letters: dict[str, tuple[str, ...]] = {}
+    weight = None
     for statement in statements:
+        if is_weighted(statement):
+            weight, statement = read_weight(statement, statements[-1], scope)
         if isinstance(statement, ast.AnnAssign):
             declaration = read_declaration(statement, scope)
+            if declaration.ignored is not None:
+                marked(declaration.ignored, declarations, definitions, statement, scope)
             declarations.append(declaration)
             scope = _with_declaration(scope, declaration)
         elif isinstance(statement, ast.Assign):
@@ -60,7 +66,9 @@ def parse(text: str, name: str = "loss", source: str = "<text>") -> Loss:
         else:
             raise _not_a_statement(statement, page)
     _check_end(page, statements, definitions)
-    return Loss(name, doc, tuple(declarations), tuple(definitions), letters, text)
+    loss = Loss(name, doc, tuple(declarations), tuple(definitions), letters, text, weight)
+    check_conventions(loss, statements[-1], page)
+    return loss
 
 
 def parse_expression(
@@ -209,7 +217,10 @@ def _with_declaration(scope: Scope, declaration: Declaration) -> Scope:
     axes = dict(scope.axes)
     for axis in (*tensor.axes, *((tensor.label,) if tensor.label else ())):
         axes.setdefault(axis.name, axis)
-    return replace(scope, axes=axes, tensors={**scope.tensors, tensor.name: tensor})
+    known = {**scope.tensors, tensor.name: tensor}
+    if declaration.ignored is not None:
+        known[declaration.ignored.name] = declaration.ignored
+    return replace(scope, axes=axes, tensors=known)
 
 
 def _with_definition(scope: Scope, definition: Definition, size: Size) -> Scope:
@@ -264,7 +275,7 @@ def _check_end(
     if not statements:
         raise InputError(page.at(len(page.content)), "the end of the text", expected)
     last = statements[-1]
-    if not isinstance(last, ast.Assign):
+    if not isinstance(last, ast.Assign) and not is_weighted(last):
         raise page.error(last, "a declaration at the end", expected)
     entry = definitions[-1].entry
     if entry.indices:

@@ -29,6 +29,7 @@ COMMON = (0, 1, 2, Fraction(1, 2))
 MOST_HINTS = 6
 LARGEST_SIZE = 12
 LARGEST_POINT = 128
+MARKS = (-100, -1, 0)
 UNIT = ("1/2", "0", "1", "1/4", "2/3", "1/10", "9/10", "7/8")
 
 
@@ -89,7 +90,12 @@ def _around(loss: Loss, hints: tuple[Fraction, ...], random: Random) -> Iterator
 
 
 def _point(loss: Loss, sizes: Mapping[str, int], palette: tuple[str, ...], random: Random) -> Point:
-    return Point(sizes, {d.name: _values(d, sizes, palette, random) for d in loss.declarations})
+    values = {d.name: _values(d, sizes, palette, random) for d in loss.declarations}
+    for label in (d for d in loss.declarations if d.ignored is not None):
+        mark = values[label.ignored.name] = {(): Fraction(random.choice(MARKS))}
+        old = values[label.name]
+        values[label.name] = {k: mark[()] if random.random() < 0.25 else v for k, v in old.items()}
+    return Point(sizes, values)
 
 
 def _values(
@@ -158,9 +164,19 @@ def _between(lower: Fraction, upper: Fraction, domain: Domain, random: Random) -
     return lower + (upper - lower) * random.choice(allowed)
 
 
-def allows(declaration: Declaration, value: Fraction, sizes: Mapping[str, int]) -> bool:
-    """Whether one number lies in the domain of a declaration (a simplex is judged by rows)."""
+def allows(
+    declaration: Declaration,
+    value: Fraction,
+    sizes: Mapping[str, int],
+    mark: Fraction | None = None,
+) -> bool:
+    """Whether one number lies in the domain of a declaration (a simplex is judged by rows).
+
+    `mark` is the label that is ignored, where there is one.
+    """
     domain, label = declaration.domain, declaration.tensor.label
+    if declaration.is_mark or (mark is not None and value == mark):
+        return value.denominator == 1
     if label is not None:
         return value.denominator == 1 and 0 <= value < sizes[label.name]
     if domain.kind in ("binary", "sign"):
@@ -192,7 +208,7 @@ def shortened(loss: Loss, point: Point, axis: str) -> Point | None:
             for place, value in point.values[declaration.name].items()
             if all(place[k] < last for k in cut)
         }
-        if tensor.label is not None and tensor.label.name == axis:
+        if tensor.label is not None and tensor.label.name == axis and not declaration.is_mark:
             kept = {place: min(value, Fraction(last - 1)) for place, value in kept.items()}
         if declaration.domain.kind == "simplex" and len(tensor.axes) - 1 in cut:
             sums: dict[tuple[int, ...], Fraction] = {}

@@ -26,6 +26,9 @@ def argument(declaration: Declaration, place: int = 0) -> dict[str, Any]:
         "role": declaration.role,
         "axes": [axis.name for axis in tensor.axes],
     }
+    if declaration.is_mark:
+        mark = "-100" if declaration.default is None else str(declaration.default)
+        return {**control, "kind": "choice", "choices": [mark], "start": [mark] * MOST}
     if tensor.label is not None:
         return {**control, "kind": "label", "of": tensor.label.name, "start": ["0"] * MOST}
     if kind in ("binary", "sign"):

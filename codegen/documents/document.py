@@ -9,6 +9,7 @@ from dataclasses import replace
 from sympy import Basic, Integer
 
 from codegen.documents.model import NESTED, Document, Dress, Line, Section, Variable
+from derive.batch import batched
 from derive.derivation import Derivation, Step
 from derive.index import Condition, Diff, Entry, total
 from derive.letters import names_of
@@ -121,11 +122,22 @@ def _definitions(loss: Loss, dress: Dress) -> Iterator[tuple[str, str]]:
             dress.show(definition.entry, loss, names),
             dress.show(definition.body, loss, names),
         )
+    if loss.weight is not None:
+        whole = batched(loss, "mean")
+        names = names_of(whole, whole.value.entry, whole.value.body)
+        shown = (dress.show(e, whole, names) for e in (whole.value.entry, whole.value.body))
+        yield next(shown), next(shown)
 
 
 def _variable(declaration: Declaration, loss: Loss, dress: Dress) -> Variable:
     tensor = declaration.tensor
     base = dress.name(tensor.label.name) if tensor.label else ""
+    if declaration.is_mark:
+        base = dress.integers
+    elif declaration.ignored is not None:
+        opening, closing = dress.braces
+        mark = dress.name(declaration.ignored.name)
+        base = f"({base} {dress.union} {opening}{mark}{closing})"
     space = dress.space(base, [dress.name(axis.name) for axis in tensor.axes])
     facts = list(_facts(declaration, loss, dress))
     if declaration.default is not None:

@@ -39,6 +39,8 @@ class Dress:
     less: str
     braces: tuple[str, str]
     space: Callable[[str, Sequence[str]], str]
+    integers: str
+    union: str
     style: Callable[[Names], Style]
     grid: Callable[[Sequence[Sequence[str]]], str]
     medium: str

@@ -18,6 +18,7 @@ from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.letters import names_of
 from derive.loss import Loss
+from derive.printing import language
 
 if TYPE_CHECKING:
     from derive.matrix import MatrixForm
@@ -52,7 +53,8 @@ def matrix_forms(
         form = matrix_form(slope)
         forms += [form] if form else []
         of, mean_of = (show(each.value.name) for each in (loss, slope.loss))
-        mean = f"; {mean_of} is the mean of {of} over a batch of {show('N')}"
+        weighted = "" if loss.weight is None else f", weighted by {language(loss.weight, loss)}"
+        mean = f"; {mean_of} is the mean of {of} over a batch of {show('N')}{weighted}"
     sentences = [form.typeset if medium == "latex" else form.convention for form in forms]
     clauses = [clause for said in sentences for clause in said.rstrip(".").split("; ")]
     return forms, f"{'; '.join(dict.fromkeys(clauses))}{mean}."

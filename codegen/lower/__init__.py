@@ -13,7 +13,7 @@ from codegen.lower.build import Builder, lower
 from codegen.lower.cut import cut
 from codegen.lower.names import settle, unique
 from codegen.lower.share import fold_copies, share
-from derive.index import Entry, Index, substitute, total
+from derive.index import Entry, Index, Tensor, substitute, total
 from derive.loss import Loss
 
 __all__ = ["cut", "lower_loss"]
@@ -27,6 +27,7 @@ def lower_loss(loss: Loss, gradients: Sequence[tuple[Entry, Expr]] = ()) -> Kern
     """
     whole = names_batch(loss)
     names = frozenset[str]() if whole else batched_names(loss)
+    weight = None if loss.weight is None else with_samples(loss.weight, names)
     if not whole:
         gradients = [_per_sample(entry, expr, names) for entry, expr in gradients]
         loss = batch(loss)
@@ -38,16 +39,25 @@ def lower_loss(loss: Loss, gradients: Sequence[tuple[Entry, Expr]] = ()) -> Kern
         name = unique(f"grad_{entry.tensor.name}", to.taken)
         _define(name, entry, expr, to)
         outputs.append((entry.tensor.name, _named(name, entry)))
-    keep = frozenset((*loss.declared, *loss.defined, *(e.tensor.name for _, e in outputs)))
+    weight = None if weight is None else _weight(weight, to)
+    made = [*outputs, *([] if weight is None else [("weight", weight)])]
+    keep = frozenset((*loss.declared, *loss.defined, *(e.tensor.name for _, e in made)))
     statements = fold_copies(share([_settled(s) for s in to.statements], to.taken), keep)
-    inputs = tuple(Input(d.tensor, d.role, d.default) for d in loss.declarations)
+    inputs = tuple(Input(d.tensor, d.role, d.default, d.ignored) for d in loss.declarations)
     batch_axis = None if whole else SAMPLE.axis
-    kernel = Kernel(
-        loss.name, inputs, tuple(_settled(s) for s in statements), tuple(outputs), batch_axis
-    )
-    kernel = kernel.needed(*(key for key, _ in outputs))
+    settled = tuple(_settled(s) for s in statements)
+    kernel = Kernel(loss.name, inputs, settled, tuple(outputs), batch_axis, weight).pruned()
     validate(kernel)
     return kernel
+
+
+def _weight(weight: Expr, to: Builder) -> Entry:
+    """The array of what each sample weighs."""
+    if isinstance(weight, Entry) and weight.indices == (SAMPLE,):
+        return weight
+    entry = Entry(Tensor(unique("weight", to.taken), (SAMPLE.axis,)), SAMPLE)
+    _define(entry.tensor.name, entry, weight, to)
+    return entry
 
 
 def _per_sample(entry: Entry, expr: Expr, names: frozenset[str]) -> tuple[Entry, Expr]:

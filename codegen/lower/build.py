@@ -197,6 +197,8 @@ def _lower_total(expr: Total, to: Builder) -> Expr:
         inside = Mul(*(f for f in Mul.make_args(body) if f.has(index)))
         return _lower_product((*outside, total(index, inside)), to)
     factored = total(index, body)
+    if isinstance(body, Choice):
+        return _chosen_rows(factored, index, body, to) or _reduce(factored, to)
     return _contract(factored, index, Mul.make_args(body), to) or _reduce(factored, to)
 
 
@@ -240,6 +242,23 @@ def _contract(expr: Expr, index: Index, factors: tuple[Expr, ...], to: Builder) 
         name = unique("product", to.taken)
         _add(Contract(name, indices, (index,), operands), key, to)
     return Entry(to.memo[key], *indices)
+
+
+def _chosen_rows(expr: Expr, index: Index, body: Choice, to: Builder) -> Expr | None:
+    """sum_n (0 if c_n else u_nk v_nd) as a matrix product, both of its matrices 0 in the rows
+    that are left out: these may hold NaN."""
+    condition, value, otherwise = body.args
+    if value != 0 or free_indices(condition) != {index}:
+        return None
+    groups: dict[frozenset[Index], list[Expr]] = {}
+    for factor in Mul.make_args(otherwise):
+        groups.setdefault(frozenset(free_indices(factor) - {index}), []).append(factor)
+    shared = groups.pop(frozenset(), [])
+    if len(groups) != 2 or frozenset.intersection(*groups):
+        return None
+    first, second = sorted(groups.values(), key=lambda group: len(group) < 2)
+    factors = (Mul(*shared, *first), Mul(*second))
+    return _contract(expr, index, tuple(Choice(condition, S.Zero, f) for f in factors), to)
 
 
 def _as_entry(factor: Expr, to: Builder) -> Entry:

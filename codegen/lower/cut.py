@@ -21,6 +21,7 @@ def cut(loss: Loss, names: Iterable[str]) -> Loss:
     if loss.value.name in cuts:
         raise KernelError(f"{loss.name}: '{loss.value.name}' is the loss, and cannot be its input")
     live = {loss.value.name}
+    live |= set() if loss.weight is None else {tensor.name for tensor in tensors(loss.weight)}
     kept: list[Definition] = []
     for definition in reversed(loss.definitions):
         if definition.name in live and definition.name not in cuts:
@@ -31,6 +32,7 @@ def cut(loss: Loss, names: Iterable[str]) -> Loss:
             raise KernelError(
                 f"{loss.name}: '{name}' does not reach the loss once it is cut at {', '.join(cuts)}"
             )
+    live |= {d.ignored.name for d in loss.declarations if d.name in live and d.ignored}
     inputs = tuple(Declaration(loss.tensor(name), "input") for name in cuts)
     declared = tuple(d for d in loss.declarations if d.name in live)
     return replace(loss, declarations=(*inputs, *declared), definitions=tuple(reversed(kept)))

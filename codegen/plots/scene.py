@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from codegen.builder import KernelFunction, build
+from codegen.points import mark_of
 from derive.batch import PER_SAMPLE, names_batch
 from derive.errors import PminusyError
 from derive.loss import Declaration, Loss
@@ -85,8 +86,10 @@ class Scene:
         shape = tuple(self.classes for _ in tensor.axes)
         if name in self.given:
             return np.full(shape, float(self.given[name]))
+        if declaration.is_mark:
+            return np.int64(mark_of(declaration))
         if declaration.default is not None:
-            return np.float64(declaration.default)
+            return np.full(shape, float(declaration.default))
         if tensor.label is not None:
             return np.zeros(shape, dtype=np.int64)
         if domain.kind == "simplex":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sympy
 from sympy import Basic, Expr, Integer, Pow, Rational, exp, log
@@ -216,10 +216,26 @@ def _picked(expr: Entry, name: str, at: Layout) -> str:
         places = [at.dims.index(i) for i in rows if isinstance(i, Index)]
         if len(places) == len(rows) and places == sorted(set(places)):
             own = Layout(at.dialect, tuple(rows), at.names, at.ranges)
-            text = at.dialect.picked.format(name, entry(label, own))
+            text = at.dialect.picked.format(name, place(label, own))
             return text + _slots(places, len(at.dims))
-    slots = [_range(i, at) if isinstance(i, Index) else entry(i, at) for i in expr.indices]
+    slots = [place(i, at) for i in expr.indices]
     return f"{name}[{', '.join(slots)}]"
+
+
+def place(index: Basic, at: Layout) -> str:
+    """An index, or a label, where something is looked up."""
+    if isinstance(index, Index):
+        return _range(index, at)
+    assert isinstance(index, Entry)
+    inside = at.names.get(lookup(index.tensor.name))
+    if inside is None:
+        return entry(index, at)
+    return entry(index, replace(at, names={**at.names, index.tensor.name: inside}))
+
+
+def lookup(label: str) -> str:
+    """The key under which `Layout.names` has the labels to look up with: no name is like it."""
+    return f"{label} in range"
 
 
 def _slots(places: list[int], rank: int) -> str:

@@ -13,7 +13,7 @@ from sympy import Add, Basic, Expr, Mul
 
 from codegen.kernel import Contract, Map, Reduce, Statement, defines
 from codegen.targets.array_dialect import ArrayDialect
-from codegen.targets.array_expressions import MUL, SIGN, Layout, entry, halves, is_array, show
+from codegen.targets.array_expressions import MUL, SIGN, Layout, halves, is_array, place, show
 from codegen.targets.scattered import scattered, scattered_part
 from derive.index import Entry, Index, free_indices, order, rebuild, walk
 
@@ -100,7 +100,7 @@ def _changed(expr: Expr, at: Layout) -> str:
     rest, sign, new, label = found
     rows = Layout(at.dialect, at.dims[:-1], at.names, at.ranges)
     template = at.dialect.put if sign == "=" else at.dialect.added
-    return template.format(show(rest, at), entry(label, rows), _whole(new, rows))
+    return template.format(show(rest, at), place(label, rows), _whole(new, rows))
 
 
 def tuple_of(items: Iterable[str]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from codegen.compile import library
 from codegen.emit import render
-from codegen.kernel import Kernel
+from codegen.kernel import Kernel, reads
 from codegen.schedule import Phase, Schedule, in_place, schedule, tensors_of
 from codegen.targets.c_binding import binding
 from codegen.targets.c_dialect import SUFFIX, helpers
@@ -32,6 +33,7 @@ DTYPES = {"float32": "float", "float64": "double"}
 def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str]:
     """The .c and .h files, and a Python module that calls the compiled library."""
     found = tuple(f for dtype in dtypes if dtype in DTYPES for f in functions(kernel, dtype))
+    weighted = f"pminusy_{kernel.name}_weight_*" if kernel.weight is not None else ""
     helper_texts = []
     for real in dict.fromkeys(f.real for f in found):
         text = "\n".join(line for f in found for line in (*f.lines, *f.strip))
@@ -39,6 +41,7 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
     name = kernel.name
     shared = [key for key, _ in in_place(schedule(kernel, products=True))]
     values: dict[str, Any] = {"facts": facts, "functions": found, "in_place": shared}
+    values |= {"weighted": weighted, "marks": [g.ignored for g in kernel.inputs if g.ignored]}
     return {
         f"{name}.c": render(
             "kernel.c.j2", **values, helpers=helper_texts, headers=HEADERS, header=f"{name}.h"
@@ -49,10 +52,21 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
 
 
 def functions(kernel: Kernel, dtype: str) -> tuple[Function, ...]:
-    """The functions of a kernel in one type: the loss, and the loss with its gradients."""
+    """The functions of a kernel in one type: the loss, the loss with its gradients, and what each
+    sample weighs."""
     keys = tuple(key for key, _ in kernel.outputs if key)
-    parts = [("_loss", ("",))] + ([("", ("", *keys))] if keys else [])
-    return tuple(_function(kernel, suffix, keys, DTYPES[dtype]) for suffix, keys in parts)
+    parts = [("_loss", kernel.needed(""))]
+    parts += [("", kernel.needed("", *keys))] if keys else []
+    if kernel.weights is not None:
+        parts.append(("_weight", _alone(kernel.weights)))
+    return tuple(_function(part, suffix, DTYPES[dtype]) for suffix, part in parts)
+
+
+def _alone(kernel: Kernel) -> Kernel:
+    """The kernel with the arguments that it needs only."""
+    names = {entry.tensor.name for s in kernel.statements for entry in reads(s)}
+    names |= {g.ignored.name for g in kernel.inputs if g.name in names and g.ignored}
+    return replace(kernel, inputs=tuple(g for g in kernel.inputs if g.name in names))
 
 
 def function_name(kernel: Kernel, suffix: str, real: str) -> str:
@@ -60,17 +74,23 @@ def function_name(kernel: Kernel, suffix: str, real: str) -> str:
     return f"pminusy_{kernel.name}{suffix}_{SUFFIX[real]}"
 
 
-def _function(kernel: Kernel, suffix: str, keys: tuple[str, ...], real: str) -> Function:
-    plan = schedule(kernel.needed(*keys), products=True, online=True)
+def _function(kernel: Kernel, suffix: str, real: str) -> Function:
+    plan = schedule(kernel, products=True, online=True)
+    keys = tuple(key for key, _ in kernel.outputs)
     tensors = tensors_of(plan.kernel)
-    axes = tuple(dict.fromkeys(axis for of in tensors.values() for axis in of))
+    found = [axis for of in tensors.values() for axis in of]
+    found += [g.tensor.label for g in kernel.inputs if g.tensor.label is not None]
+    axes = tuple(dict.fromkeys(found))
     taken = {axis.name for axis in axes} | _index_names(plan)
     outputs = {entry.tensor.name: key for key, entry in plan.kernel.outputs if key in keys}
     names = identifiers([given.name for given in kernel.inputs], taken)
     for name, key in outputs.items():
-        names[name] = identifier(f"d{key}" if key else "loss_", taken) if key else "loss"
+        names[name] = identifier(f"d{key}", taken) if key else "loss"
     rest = [name for name in tensors if name not in names]
     names |= identifiers(rest, taken)
+    lookups = {
+        g.name: identifier(f"{names[g.name]}_at", taken) for g in kernel.inputs if g.ignored
+    }
     leading = {
         name: identifier(f"ld{names[name]}", taken)
         for name in tensors
@@ -78,7 +98,7 @@ def _function(kernel: Kernel, suffix: str, keys: tuple[str, ...], real: str) -> 
     }
     labels = frozenset(g.name for g in kernel.inputs if g.tensor.label is not None)
     scaled = frozenset(name for name, key in outputs.items() if key)
-    frame = Frame(plan, names, leading, real, labels, scaled, tensors)
+    frame = Frame(plan, names, leading, real, labels, scaled, tensors, lookups=lookups)
     lines = [line for phase in plan.phases for line in phase_lines(phase, frame)]
     if plan.chunked:
         lines = [*CHUNKS, *indent(lines), "}"]

@@ -10,7 +10,7 @@ from codegen.kernel import Kernel
 from codegen.targets.array_lines import tuple_of
 from codegen.targets.c_function import Function
 from codegen.targets.facts import Facts
-from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of
+from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of, tables
 
 SUFFIXES = {"_loss": "", "": "_value_and_gradient"}
 
@@ -37,11 +37,12 @@ def binding(
     passed = ", ".join(f"{names[g.name]}={names[g.name]}" for g in kernel.inputs)
     bound = []
     for function in mine:
+        if function.suffix not in SUFFIXES:
+            continue
         suffix = SUFFIXES[function.suffix]
         text = signature(kernel.name + suffix, kernel, names, ("out=None",))
         bound.append(Bound(text, SUMMARIES[suffix], passed, function.suffix, bool(suffix)))
     results = {key: tuple(a.name for a in entry.tensor.axes) for key, entry in kernel.outputs}
-    labels = {names[g.name]: str(g.tensor.label) for g in kernel.inputs if g.tensor.label}
     return render(
         "binding.py.j2",
         facts=facts,
@@ -49,15 +50,10 @@ def binding(
         functions=bound,
         keys=keys,
         few=next((f.few for f in mine if f.few), ""),
-        batched=kernel.batch is not None,
         scales=False,
         in_place=in_place,
         in_place_set=tuple_of(f'"{key}"' for key in in_place),
-        has_labels=bool(labels),
-        labels=table_of(labels),
-        shapes=table_of(
-            {names[g.name]: tuple(x.name for x in g.tensor.axes) for g in kernel.inputs}
-        ),
+        **tables(kernel, names),
         dtypes=tuple_of(('"float32"', '"float64"')),
         results=table_of(results),
         parameters=[

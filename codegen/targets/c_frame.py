@@ -32,12 +32,13 @@ class Frame:
     scaled: frozenset[str]
     tensors: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict)
     instead: Mapping[str, str] = field(default_factory=dict)
+    lookups: Mapping[str, str] = field(default_factory=dict)
 
     def writer(self, phase: Phase | Sum, real: str, loop: Loop | None = None) -> Writer:
         """Writes expressions in `real`; numbers of a row are kept in double, and cast."""
         elements = Elements(
             lambda entry: self.read(entry, phase, real, loop),
-            lambda index: self.place(index, phase),
+            lambda index: self.label(index, phase),
         )
         return Writer(dialect(real, loop is not None), elements)
 
@@ -84,7 +85,17 @@ class Frame:
         return f"{self.names[name]}[{places[0]} * {stride} + {inner}]"
 
     def place(self, index: Basic, phase: Phase | Sum) -> str:
-        """An index or a label as an integer."""
+        """An index or a label as an integer, to look up with: 0 where the label is ignored."""
+        text = self.label(index, phase)
+        name = index.tensor.name if isinstance(index, Entry) else ""
+        if name not in self.lookups:
+            return text
+        if isinstance(phase, Phase) and self.is_own_row(index, phase):
+            return self.lookups[name]
+        return f"({text} < 0 || {text} >= {index.tensor.label} ? 0 : {text})"
+
+    def label(self, index: Basic, phase: Phase | Sum) -> str:
+        """An index or a label as an integer, to compare."""
         if isinstance(index, Index):
             return index.name
         if isinstance(index, Entry):

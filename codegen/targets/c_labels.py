@@ -20,7 +20,8 @@ def other_labels(frame: Frame) -> Iterator[str]:
     """All other labels are looked at before anything is computed; one that is wrong spoils all."""
     rows = [phase.row.axis for phase in frame.plan.phases if isinstance(phase, Phase) and phase.row]
     checked = {given.name for axis in rows for given in _own(axis, frame)}
-    left = [g for g in frame.plan.kernel.inputs if g.name in frame.labels - checked]
+    given_labels = [g for g in frame.plan.kernel.inputs if g.name in frame.labels - checked]
+    left = [g for g in given_labels if not g.is_mark]
     if not left:
         return
     yield "int all_wrong = 0;"
@@ -32,7 +33,7 @@ def other_labels(frame: Frame) -> Iterator[str]:
         name = frame.names[given.name]
         cell = frame.cell(given.name, [i.name for i in indices]) if indices else name
         yield from ("    " * depth + head for depth, head in enumerate(heads))
-        test = f"{cell} < 0 || {cell} >= {given.tensor.label}"
+        test = is_wrong(given, cell, frame)
         yield "    " * len(heads) + f"all_wrong |= {test};"
     yield "if (all_wrong) {"
     for _, entry in frame.plan.kernel.outputs:
@@ -40,6 +41,14 @@ def other_labels(frame: Frame) -> Iterator[str]:
         yield from indent(_filled(made.name, made.indices, frame))
     yield "    return 1;"
     yield "}"
+
+
+def is_wrong(given: Input, cell: str, frame: Frame) -> str:
+    """Whether a label is out of range, and not one that is ignored."""
+    outside = f"{cell} < 0 || {cell} >= {given.tensor.label}"
+    if given.ignored is None:
+        return outside
+    return f"({outside}) && {cell} != {frame.names[given.ignored.name]}"
 
 
 def label_checks(phase: Phase, frame: Frame) -> list[str]:
@@ -50,11 +59,15 @@ def label_checks(phase: Phase, frame: Frame) -> list[str]:
     lines, bad = [], []
     for given in own:
         name = frame.names[given.name]
-        bad.append(f"{name}[row] < 0 || {name}[row] >= {given.tensor.label}")
+        bad.append(is_wrong(given, f"{name}[row]", frame))
     lines.append(f"const int wrong = {' || '.join(bad)};")
     for given in own:
         name = frame.names[given.name]
         lines.append(f"const int64_t {name}_here = wrong ? 0 : {name}[row];")
+        if given.name in frame.lookups:
+            here, size = f"{name}_here", given.tensor.label
+            inside = f"{here} < 0 || {here} >= {size} ? 0 : {here}"
+            lines.append(f"const int64_t {frame.lookups[given.name]} = {inside};")
     return lines
 
 

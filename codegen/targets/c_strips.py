@@ -11,6 +11,7 @@ from codegen.kernel import Input, Map, Reduce, defines, reads
 from codegen.schedule import Loop, Phase, Schedule
 from codegen.targets.c_dialect import dialect
 from codegen.targets.c_frame import SIGNS, START, Frame, indent
+from codegen.targets.c_labels import is_wrong
 from codegen.targets.c_lanes import EACH_LANE, LANES, padded, turned_in, turned_out
 from codegen.targets.scalar_expressions import Elements, Writer
 from derive.index import Axis, Entry, Index, free_indices
@@ -62,9 +63,9 @@ class Lanes:
         assert self.strips.phase.row is not None
         return self.strips.phase.row
 
-    def label_type(self, label: Axis) -> str:
+    def label_type(self, label: Axis, ignorable: bool) -> str:
         """As wide as the elements are, where the labels are few: vectors compare both."""
-        few = label == self.strips.axis and self.frame.real == "float"
+        few = label == self.strips.axis and self.frame.real == "float" and not ignorable
         return "int32_t" if few else "int64_t"
 
     def keeps(self, statement: Map | Reduce) -> bool:
@@ -92,7 +93,7 @@ class Lanes:
         return "scale * " if self.frame.real == "double" else "(float)scale * "
 
     def writer(self, loop: Loop) -> Writer:
-        elements = Elements(lambda entry: self.read(entry, loop), self.place)
+        elements = Elements(lambda entry: self.read(entry, loop), self.label)
         return Writer(dialect(self.frame.real), elements)
 
     def read(self, entry: Entry, loop: Loop) -> str:
@@ -121,6 +122,14 @@ class Lanes:
         return f"{name}_lanes[{second.name} * {LANES} + lane]"
 
     def place(self, index: Basic) -> str:
+        """An index or a label, to look up with: 0 where the label is ignored."""
+        name = index.tensor.name if isinstance(index, Entry) else ""
+        if name in self.frame.lookups and index.indices == (self.row,):
+            return f"{self.frame.lookups[name]}_lanes[lane]"
+        return self.label(index)
+
+    def label(self, index: Basic) -> str:
+        """An index or a label, to compare."""
         if isinstance(index, Index):
             return "(first + lane)" if index == self.row else index.name
         assert isinstance(index, Entry)
@@ -138,7 +147,7 @@ def strip_lines(strips: Strips, frame: Frame) -> Iterator[str]:
         yield f"int wrong[{LANES}] = {{0}};"
         yield "int status = 0;"
     for given in _loaded(lanes):
-        yield from _load(given.name, given.tensor.axes, given.tensor.label, lanes)
+        yield from _load(given, lanes)
     for statement in statements:
         if lanes.keeps(statement):
             yield from _room(statement, lanes)
@@ -172,20 +181,26 @@ def _loaded(lanes: Lanes) -> list[Input]:
     ]
 
 
-def _load(name: str, axes: tuple[Axis, ...], label: Axis | None, lanes: Lanes) -> Iterator[str]:
+def _load(given: Input, lanes: Lanes) -> Iterator[str]:
     """The strip's copy of an input; numbers of whole strips are read where they are."""
+    name, axes, label = given.name, given.tensor.axes, given.tensor.label
     plain, real = lanes.frame.names[name], lanes.frame.real
     if label is not None:
-        kind = lanes.label_type(label)
+        at = lanes.frame.lookups.get(name)
+        kind = lanes.label_type(label, at is not None)
         yield from padded(f"{plain}_given", plain, "int64_t")
         yield f"{kind} {plain}_lanes[{LANES}];"
+        if at is not None:
+            yield f"{kind} {at}_lanes[{LANES}];"
         yield "PM_SIMD(reduction(| : status))"
         yield f"{EACH_LANE} {{"
         yield f"    const int64_t label = {plain}_given[lane];"
-        yield f"    const int bad = label < 0 || label >= {label};"
+        yield f"    const int bad = {is_wrong(given, 'label', lanes.frame)};"
         yield "    wrong[lane] |= bad;"
         yield "    status |= bad;"
         yield f"    {plain}_lanes[lane] = ({kind})(bad ? 0 : label);"
+        if at is not None:
+            yield f"    {at}_lanes[lane] = label < 0 || label >= {label} ? 0 : label;"
         yield "}"
     elif len(axes) == 1:
         yield from padded(f"{plain}_lanes", plain, real)

@@ -52,7 +52,7 @@ def facts(
             for wrt, result in gradients
         ),
         tuple(_argument(kernel, loss.declared[given.name]) for given in kernel.inputs),
-        (*notes, *_reductions(kernel)),
+        (*notes, *_reductions(kernel, loss)),
         " and ".join(dtypes),
     )
 
@@ -72,8 +72,10 @@ def _as_written(text: str) -> dict[str, str]:
     """The text of each definition of a .loss text, by name."""
     found = {}
     for statement in ast.parse(text).body:
-        if isinstance(statement, ast.Assign):
-            names = [n.id for n in ast.walk(statement.targets[0]) if isinstance(n, ast.Name)]
+        is_loss = isinstance(statement, ast.AnnAssign) and isinstance(statement.annotation, ast.Call)
+        if isinstance(statement, ast.Assign) or is_loss:
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            names = [n.id for n in ast.walk(target) if isinstance(n, ast.Name)]
             found[names[0]] = ast.get_source_segment(text, statement) or ""
     # A comment, a continued line: nothing that could end the comment it would stand in.
     return {name: line for name, line in found.items() if not set(line) & set("#\"'\\")}
@@ -96,8 +98,11 @@ def _argument(kernel: Kernel, declaration: Declaration) -> str:
     axes = [axis.name for axis in given.tensor.axes]
     shape = f"({axes[0]},)" if len(axes) == 1 else f"({', '.join(axes)})"
     text = f"{given.name}: {given.role} {shape if axes else 'scalar'}"
+    if given.is_mark:
+        return f"{text}, an integer: the label that is ignored"
     if given.tensor.label is not None:
-        return f"{text}, integer labels, 0 <= label < {given.tensor.label}"
+        besides = f", or {given.ignored.name}" if given.ignored else ""
+        return f"{text}, integer labels, 0 <= label < {given.tensor.label}{besides}"
     domain = declaration.domain
     if domain.kind in DOMAINS:
         text += f", {DOMAINS[domain.kind]}"
@@ -105,18 +110,31 @@ def _argument(kernel: Kernel, declaration: Declaration) -> str:
         text += f", {'>' if domain.lower_open else '>='} {domain.lower}"
     if domain.upper is not None and domain.kind == "real":
         text += f", {'<' if domain.upper_open else '<='} {domain.upper}"
-    return text
+    return f"{text}, {given.default} each by default" if axes and given.default else text
 
 
-def _reductions(kernel: Kernel) -> tuple[str, ...]:
+def _reductions(kernel: Kernel, loss: Loss) -> tuple[str, ...]:
     if kernel.batch is None:
         return ()
     shared = [key for key, e in kernel.outputs if key and kernel.batch not in e.tensor.axes]
     lines = [
         'reduction="none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.',
-        '"mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,',
-        'or 0 with on_empty="zero".',
+        *_mean(loss),
     ]
     if shared:
         lines.append(f"Gradients by {', '.join(shared)} are summed over the samples.")
     return tuple(lines)
+
+
+def _mean(loss: Loss) -> tuple[str, ...]:
+    if loss.weight is None:
+        return (
+            '"mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,',
+            'or 0 with on_empty="zero".',
+        )
+    text = (
+        f'"mean" divides the loss and every gradient by the sum of {language(loss.weight, loss)} '
+        "over the samples.  Where that sum is 0, as for an empty batch or one whose labels are all "
+        'ignored, the mean is NaN, or 0 with on_empty="zero", and every gradient is 0.'
+    )
+    return tuple(textwrap.wrap(text, 92, break_long_words=False))

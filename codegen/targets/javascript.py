@@ -26,6 +26,7 @@ RETURNS = {
     "": ("{}", ".loss"),
     "_gradient": ("Gradients", ".gradients"),
     "_value_and_gradient": ("{{loss: {}, gradients: Gradients}}", ""),
+    "_weight": ("{}", ""),
 }
 
 
@@ -55,6 +56,7 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         functions += [_part(kernel, "_gradient", whole), whole]
     shapes = {key: [axes[a.name] for a in entry.tensor.axes] for key, entry in kernel.outputs}
     shared = [names[key] for key, _ in in_place(schedule(kernel))]
+    weights = None if kernel.weights is None else _function(kernel.weights, "_weight", ("",))
     always = ("lost", "total") if kernel.batch is not None else ()
     text = render(
         "javascript.mjs.j2",
@@ -68,10 +70,15 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         in_place_list=json.dumps(shared),
         axis_list=", ".join(f"{axis}: undefined" for axis in axes.values()),
         functions=functions,
+        weights=weights,
+        run_functions=[*functions, *([weights] if weights else [])],
+        marks=[given for given in kernel.inputs if given.is_mark],
+        ignored=any(given.ignored for given in kernel.inputs),
+        filled=any(given.default is not None and given.tensor.axes for given in kernel.inputs),
         batched=kernel.batch is not None,
         batch=axes[kernel.batch.name] if kernel.batch is not None else "",
         has_labels=any(given.tensor.label for given in kernel.inputs),
-        helpers=helpers((line for f in functions for line in f.lines), always).strip("\n"),
+        helpers=helpers((line for f in (*functions, weights) if f for line in f.lines), always).strip("\n"),
     )
     return {f"{kernel.name}.mjs": text}
 
@@ -97,7 +104,7 @@ def _function(kernel: Kernel, suffix: str, keys: tuple[str, ...]) -> Function:
     return Function(
         module_names(kernel.name)[suffix],
         suffix,
-        SUMMARIES[suffix],
+        SUMMARIES.get(suffix, "What each sample weighs in the mean."),
         returns.format(number),
         part,
         f"_run{suffix}",
@@ -119,11 +126,22 @@ def _part(kernel: Kernel, suffix: str, whole: Function) -> Function:
 def _argument(given: Input, axes: Mapping[str, str], names: Mapping[str, str]) -> str:
     """A line of the table of arguments."""
     parts = [f"axes: {json.dumps([axes[a.name] for a in given.tensor.axes])}"]
-    if given.tensor.label is not None:
+    if given.is_mark:
+        parts.append("integer: true")
+    elif given.tensor.label is not None:
         parts.append(f"label: {json.dumps(axes[given.tensor.label.name])}")
+    if given.ignored is not None:
+        parts.append(f"ignored: {json.dumps(names[given.ignored.name])}")
     if given.default is not None:
-        parts.append(f"value: {float(given.default)!r}")
+        what = "fill" if given.tensor.axes else "value"
+        parts.append(f"{what}: {_number(given)}")
     return f"{names[given.name]}: {{ {', '.join(parts)} }},"
+
+
+def _number(given: Input) -> str:
+    """The default of a const, or of each of its entries."""
+    assert given.default is not None
+    return str(given.default) if given.is_mark else repr(float(given.default))
 
 
 def _properties(kernel: Kernel, facts: Facts) -> list[tuple[str, str, str]]:
@@ -136,7 +154,7 @@ def _properties(kernel: Kernel, facts: Facts) -> list[tuple[str, str, str]]:
             kind = "Int32Array | number[]" if given.tensor.label else "Float64Array"
         name = names[given.name]
         if given.default is not None:
-            name = f"[{name}={float(given.default)!r}]"
+            name = f"[{name}]" if given.tensor.axes else f"[{name}={_number(given)}]"
         found.append((kind, name, _clean(said.partition(": ")[2])))
     size = "its size; may be left out where it follows from the lengths"
     return [*found, *(("number", f"[{axis}]", size) for axis in axes.values())]

@@ -44,7 +44,7 @@ FUNCTIONS: dict[type, str] = {
 }
 # Each after those that it calls.
 HELPERS = (
-    *("exp_difference", "sigmoid", "softplus", "step", "weighted", "power"),
+    *("inside", "exp_difference", "sigmoid", "softplus", "step", "weighted", "power"),
     *("product_tail", "polynomial", "erf", "lgamma", "lost", "total"),
 )
 NEEDS = {"erf": ("polynomial", "product_tail"), "lgamma": ("polynomial",)}

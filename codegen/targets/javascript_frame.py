@@ -28,7 +28,7 @@ class Frame:
 
     def writer(self, loop: Loop | None = None) -> Writer:
         """Writes expressions; in a loop, what it has just computed by its own name."""
-        elements = Elements(lambda entry: self.read(entry, loop), self.place)
+        elements = Elements(lambda entry: self.read(entry, loop), self.label)
         return _Writer(elements, self.axes)
 
     def read(self, entry: Entry, loop: Loop | None = None) -> str:
@@ -36,10 +36,20 @@ class Frame:
         name = entry.tensor.name
         if loop is not None and any(s.name == name and isinstance(s, Map) for s in loop.statements):
             return f"{self.names[name]}_now"
-        return self.place(entry)
+        return self.label(entry)
 
     def place(self, index: Basic) -> str:
-        """An index, a label, or a number at its place."""
+        """An index, or a label to look up with: 0 where it is ignored."""
+        text = self.label(index)
+        if not isinstance(index, Entry):
+            return text
+        given = next((g for g in self.plan.kernel.inputs if g.name == index.tensor.name), None)
+        if given is None or given.ignored is None or given.tensor.label is None:
+            return text
+        return f"_inside({text}, {self.axes[given.tensor.label.name]})"
+
+    def label(self, index: Basic) -> str:
+        """An index, a label to compare, or a number at its place."""
         if isinstance(index, Index):
             return self.letters[index.name]
         if isinstance(index, Entry):

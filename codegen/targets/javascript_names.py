@@ -60,7 +60,7 @@ def keys_of(kernel: Kernel) -> tuple[dict[str, str], dict[str, str]]:
 def module_names(name: str) -> dict[str, str]:
     """The exported functions, by the ending of their Python names."""
     stem = identifier(name, set())
-    return {suffix: stem + suffix for suffix in ("", "_gradient", "_value_and_gradient")}
+    return {suffix: stem + suffix for suffix in ("", "_gradient", "_value_and_gradient", "_weight")}
 
 
 def local_names(

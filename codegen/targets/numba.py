@@ -19,7 +19,7 @@ from codegen.targets.numba_frame import Frame
 from codegen.targets.numba_functions import called, source
 from codegen.targets.numba_lines import phase_lines, sum_lines
 from codegen.targets.numba_strips import strip_lines
-from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of
+from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of, tables
 from codegen.targets.target import Functions, Target
 from derive.errors import KernelError
 from derive.index import Axis
@@ -85,9 +85,13 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
     names = safe_names(kernel)
     keys = tuple(key for key, _ in kernel.outputs if key)
     parts = {"": ("",)} | ({"_value_and_gradient": ("", *keys)} if keys else {})
+    computed = {suffix: kernel.needed(*wanted) for suffix, wanted in parts.items()}
+    if kernel.weights is not None:
+        computed["_weight"] = kernel.weights
+    axes = _axes(schedule(kernel))
     found = [
-        _kernels(kernel, suffix, wanted, REALS[dtype][0])
-        for suffix, wanted in parts.items()
+        _kernels(part, suffix, axes, REALS[dtype][0])
+        for suffix, part in computed.items()
         for dtype in dtypes
         if dtype in REALS
     ]
@@ -104,7 +108,6 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         for suffix, wanted in parts.items()
     ]
     shared = [key for key, _ in in_place(schedule(kernel))]
-    labels = {names[g.name]: str(g.tensor.label) for g in kernel.inputs if g.tensor.label}
     results = {key: tuple(a.name for a in entry.tensor.axes) for key, entry in kernel.outputs}
     text = render(
         "numba.py.j2",
@@ -113,18 +116,13 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         kernels=found,
         helpers=_helpers(found),
         keys=keys,
-        batched=kernel.batch is not None,
         scales=False,
         in_place=shared,
         in_place_set=tuple_of(f'"{key}"' for key in shared),
-        has_labels=bool(labels),
-        labels=table_of(labels),
-        shapes=table_of(
-            {names[g.name]: tuple(x.name for x in g.tensor.axes) for g in kernel.inputs}
-        ),
+        **tables(kernel, names),
         dtypes=tuple_of(f'"{dtype}"' for dtype in dtypes if dtype in REALS),
         results=table_of(results),
-        axes=[axis.name for axis in _axes(schedule(kernel))],
+        axes=[axis.name for axis in axes],
     )
     return {f"{kernel.name}.py": text}
 
@@ -140,10 +138,10 @@ def _axes(plan: Schedule) -> tuple[Axis, ...]:
     return tuple(dict.fromkeys(axis for of in tensors_of(plan.kernel).values() for axis in of))
 
 
-def _kernels(kernel: Kernel, suffix: str, keys: tuple[str, ...], real: str) -> Kernels:
-    plan = schedule(kernel.needed(*keys))
+def _kernels(kernel: Kernel, suffix: str, axes: tuple[Axis, ...], real: str) -> Kernels:
+    plan = schedule(kernel)
     tensors = tensors_of(plan.kernel)
-    axes = _axes(schedule(kernel))
+    keys = tuple(key for key, _ in kernel.outputs)
     outputs = {entry.tensor.name: key for key, entry in plan.kernel.outputs if key in keys}
     names = _names(plan, {axis.name for axis in axes} | set(_indices(plan)), outputs)
     scaled = frozenset(name for name, key in outputs.items() if key)

@@ -32,7 +32,7 @@ class Frame:
 
     def writer(self, real: str, loop: Loop | None = None) -> Writer:
         """Writes expressions in `real`; numbers of a row are kept in double, and cast."""
-        elements = Elements(lambda entry: self.read(entry, real, loop), self.place)
+        elements = Elements(lambda entry: self.read(entry, real, loop), self.label)
         return Writer(dialect(real), elements)
 
     def read(self, entry: Entry, real: str, loop: Loop | None = None) -> str:
@@ -60,7 +60,19 @@ class Frame:
         return f"{self.names[name]}[{', '.join(places)}]"
 
     def place(self, index: Basic) -> str:
-        """An index or a label as an unsigned integer."""
+        """An index or a label as an unsigned integer to look up with: 0 for an ignored label."""
+        text = self.label(index)
+        if not isinstance(index, Entry) or index.tensor.name not in self.ignored:
+            return text
+        return f"({text} if {text} < np.uintp({index.tensor.label}) else np.uintp(0))"
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """The labels that may be ignored."""
+        return frozenset(g.name for g in self.plan.kernel.inputs if g.ignored is not None)
+
+    def label(self, index: Basic) -> str:
+        """An index or a label as an unsigned integer, to compare."""
         if isinstance(index, Index):
             return index.name
         if isinstance(index, Entry):

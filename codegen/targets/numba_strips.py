@@ -48,7 +48,7 @@ class Lanes:
         )
 
     def writer(self, loop: Loop) -> Writer:
-        elements = Elements(lambda entry: self.read(entry, loop), self.place)
+        elements = Elements(lambda entry: self.read(entry, loop), self.label)
         return Writer(dialect(self.frame.real), elements)
 
     def read(self, entry: Entry, loop: Loop) -> str:
@@ -72,11 +72,19 @@ class Lanes:
         return f"{name}[{', '.join([here, *(self.place(index) for index in rest)])}]"
 
     def place(self, index: Basic) -> str:
+        """An index or a label, to look up with: 0 where the label is ignored."""
+        text = self.label(index)
+        if not isinstance(index, Entry) or index.tensor.name not in self.frame.ignored:
+            return text
+        return f"({text} if {text} < np.uintp({index.tensor.label}) else np.uintp(0))"
+
+    def label(self, index: Basic) -> str:
+        """An index or a label, to compare."""
         if isinstance(index, Index):
             return "np.uintp(start + lane)" if index == self.row else index.name
         if isinstance(index, Entry):
             return self.cell(index) if index.indices else self.frame.names[index.tensor.name]
-        return self.frame.place(index)
+        return self.frame.label(index)
 
     @property
     def copied(self) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from codegen.emit import render
-from codegen.kernel import Kernel, defines
+from codegen.kernel import Input, Kernel, defines
 from codegen.targets.array_lines import tuple_of
 from codegen.targets.facts import Facts
-from codegen.targets.numpy_function import function
+from codegen.targets.numpy_function import function, weights_function
 from codegen.targets.target import Target, load_python
 
 RESERVED = (
@@ -32,7 +33,7 @@ RESERVED = (
 BUILTINS = ("dict", "float", "int", "isinstance", "len", "max", "tuple", "zip", "gradients")
 HELPERS = (
     *("_exp_difference", "_largest", "_exponentials", "_sums", "_sigmoid", "_softplus"),
-    *("_weighted", "_erf", "_lgamma", "_blocks", "_room", "_put"),
+    *("_weighted", "_erf", "_lgamma", "_blocks", "_room", "_put", "_weights"),
 )
 SUMMARIES = {
     "": "The loss.",
@@ -51,27 +52,21 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         if outputs and (keys or not suffix):
             head = signature(kernel.name + suffix, kernel, names, ("out=None",))
             functions.append(function(kernel, names, head, SUMMARIES[suffix], outputs))
-    body = "\n".join(line for each in functions for line in each.lines)
+    weights = weights_function(kernel, names)
+    body = "\n".join(line for each in (*functions, *weights) for line in each.lines)
     results = {key: tuple(a.name for a in entry.tensor.axes) for key, entry in kernel.outputs}
     rows = [key for key, entry in kernel.outputs if key and kernel.batch in entry.tensor.axes]
     text = render(
         "numpy.py.j2",
         facts=facts,
-        functions=functions,
-        batched=kernel.batch is not None,
+        functions=(*functions, *weights),
         helpers={helper for helper in HELPERS if f"{helper}(" in body},
         keys=keys,
         results=table_of(results),
         in_place=rows,
         in_place_set=tuple_of(f'"{key}"' for key in rows),
-        shapes=table_of(
-            {names[g.name]: tuple(x.name for x in g.tensor.axes) for g in kernel.inputs}
-        ),
-        labels=table_of(
-            {names[g.name]: str(g.tensor.label) for g in kernel.inputs if g.tensor.label}
-        ),
         dtypes=tuple_of(f'"{dtype}"' for dtype in dtypes),
-        has_labels=any(g.tensor.label for g in kernel.inputs),
+        **tables(kernel, names),
         scales=kernel.batch is not None and bool(keys),
     )
     return {f"{kernel.name}.py": text}
@@ -100,7 +95,7 @@ def signature(
     first = [names[g.name] for g in kernel.inputs if g.role != "const"]
     consts = [g for g in kernel.inputs if g.role == "const"]
     named = [names[g.name] for g in consts if g.default is None]
-    named += [f"{names[g.name]}={float(g.default)!r}" for g in consts if g.default is not None]
+    named += [f"{names[g.name]}={default_of(g)}" for g in consts if g.default is not None]
     if kernel.batch is not None:
         named += ['reduction="none"', 'on_empty="nan"']
     named += more
@@ -109,6 +104,34 @@ def signature(
     if len(flat) <= 100:
         return flat
     return _folded(f"def {name}(", parameters, "):", "    ")
+
+
+def default_of(given: Input) -> str:
+    """The default of a const as Python: None for an array, which is then made when it is called."""
+    assert given.default is not None
+    if given.tensor.axes:
+        return "None"
+    return str(given.default) if given.is_mark else repr(float(given.default))
+
+
+def tables(kernel: Kernel, names: Mapping[str, str]) -> dict[str, Any]:
+    """What `python_tables` and `python_arguments` say of the arguments and of the mean."""
+    labels = {names[g.name]: str(g.tensor.label) for g in kernel.inputs if g.tensor.label}
+    ignored = {names[g.name]: names[g.ignored.name] for g in kernel.inputs if g.ignored}
+    arrays = [g for g in kernel.inputs if g.default is not None and g.tensor.axes]
+    marks = [names[g.name] for g in kernel.inputs if g.is_mark]
+    return {
+        "batched": kernel.batch is not None,
+        "weighted": kernel.weight is not None,
+        "has_labels": bool(labels),
+        "shapes": table_of(
+            {names[g.name]: tuple(x.name for x in g.tensor.axes) for g in kernel.inputs}
+        ),
+        "labels": table_of(labels),
+        "ignored": table_of(ignored),
+        "marks": marks,
+        "defaults": tuple(f'"{names[g.name]}": {float(g.default or 0)!r}' for g in arrays),
+    }
 
 
 def _folded(opening: str, items: Sequence[str], closing: str, margin: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from codegen.kernel import Kernel, Map, Statement, trees
-from codegen.targets.array_expressions import Layout
+from codegen.targets.array_expressions import Layout, lookup
 from codegen.targets.array_lines import WIDTH, tuple_of
 from codegen.targets.numpy_blocks import Blocks, blocks_of, without_gathered
 from codegen.targets.numpy_dialect import NUMPY
@@ -16,6 +16,7 @@ from codegen.targets.numpy_lines import fitted, lines_of
 from derive.index import Entry
 
 INDENT = "    "
+WEIGHTS = "lambda: _weights(given, dtype, sizes)"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,16 @@ class Writing:
             line = self.direct_line(one)
             fits = 0 < len(line) <= WIDTH
             lines += [line] if fits else lines_of(one, self.names, self.ranges, kept)
-        return [f"index_{axis} = np.arange({axis})" for axis in sorted(self.ranges)] + lines
+        ranges = [f"index_{axis} = np.arange({axis})" for axis in sorted(self.ranges)]
+        return [*ranges, *self.lookups(lines), *lines]
+
+    def lookups(self, lines: Sequence[str]) -> Iterator[str]:
+        """Labels that may be ignored, 0 in the place of those: for looking up, not comparing."""
+        for given in self.part.inputs:
+            place = self.names.get(lookup(given.name))
+            if place is not None and _mentions(lines, place):
+                label, size = self.names[given.name], given.tensor.label
+                yield f"{place} = np.where(({label} >= 0) & ({label} < {size}), {label}, 0)"
 
     def direct_line(self, statement: Statement | Call) -> str:
         """The line for the statement that is computed into a result."""
@@ -88,7 +98,7 @@ def function(
     """The function that gives these outputs."""
     part = kernel.needed(*keys)
     outputs = frozenset(entry.tensor.name for _, entry in part.outputs)
-    to = Writing(part, dict(names))
+    to = _writing(part, names)
     statements = without_gathered(unshifted(part.statements, outputs, to.fresh), part)
     if part.batch is not None:
         statements = picked_once(statements, part, to.fresh)
@@ -99,10 +109,43 @@ def function(
     else:
         inside = _inside(to, blocks)
         lines = _around(to, statements, blocks, inside)
-    setup = _setup(to, statements, keys, lines, inside)
+    size = ""
+    if part.batch is not None:
+        size = f'sizes["{part.batch.name}"]' if kernel.weight is None else WEIGHTS
+    setup = _setup(to, statements, keys, lines, inside, size)
     value = 'results.pop("")'
-    value = f"_reduce({value}, reduction, divisor)" if part.batch is not None else f"{value}[()]"
+    empty = ", on_empty" if kernel.weight is not None else ""
+    reduced = f"_reduce({value}, reduction, divisor{empty})"
+    value = reduced if part.batch is not None else f"{value}[()]"
     return Function(head, summary, tuple(setup), tuple(lines), "" in keys, any(keys), value)
+
+
+def _writing(part: Kernel, names: dict[str, str]) -> Writing:
+    """A function to be written, with names for labels that are looked up."""
+    to = Writing(part, dict(names))
+    for given in part.inputs:
+        if given.ignored is not None:
+            to.names[lookup(given.name)] = to.fresh(f"{names[given.name]}_at")
+    return to
+
+
+def weights_function(kernel: Kernel, names: dict[str, str]) -> tuple[Function, ...]:
+    """The function for what each sample weighs in the mean, where the loss says so."""
+    part = kernel.weights
+    if part is None or part.batch is None:
+        return ()
+    to = _writing(part, names)
+    lines = to.lines(part.statements)
+    used = {name for name in _used(part.statements) if name in names}
+    arrays = [names[g.name] if g.name in used else "_" for g in part.inputs]
+    setup = [f"{tuple_of(arrays) if len(arrays) == 1 else ', '.join(arrays)} = given"]
+    for axis in sorted({a.name for g in part.inputs for a in g.tensor.axes}):
+        if _mentions(lines, axis):
+            setup.append(f'{axis} = sizes["{axis}"]')
+    value = names[part.outputs[0][1].tensor.name]
+    head = "def _weights(given, dtype, sizes):"
+    summary = "What each sample weighs in the mean."
+    return (Function(head, summary, tuple(setup), tuple(lines), True, False, value),)
 
 
 def _inside(to: Writing, blocks: Blocks) -> list[str]:
@@ -163,6 +206,7 @@ def _setup(
     keys: Sequence[str],
     lines: Sequence[str],
     inside: Sequence[str],
+    size: str,
 ) -> list[str]:
     """The lines that check the arguments, and give arrays, sizes and memory for the results."""
     names, part, used = to.names, to.part, _used(statements)
@@ -181,7 +225,7 @@ def _setup(
         if _mentions(outside if axis == batch else lines, axis):
             setup.append(f'{axis} = sizes["{axis}"]')
     if batch:
-        setup.append(f'divisor = _divisor(sizes["{batch}"], reduction, on_empty)')
+        setup.append(f"divisor = _divisor({size}, reduction, on_empty)")
     wanted = tuple_of(f'"{key}"' for key in keys)
     setup.append(f"results = _results({wanted}, given, dtype, sizes, out)")
     return setup

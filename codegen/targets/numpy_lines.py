@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from codegen.kernel import Map, Statement
 from codegen.targets import array_lines
-from codegen.targets.array_expressions import Layout, show
+from codegen.targets.array_expressions import Layout, place, show
 from codegen.targets.array_lines import WIDTH, dims_of
 from codegen.targets.numpy_dialect import NUMPY
 from codegen.targets.numpy_exponentials import Call
@@ -59,7 +59,7 @@ def _scatter_lines(
     rest, sign, value, label = found
     rows = Layout(NUMPY, at.dims[:-1], at.names, at.ranges)
     name = at.names[statement.name]
-    slots = [show(i, rows) for i in at.dims[:-1]] + [show(label, rows)]
+    slots = [show(i, rows) for i in at.dims[:-1]] + [place(label, rows)]
     start = show(rest, at)
     if isinstance(rest, Entry) and (kept is None or rest.tensor.name in kept):
         start += '.copy(order="K")'
