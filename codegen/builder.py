@@ -20,6 +20,7 @@ from codegen.wide import widened
 from derive.derivation import Derivation
 from derive.engine import gradient
 from derive.errors import KernelError
+from derive.index import tensors
 from derive.labels import as_labels, with_labels
 from derive.loss import Domain, Loss
 
@@ -127,6 +128,7 @@ def prepared(
     loss: Loss, names: Sequence[str], labels: str = "dense"
 ) -> tuple[Loss, tuple[Gradient, ...], tuple[str, ...]]:
     """The loss cut at `names`, its derived gradients by them, and what is to be noted."""
+    _check_weight(loss, names)
     loss = cut(loss, names)
     found = gradients(loss, names)
     return _labelled(loss, found) if labels == "index" else (loss, found, ())
@@ -167,6 +169,20 @@ def gradients(loss: Loss, names: Sequence[str]) -> tuple[Gradient, ...]:
         derivation = gradient(assuming_nothing, name)
         found.append(Gradient(derivation.wrt[0], derivation.result))
     return tuple(found)
+
+
+def _check_weight(loss: Loss, names: Sequence[str]) -> None:
+    """Refuse a gradient by what the weight of the mean depends on: it is held fixed."""
+    varying = set() if loss.weight is None else {t.name for t in tensors(loss.weight)}
+    for definition in reversed(loss.definitions):
+        if definition.name in varying:
+            varying |= {tensor.name for tensor in tensors(definition.body)}
+    wrong = sorted(varying & set(names))
+    if wrong:
+        raise KernelError(
+            f"{loss.name}: the mean is weighted by what depends on '{wrong[0]}', which is held "
+            f"fixed: no gradient by '{wrong[0]}'"
+        )
 
 
 def _labelled(

@@ -22,7 +22,8 @@ def names_batch(loss: Loss) -> bool:
 def batched(loss: Loss, reduction: str = "mean") -> Loss:
     """The loss over a batch of N samples, reduced by "mean" or "sum".
 
-    A mean divides by N, or by the sum of the weights where the loss declares them.  Inputs, targets and definitions get a leading axis N; params and consts are shared.
+    A mean divides by N, or by the sum of the weights where the loss declares them.  Inputs,
+    targets and definitions get a leading axis N; params and consts are shared.
     Raises DerivationError where the loss names N itself.
     """
     if names_batch(loss):

@@ -27,12 +27,14 @@ def is_weighted(statement: ast.stmt) -> TypeGuard[ast.AnnAssign]:
     return isinstance(head, ast.Name) and head.id == "mean"
 
 
-def read_weight(
-    statement: ast.AnnAssign, last: ast.stmt, scope: Scope
-) -> tuple[Expr, ast.Assign]:
+def read_weight(statement: ast.AnnAssign, last: ast.stmt, scope: Scope) -> tuple[Expr, ast.Assign]:
     """The weight of `L: mean(w) = ...`, and the definition that is left without it."""
     call = statement.annotation
     assert isinstance(call, ast.Call)
+    if isinstance(statement.target, ast.Subscript):
+        raise scope.text.error(
+            statement.target, "the loss with an index", "a loss without an index"
+        )
     if statement.value is None or not isinstance(statement.target, ast.Name):
         expected = "the loss that it belongs to: 'L: mean(w) = ...'"
         raise scope.text.error(call, "the weights of a mean without a loss", expected)
@@ -94,15 +96,16 @@ def _check_weight(loss: Loss, node: ast.AST, page: Text) -> None:
 
 def _unguarded(label: Declaration, node: ast.AST, page: Text) -> InputError:
     assert label.ignored is not None
-    mark = label.ignored.name
-    found = f"'{label.name}' used as a label where it may be {mark}"
-    return page.error(node, found, f"'... if {label.name} == {mark} else ...' around it")
+    name, mark = label.name, label.ignored.name
+    found = f"'{name}' or '{mark}' used where '{name}' may be ignored"
+    return page.error(node, found, f"'... if {name} == {mark} else ...' around it")
 
 
 def is_guarded(expr: Any, label: Declaration, safe: frozenset[Entry] = frozenset()) -> bool:
     """Whether the label is only used where a choice has found that it is not ignored.
 
-    Comparing it with the const that marks ignored labels is no use of it.
+    Comparing it with the const that marks ignored labels is no use of it, and the only one of
+    that const.
     """
     if isinstance(expr, Choice):
         condition, value, otherwise = expr.args
@@ -113,8 +116,8 @@ def is_guarded(expr: Any, label: Declaration, safe: frozenset[Entry] = frozenset
         )
     parts = expr.operands if isinstance(expr, Condition) else expr.args
     if isinstance(expr, Delta | Condition) and any(_is_mark(part, label) for part in parts):
-        return True
-    if isinstance(expr, Entry) and expr.tensor == label.tensor:
+        return all(isinstance(part, Entry) for part in parts)
+    if isinstance(expr, Entry) and expr.tensor in (label.tensor, label.ignored):
         return expr in safe
     return all(is_guarded(part, label, safe) for part in parts)
 

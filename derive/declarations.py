@@ -47,9 +47,9 @@ def read_declaration(statement: ast.AnnAssign, scope: Scope) -> Declaration:
 
 def _without_mark(node: ast.expr, scope: Scope) -> tuple[ast.expr, ast.expr | None]:
     """The annotation without 'or ignore_index', and what stands after the 'or'."""
-    if not isinstance(node, ast.BoolOp):
+    if not isinstance(node, ast.BoolOp) or not isinstance(node.op, ast.Or):
         return node, None
-    if not isinstance(node.op, ast.Or) or len(node.values) > 2:
+    if len(node.values) > 2:
         raise scope.text.error(node, "a domain of another form", _DOMAIN)
     return node.values[0], node.values[1]
 
@@ -61,7 +61,7 @@ def _read_mark(node: ast.expr, label: Axis | None, scope: Scope) -> Tensor:
     known = scope.tensors.get(node.id) if isinstance(node, ast.Name) else None
     if known is None or known.axes or known.label not in (None, label):
         expected = "a const without axes declared before, such as 'ignore_index: const = -100'"
-        raise scope.text.error(node, describe(node, scope.text), expected)
+        raise scope.text.error(node, f"'{scope.text.written(node)[:40]}'", expected)
     return Tensor(known.name, (), label)
 
 

@@ -30,6 +30,7 @@ MOST_HINTS = 6
 LARGEST_SIZE = 12
 LARGEST_POINT = 128
 MARKS = (-100, -1, 0)
+IGNORED = 0.25
 UNIT = ("1/2", "0", "1", "1/4", "2/3", "1/10", "9/10", "7/8")
 
 
@@ -91,10 +92,14 @@ def _around(loss: Loss, hints: tuple[Fraction, ...], random: Random) -> Iterator
 
 def _point(loss: Loss, sizes: Mapping[str, int], palette: tuple[str, ...], random: Random) -> Point:
     values = {d.name: _values(d, sizes, palette, random) for d in loss.declarations}
-    for label in (d for d in loss.declarations if d.ignored is not None):
-        mark = values[label.ignored.name] = {(): Fraction(random.choice(MARKS))}
-        old = values[label.name]
-        values[label.name] = {k: mark[()] if random.random() < 0.25 else v for k, v in old.items()}
+    for declaration in loss.declarations:
+        if declaration.is_mark:
+            values[declaration.name] = {(): Fraction(random.choice(MARKS))}
+    for declaration in loss.declarations:
+        if declaration.ignored is not None:
+            mark, old = values[declaration.ignored.name][()], values[declaration.name]
+            marked = {k: mark if random.random() < IGNORED else v for k, v in old.items()}
+            values[declaration.name] = marked
     return Point(sizes, values)
 
 

@@ -82,9 +82,9 @@ def run(text: str, sizes: Mapping[str, int], values: Mapping[str, Places]) -> di
     """Every name of a loss: numbers, and tensors as `Entries`."""
     names: dict[str, Any] = {**FUNCTIONS, **sizes}
     for statement in ast.parse(text).body:
-        if isinstance(statement, ast.AnnAssign):
+        if isinstance(statement, ast.AnnAssign) and not isinstance(statement.annotation, ast.Call):
             _declare(statement, names, values)
-        elif isinstance(statement, ast.Assign):
+        elif isinstance(statement, ast.Assign | ast.AnnAssign):
             _define(statement, names)
     return names
 
@@ -92,7 +92,8 @@ def run(text: str, sizes: Mapping[str, int], values: Mapping[str, Places]) -> di
 def _declare(statement: ast.AnnAssign, names: dict[str, Any], values: Mapping[str, Places]) -> None:
     assert isinstance(statement.target, ast.Name)
     given = values[statement.target.id]
-    label = " in " in (written := ast.unparse(statement.annotation)) and written[-1].isupper()
+    written = ast.unparse(statement.annotation).partition(" or ")[0]
+    label = " in " in written and written[-1].isupper()
     known = {p: int(v) if label else _number(v) for p, v in given.items()}
     names[statement.target.id] = known[()] if set(known) == {()} else Entries(known)
 
@@ -101,9 +102,15 @@ def _number(value: Any) -> Any:
     return value if isinstance(value, mpf) else mpf(value.numerator) / value.denominator
 
 
-def _define(statement: ast.Assign, names: dict[str, Any]) -> None:
+def _target(statement: ast.Assign | ast.AnnAssign) -> ast.expr:
+    """The left side, also of `L: mean(w) = ...`."""
+    return statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
+
+
+def _define(statement: ast.Assign | ast.AnnAssign, names: dict[str, Any]) -> None:
+    assert statement.value is not None
     code = _compiled(statement.value)
-    target = statement.targets[0]
+    target = _target(statement)
     if isinstance(target, ast.Name):
         names[target.id] = eval(code, names)
         return
@@ -125,7 +132,7 @@ def slope(
     variables: list[tuple[str, tuple[int, ...]]],
 ) -> Any:
     """The derivative of the last definition by central differences, one after the other."""
-    last = ast.unparse(ast.parse(text).body[-1].targets[0])  # type: ignore[attr-defined]
+    last = ast.unparse(_target(ast.parse(text).body[-1]))  # type: ignore[arg-type]
     if not variables:
         return run(text, sizes, values)[last]
     (which, place), *rest = variables

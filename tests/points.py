@@ -32,6 +32,8 @@ def _draw(
     tensor, domain = declaration.tensor, declaration.domain
     places = list(product(*(range(sizes[axis.name]) for axis in tensor.axes)))
     part = {place: Fraction(random.randint(1, 10**6), 10**6 + 1) for place in places}
+    if declaration.is_mark:
+        return {(): Fraction(-100)}
     if tensor.label is not None:
         return {place: Fraction(random.randrange(sizes[tensor.label.name])) for place in places}
     if domain.kind == "simplex":

@@ -19,7 +19,10 @@ def arrays(
     rng = np.random.default_rng(seed)
     found: dict[str, Any] = {}
     for declaration in loss.declarations:
-        if declaration.default is not None:
+        if declaration.is_mark:
+            found[declaration.name] = np.int64(declaration.default or -100)
+            continue
+        if declaration.default is not None and not declaration.tensor.axes:
             found[declaration.name] = np.float64(declaration.default)
             continue
         tensor = declaration.tensor

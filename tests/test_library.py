@@ -111,9 +111,15 @@ def samples(loss: Loss) -> Iterator[Sample]:
         values = {}
         for declaration in loss.declarations:
             if declaration.default is not None and k == 0:
-                values[declaration.name] = {(): Fraction(float(declaration.default))}
+                places = product(*(range(sizes[axis.name]) for axis in declaration.tensor.axes))
+                default = Fraction(float(declaration.default))
+                values[declaration.name] = dict.fromkeys(places, default)
             else:
                 values[declaration.name] = _draw(declaration, sizes, k, random)
+        for declaration in loss.declarations:
+            if declaration.ignored is not None and k % 3 == 2:
+                mark = values[declaration.ignored.name][()]
+                values[declaration.name] = dict.fromkeys(values[declaration.name], mark)
         yield Sample(sizes, values)
 
 
@@ -123,6 +129,8 @@ def _draw(
     tensor, domain = declaration.tensor, declaration.domain
     shape = [sizes[axis.name] for axis in tensor.axes]
     places = list(product(*map(range, shape)))
+    if declaration.is_mark:
+        return {(): Fraction(random.choice((-100, 0, 7)))}
     if tensor.label is not None:
         return {place: Fraction(random.randrange(sizes[tensor.label.name])) for place in places}
     if domain.kind == "simplex":

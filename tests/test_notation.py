@@ -310,8 +310,7 @@ BAD_TEXTS = [
     ("g: const in unit = 2\nL = g", "1:20: found the default 2, expected a default in unit"),
     ("g: const in binary = 1/2\nL = g", "1:22: found the default 1/2, expected a default in "
      "binary"),
-    ("g: const[K] = 1\nL = 1", "1:15: found a default on 'g', which has axes, expected a default "
-     "on a const without axes only"),
+    ("g: const[K] > 0 = 0\nL = 1", "1:19: found the default 0, expected a default in its domain"),
     ("x: input = 1\nL = x",
      "1:12: found a default on 'x', not a const, expected a default on a const only"),
     ("g: 1 < const < 0\nL = g", "1:4: found a domain without any number, expected a lower bound "

@@ -247,18 +247,20 @@ def _contract(expr: Expr, index: Index, factors: tuple[Expr, ...], to: Builder) 
 def _chosen_rows(expr: Expr, index: Index, body: Choice, to: Builder) -> Expr | None:
     """sum_n (0 if c_n else u_nk v_nd) as a matrix product, both of its matrices 0 in the rows
     that are left out: these may hold NaN."""
-    condition, value, otherwise = body.args
-    if value != 0 or free_indices(condition) != {index}:
+    condition, *branches = body.args
+    if 0 not in branches or free_indices(condition) != {index}:
         return None
+    kept = branches[0] + branches[1]
     groups: dict[frozenset[Index], list[Expr]] = {}
-    for factor in Mul.make_args(otherwise):
+    for factor in Mul.make_args(kept):
         groups.setdefault(frozenset(free_indices(factor) - {index}), []).append(factor)
     shared = groups.pop(frozenset(), [])
     if len(groups) != 2 or frozenset.intersection(*groups):
         return None
     first, second = sorted(groups.values(), key=lambda group: len(group) < 2)
-    factors = (Mul(*shared, *first), Mul(*second))
-    return _contract(expr, index, tuple(Choice(condition, S.Zero, f) for f in factors), to)
+    products = (Mul(*shared, *first), Mul(*second))
+    chosen = (tuple(S.Zero if b == 0 else product for b in branches) for product in products)
+    return _contract(expr, index, tuple(Choice(condition, *each) for each in chosen), to)
 
 
 def _as_entry(factor: Expr, to: Builder) -> Entry:

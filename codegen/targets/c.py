@@ -88,9 +88,7 @@ def _function(kernel: Kernel, suffix: str, real: str) -> Function:
         names[name] = identifier(f"d{key}", taken) if key else "loss"
     rest = [name for name in tensors if name not in names]
     names |= identifiers(rest, taken)
-    lookups = {
-        g.name: identifier(f"{names[g.name]}_at", taken) for g in kernel.inputs if g.ignored
-    }
+    lookups = {g.name: identifier(f"{names[g.name]}_at", taken) for g in kernel.inputs if g.ignored}
     leading = {
         name: identifier(f"ld{names[name]}", taken)
         for name in tensors

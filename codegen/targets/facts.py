@@ -72,9 +72,10 @@ def _as_written(text: str) -> dict[str, str]:
     """The text of each definition of a .loss text, by name."""
     found = {}
     for statement in ast.parse(text).body:
-        is_loss = isinstance(statement, ast.AnnAssign) and isinstance(statement.annotation, ast.Call)
-        if isinstance(statement, ast.Assign) or is_loss:
-            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.annotation, ast.Call):
+            target = statement.target
+        if target is not None:
             names = [n.id for n in ast.walk(target) if isinstance(n, ast.Name)]
             found[names[0]] = ast.get_source_segment(text, statement) or ""
     # A comment, a continued line: nothing that could end the comment it would stand in.

@@ -57,6 +57,7 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
     shapes = {key: [axes[a.name] for a in entry.tensor.axes] for key, entry in kernel.outputs}
     shared = [names[key] for key, _ in in_place(schedule(kernel))]
     weights = None if kernel.weights is None else _function(kernel.weights, "_weight", ("",))
+    run = [*functions, *([weights] if weights else [])]
     always = ("lost", "total") if kernel.batch is not None else ()
     text = render(
         "javascript.mjs.j2",
@@ -71,14 +72,14 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         axis_list=", ".join(f"{axis}: undefined" for axis in axes.values()),
         functions=functions,
         weights=weights,
-        run_functions=[*functions, *([weights] if weights else [])],
+        run_functions=run,
         marks=[given for given in kernel.inputs if given.is_mark],
         ignored=any(given.ignored for given in kernel.inputs),
         filled=any(given.default is not None and given.tensor.axes for given in kernel.inputs),
         batched=kernel.batch is not None,
         batch=axes[kernel.batch.name] if kernel.batch is not None else "",
         has_labels=any(given.tensor.label for given in kernel.inputs),
-        helpers=helpers((line for f in (*functions, weights) if f for line in f.lines), always).strip("\n"),
+        helpers=helpers((line for f in run for line in f.lines), always).strip("\n"),
     )
     return {f"{kernel.name}.mjs": text}
 
