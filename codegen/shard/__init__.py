@@ -28,6 +28,7 @@ def sharded(kernel: Kernel, names: Sequence[str]) -> Program:
     splits = _splits(kernel, names)
     taken = {g.name for g in kernel.inputs} | {s.name for s in kernel.statements}
     outputs = [entry.tensor.name for _, entry in kernel.outputs]
+    kernel = kernel.needed(*(key for key, _ in kernel.outputs))
     statements = from_parts(list(kernel.statements), at_least_one(list(kernel.statements)))
     twins: dict[str, str] = {}
     for split in splits:

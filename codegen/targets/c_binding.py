@@ -11,6 +11,7 @@ from codegen.targets.array_lines import tuple_of
 from codegen.targets.c_function import Function
 from codegen.targets.facts import Facts
 from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of, tables
+from codegen.targets.numpy_function import call_of
 
 SUFFIXES = {"_loss": "", "": "_value_and_gradient"}
 
@@ -34,7 +35,8 @@ def binding(
     keys = [key for key, _ in kernel.outputs if key]
     first = functions[0].real
     mine = [f for f in functions if f.real == first]
-    passed = ", ".join(f"{names[g.name]}={names[g.name]}" for g in kernel.inputs)
+    given = [f"{names[g.name]}={names[g.name]}" for g in kernel.inputs]
+    passed = call_of("sizes, dtype, arrays = _arguments(", given)
     bound = []
     for function in mine:
         if function.suffix not in SUFFIXES:

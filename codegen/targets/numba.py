@@ -20,6 +20,7 @@ from codegen.targets.numba_functions import called, source
 from codegen.targets.numba_lines import phase_lines, sum_lines
 from codegen.targets.numba_strips import strip_lines
 from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of, tables
+from codegen.targets.numpy_function import call_of
 from codegen.targets.target import Functions, Target
 from derive.errors import KernelError
 from derive.index import Axis
@@ -95,7 +96,8 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         for dtype in dtypes
         if dtype in REALS
     ]
-    passed = ", ".join(f"{names[g.name]}={names[g.name]}" for g in kernel.inputs)
+    given = [f"{names[g.name]}={names[g.name]}" for g in kernel.inputs]
+    passed = call_of("sizes, dtype, arrays = _arguments(", given)
     functions = [
         Function(
             suffix,

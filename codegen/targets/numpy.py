@@ -119,7 +119,6 @@ def tables(kernel: Kernel, names: Mapping[str, str]) -> dict[str, Any]:
     labels = {names[g.name]: str(g.tensor.label) for g in kernel.inputs if g.tensor.label}
     ignored = {names[g.name]: names[g.ignored.name] for g in kernel.inputs if g.ignored}
     arrays = [g for g in kernel.inputs if g.default is not None and g.tensor.axes]
-    marks = [names[g.name] for g in kernel.inputs if g.is_mark]
     return {
         "batched": kernel.batch is not None,
         "weighted": kernel.weight is not None,
@@ -129,7 +128,6 @@ def tables(kernel: Kernel, names: Mapping[str, str]) -> dict[str, Any]:
         ),
         "labels": table_of(labels),
         "ignored": table_of(ignored),
-        "marks": marks,
         "defaults": tuple(f'"{names[g.name]}": {float(g.default or 0)!r}' for g in arrays),
     }
 

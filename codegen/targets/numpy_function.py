@@ -143,6 +143,8 @@ def weights_function(kernel: Kernel, names: dict[str, str]) -> tuple[Function, .
         if _mentions(lines, axis):
             setup.append(f'{axis} = sizes["{axis}"]')
     value = names[part.outputs[0][1].tensor.name]
+    if lines[-1].startswith(f"{value} = "):
+        value = lines.pop()[len(value) + 3 :]
     head = "def _weights(given, dtype, sizes):"
     summary = "What each sample weighs in the mean."
     return (Function(head, summary, tuple(setup), tuple(lines), True, False, value),)
@@ -213,10 +215,7 @@ def _setup(
     shown = {name for name in used if name in names} | _looped(to, inside)
     arrays = [names[g.name] if g.name in shown else "_" for g in part.inputs]
     given = [f"{names[g.name]}={names[g.name]}" for g in part.inputs]
-    call = f"given, dtype, sizes = _prepare({', '.join(given)})"
-    if len(call) > 96:
-        call = _folded("given, dtype, sizes = _prepare(", given)
-    setup = [call]
+    setup = [call_of("given, dtype, sizes = _prepare(", given)]
     if set(arrays) != {"_"}:
         setup.append(f"{tuple_of(arrays) if len(arrays) == 1 else ', '.join(arrays)} = given")
     batch = part.batch.name if part.batch else ""
@@ -237,8 +236,11 @@ def _looped(to: Writing, inside: Sequence[str]) -> set[str]:
     return {next(g.name for g in to.part.inputs if batch in g.tensor.axes)} if inside else set()
 
 
-def _folded(opening: str, items: Sequence[str]) -> str:
-    """A long call as the formatter would break it."""
+def call_of(opening: str, items: Sequence[str]) -> str:
+    """A call in a function; a long one as the formatter would break it."""
+    flat = f"{opening}{', '.join(items)})"
+    if len(flat) <= 96:
+        return flat
     inner = f"{INDENT * 2}{', '.join(items)}"
     if len(inner) > 100:
         inner = "\n".join(f"{INDENT * 2}{item}," for item in items)

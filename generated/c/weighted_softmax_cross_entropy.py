@@ -119,7 +119,9 @@ def weighted_softmax_cross_entropy(
     out=None,
 ):
     """The loss."""
-    sizes, dtype, arrays = _arguments(a=a, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing, t=t)
+    sizes, dtype, arrays = _arguments(
+        a=a, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing, t=t
+    )
     divisor = _divisor(lambda: _weights(sizes, dtype, arrays), reduction, on_empty)
     results = _call("_loss", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
@@ -138,7 +140,9 @@ def weighted_softmax_cross_entropy_value_and_gradient(
     out=None,
 ):
     """The loss, and the gradients by name."""
-    sizes, dtype, arrays = _arguments(a=a, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing, t=t)
+    sizes, dtype, arrays = _arguments(
+        a=a, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing, t=t
+    )
     divisor = _divisor(lambda: _weights(sizes, dtype, arrays), reduction, on_empty)
     results = _call("", sizes, dtype, arrays, _reciprocal(divisor), out or {})
     with np.errstate(all="ignore"):
@@ -272,7 +276,7 @@ def _prepare(**given):
         shape = tuple(sizes[axis] for axis in _SHAPES[name])
         arrays[name] = np.full(shape, _DEFAULTS[name], dtype)
     for name, axis in _LABELS.items():
-        if name in ['ignore_index']:
+        if name in _IGNORED.values():
             continue
         labels = arrays[name]
         if not labels.size or (labels.min() >= 0 and labels.max() < sizes[axis]):

@@ -76,7 +76,9 @@ def weighted_softmax_cross_entropy(
     out=None,
 ):
     """The loss."""
-    sizes, dtype, arrays = _arguments(a=a, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing, t=t)
+    sizes, dtype, arrays = _arguments(
+        a=a, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing, t=t
+    )
     weights = {"float32": _run_weight_f32, "float64": _run_weight_f64}[dtype.name]
     divisor = _divisor(
         lambda: _call(weights, ("",), sizes, dtype, arrays, 1.0, {})[""], reduction, on_empty
@@ -101,7 +103,9 @@ def weighted_softmax_cross_entropy_value_and_gradient(
     out=None,
 ):
     """The loss, and the gradients by name."""
-    sizes, dtype, arrays = _arguments(a=a, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing, t=t)
+    sizes, dtype, arrays = _arguments(
+        a=a, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing, t=t
+    )
     weights = {"float32": _run_weight_f32, "float64": _run_weight_f64}[dtype.name]
     divisor = _divisor(
         lambda: _call(weights, ("",), sizes, dtype, arrays, 1.0, {})[""], reduction, on_empty
@@ -190,7 +194,7 @@ def _prepare(**given):
         shape = tuple(sizes[axis] for axis in _SHAPES[name])
         arrays[name] = np.full(shape, _DEFAULTS[name], dtype)
     for name, axis in _LABELS.items():
-        if name in ['ignore_index']:
+        if name in _IGNORED.values():
             continue
         labels = arrays[name]
         if not labels.size or (labels.min() >= 0 and labels.max() < sizes[axis]):

@@ -208,8 +208,7 @@ def _weights(given, dtype, sizes):
     K = sizes["K"]
     with np.errstate(all="ignore"):
         t_at = np.where((t >= 0) & (t < K), t, 0)
-        w = np.where(t == ignore_index, 0, weight[t_at])
-        return w
+        return np.where(t == ignore_index, 0, weight[t_at])
 
 
 def _blocks(size, *arrays, least=1):
@@ -307,7 +306,7 @@ def _prepare(**given):
         shape = tuple(sizes[axis] for axis in _SHAPES[name])
         arrays[name] = np.full(shape, _DEFAULTS[name], dtype)
     for name, axis in _LABELS.items():
-        if name in ['ignore_index']:
+        if name in _IGNORED.values():
             continue
         labels = arrays[name]
         if not labels.size or (labels.min() >= 0 and labels.max() < sizes[axis]):
