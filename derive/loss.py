@@ -102,6 +102,11 @@ class Loss:
         return {definition.name: definition for definition in self.definitions}
 
     @cached_property
+    def marks(self) -> frozenset[Tensor]:
+        """The consts that labels are ignored at."""
+        return frozenset(d.tensor for d in self.declarations if d.is_mark)
+
+    @cached_property
     def axes(self) -> tuple[Axis, ...]:
         """Every axis of the loss, in order of first appearance."""
         tensors = [d.tensor for d in self.declarations]

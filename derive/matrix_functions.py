@@ -55,7 +55,8 @@ def condition_of(convert: Convert, condition: Condition, free: Indices) -> Mat:
         args = tuple(condition_of(convert, part, free) for part in condition.operands)
         return Mat("logic", args, op, shape_of(free))
     sides = condition.operands
-    if op == "true" or any(isinstance(s, Index) or _labelled(s) for s in sides):
+    labelled = sum(map(_labelled, sides))
+    if op == "true" or labelled == 1 or any(isinstance(side, Index) for side in sides):
         raise NoForm
     args = tuple(loose(convert, side, free) for side in sides)
     return Mat("compare", args, op, shape_of(free))

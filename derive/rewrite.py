@@ -9,7 +9,7 @@ from derive.errors import DerivationError
 from derive.index import Entry
 from derive.loss import Loss
 from derive.record import Checker, Recorder, shorten
-from derive.rules import chain, sums, values
+from derive.rules import chain, ignored, sums, values
 from derive.rules.shorten import shortness
 
 
@@ -34,6 +34,7 @@ def value(loss: Loss, name: str | Entry) -> Derivation:
     for other in reversed(earlier):
         _unfold_if_shorter(recorder, other)
     shorten(recorder, earlier)
+    recorder.apply(ignored.select, loss=loss)
     title = f"value of {entry.tensor.name}"
     return Derivation(loss, title, entry, (), entry, recorder.here, tuple(recorder.steps))
 

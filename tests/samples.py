@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from derive.batch import PER_SAMPLE, names_batch
+from derive.evaluate import evaluate
 from derive.loss import Loss
+from derive.point import Point
 
 SIZES = {"N": 4, "K": 3, "D": 2}
 
@@ -50,3 +53,18 @@ def _draw(rng: Any, declaration: Any, shape: tuple[int, ...], sizes: dict[str, i
     if domain.lower is not None:
         return float(domain.lower) + rng.uniform(0.1, 2, shape)
     return rng.normal(0, 1, shape)
+
+
+def divisor(loss: Loss, given: dict[str, Any], count: int) -> float:
+    """What the mean over so many samples divides by: their number, or their weights in balls."""
+    if loss.weight is None:
+        return count
+    total = 0.0
+    for n in range(count):
+        point = {}
+        for d in loss.declarations:
+            row = np.asarray(given[d.name][n] if d.role in PER_SAMPLE else given[d.name])
+            places = np.ndindex(row.shape)
+            point[d.name] = {place: Fraction(float(row[place])) for place in places}
+        total += float(evaluate(loss, loss.weight, Point({}, point)).mid())
+    return total

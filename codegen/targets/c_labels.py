@@ -68,6 +68,7 @@ def label_checks(phase: Phase, frame: Frame) -> list[str]:
             here, size = f"{name}_here", given.tensor.label
             inside = f"{here} < 0 || {here} >= {size} ? 0 : {here}"
             lines.append(f"const int64_t {frame.lookups[given.name]} = {inside};")
+            lines.append(f"(void){frame.lookups[given.name]};")
     return lines
 
 

@@ -16,7 +16,6 @@ from derive.index import (
     Choice,
     Delta,
     Entry,
-    Index,
     Share,
     free_indices,
     order,
@@ -26,7 +25,7 @@ from derive.index import (
 )
 from derive.index.binders import SCOPED
 from derive.index.look import dangling
-from derive.normal import almost, linear, signs
+from derive.normal import almost, linear, signs, sums
 from derive.normal.form import NormalForm
 from derive.normal.gather import gathered
 from derive.normal.poly import ONE, Mono, Poly, Undecided, add_to, scale, to_expr
@@ -102,7 +101,7 @@ class ByCases:
             for value in TWO_VALUES[kind]:
                 yield Branch({atom: value})
         elif isinstance(atom, Delta):
-            keep, drop = sorted(atom.args, key=lambda side: (isinstance(side, Index), order(side)))
+            keep, drop = sums.keep_first(self.form, atom)
             yield Branch({drop: keep})
             yield Branch({atom: S.Zero})
         elif isinstance(atom, Choice):

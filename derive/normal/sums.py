@@ -233,7 +233,7 @@ def apply_deltas(form: NormalForm, mono: Mono) -> Poly | None:
     for base, power in sorted(
         (item for item in mono if isinstance(item[0], Delta)), key=lambda item: order(item[0])
     ):
-        keep, drop = _keep_first(base)
+        keep, drop = keep_first(form, base)
         if _mentions(keep, drop):
             continue
         rest = mono - {(base, power)}
@@ -252,8 +252,15 @@ def _renamed(form: NormalForm, mono: Mono, index: Expr, other: Expr) -> Poly | N
         return None
 
 
-def _keep_first(delta: Delta) -> tuple[Expr, Expr]:
-    i, j = sorted(delta.args, key=lambda side: (isinstance(side, Index), order(side)))
+def keep_first(form: NormalForm, delta: Delta) -> tuple[Expr, Expr]:
+    """The side to look up with, and the other: a label before an index, and before the const
+    that labels are ignored at, which is out of range."""
+
+    def rank(side: Expr) -> tuple[bool, bool, tuple[Any, ...]]:
+        is_mark = isinstance(side, Entry) and side.tensor in form.loss.marks
+        return isinstance(side, Index), is_mark, order(side)
+
+    i, j = sorted(delta.args, key=rank)
     return i, j
 
 

@@ -437,6 +437,7 @@ int pminusy_weighted_softmax_cross_entropy_loss_f32(int64_t N, int64_t K, const 
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
         const int64_t t_at = t_here < 0 || t_here >= K ? 0 : t_here;
+        (void)t_at;
         const double weight_at_label = weight[t_at];
         const double w = (t_here == ignore_index ? 0.0 : weight_at_label);
         const double term_2 = (label_smoothing - 1.0) * w;
@@ -525,6 +526,7 @@ int pminusy_weighted_softmax_cross_entropy_f32(int64_t N, int64_t K, const float
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
         const int64_t t_at = t_here < 0 || t_here >= K ? 0 : t_here;
+        (void)t_at;
         const double weight_at_label = weight[t_at];
         const double w = (t_here == ignore_index ? 0.0 : weight_at_label);
         term_2[row] = (float)((label_smoothing - 1.0) * w);
@@ -621,6 +623,7 @@ int pminusy_weighted_softmax_cross_entropy_f32(int64_t N, int64_t K, const float
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
         const int64_t t_at = t_here < 0 || t_here >= K ? 0 : t_here;
+        (void)t_at;
         PM_SIMD()
         for (int64_t k = 0; k < K; ++k) {
             const float da_now = (t_here == ignore_index ? 0.0f : (pm_weighted_f32(label_smoothing, (*sum_weight - weight[k]) * p[row * K + k] - pm_weighted_f32(weight[k], (a[row * lda + k] == a_max[row] ? term_4[row] : sum_exp_a[row] - exp_a[row * K + k]) * once_6[row])) - pm_weighted_f32(term_2[row], (float)K * (k == t_here ? once_5[row] : p[row * K + k]))) / (float)K);
@@ -701,6 +704,7 @@ int pminusy_weighted_softmax_cross_entropy_weight_f32(int64_t K, int64_t N, cons
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
         const int64_t t_at = t_here < 0 || t_here >= K ? 0 : t_here;
+        (void)t_at;
         const double weight_at_label = weight[t_at];
         loss[row] = (float)((t_here == ignore_index ? 0.0 : weight_at_label));
         if (wrong) {
@@ -850,6 +854,7 @@ int pminusy_weighted_softmax_cross_entropy_loss_f64(int64_t N, int64_t K, const 
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
         const int64_t t_at = t_here < 0 || t_here >= K ? 0 : t_here;
+        (void)t_at;
         const double weight_at_label = weight[t_at];
         const double w = (t_here == ignore_index ? 0.0 : weight_at_label);
         const double term_2 = (label_smoothing - 1.0) * w;
@@ -938,6 +943,7 @@ int pminusy_weighted_softmax_cross_entropy_f64(int64_t N, int64_t K, const doubl
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
         const int64_t t_at = t_here < 0 || t_here >= K ? 0 : t_here;
+        (void)t_at;
         const double weight_at_label = weight[t_at];
         const double w = (t_here == ignore_index ? 0.0 : weight_at_label);
         term_2[row] = (label_smoothing - 1.0) * w;
@@ -1034,6 +1040,7 @@ int pminusy_weighted_softmax_cross_entropy_f64(int64_t N, int64_t K, const doubl
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
         const int64_t t_at = t_here < 0 || t_here >= K ? 0 : t_here;
+        (void)t_at;
         PM_SIMD()
         for (int64_t k = 0; k < K; ++k) {
             const double da_now = (t_here == ignore_index ? 0.0 : (pm_weighted_f64(label_smoothing, (*sum_weight - weight[k]) * p[row * K + k] - pm_weighted_f64(weight[k], (a[row * lda + k] == a_max[row] ? term_4[row] : sum_exp_a[row] - exp_a[row * K + k]) * once_6[row])) - pm_weighted_f64(term_2[row], (double)K * (k == t_here ? once_5[row] : p[row * K + k]))) / (double)K);
@@ -1114,6 +1121,7 @@ int pminusy_weighted_softmax_cross_entropy_weight_f64(int64_t K, int64_t N, cons
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
         const int64_t t_at = t_here < 0 || t_here >= K ? 0 : t_here;
+        (void)t_at;
         const double weight_at_label = weight[t_at];
         loss[row] = (t_here == ignore_index ? 0.0 : weight_at_label);
         if (wrong) {
