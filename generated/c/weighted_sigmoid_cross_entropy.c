@@ -39,13 +39,14 @@
 #endif
 #if defined(__GNUC__)
 #define PM_INLINE static inline __attribute__((always_inline))
-#define PM_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define PM_INLINE static inline
-#define PM_PREFETCH(address) ((void)(address))
 #endif
 #define PM_LANES 64
 #define PM_CHUNK 256
+#define PM_BLOCK 1024
+#define PM_STEPS 1024
+#define PM_STEP(size) ((size) <= PM_BLOCK * PM_STEPS ? PM_BLOCK : ((size) + PM_STEPS - 1) / PM_STEPS)
 #define PM_CHUNK_OF(rows) ((rows) < PM_CHUNK ? (rows) : PM_CHUNK)
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
@@ -321,14 +322,8 @@ int pminusy_weighted_sigmoid_cross_entropy_loss_f32(int64_t N, int64_t K, const 
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             float total_part = 0;
             PM_SIMD(reduction(+ : total_part))
             for (int64_t k = block; k < end; ++k) {
@@ -429,14 +424,8 @@ int pminusy_weighted_sigmoid_cross_entropy_f32(int64_t N, int64_t K, const float
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             float total_part = 0;
             PM_SIMD(reduction(+ : total_part))
             for (int64_t k = block; k < end; ++k) {
@@ -528,14 +517,8 @@ int pminusy_weighted_sigmoid_cross_entropy_loss_f64(int64_t N, int64_t K, const 
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             double total_part = 0;
             PM_SIMD(reduction(+ : total_part))
             for (int64_t k = block; k < end; ++k) {
@@ -636,14 +619,8 @@ int pminusy_weighted_sigmoid_cross_entropy_f64(int64_t N, int64_t K, const doubl
     PM_PARALLEL()
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&y[(row + 1) * ldy + ahead]);
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&z[(row + 1) * ldz + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             double total_part = 0;
             PM_SIMD(reduction(+ : total_part))
             for (int64_t k = block; k < end; ++k) {

@@ -43,13 +43,14 @@
 #endif
 #if defined(__GNUC__)
 #define PM_INLINE static inline __attribute__((always_inline))
-#define PM_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define PM_INLINE static inline
-#define PM_PREFETCH(address) ((void)(address))
 #endif
 #define PM_LANES 64
 #define PM_CHUNK 256
+#define PM_BLOCK 1024
+#define PM_STEPS 1024
+#define PM_STEP(size) ((size) <= PM_BLOCK * PM_STEPS ? PM_BLOCK : ((size) + PM_STEPS - 1) / PM_STEPS)
 #define PM_CHUNK_OF(rows) ((rows) < PM_CHUNK ? (rows) : PM_CHUNK)
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
@@ -114,21 +115,42 @@ static inline float pm_exp_core_f32(float x, float tail, float shift,
     return (power + power * p) * unshift;
 }
 
-/* What rounding d = x - y took away; 0 where exp(d) is 0, infinite or NaN anyway. */
-static inline float pm_difference_tail_f32(float x, float y, float d)
-{
-    const float taken = x - d;
-    const float tail = (x - (d + taken)) - (y - taken);
-    return fabsf(tail) < 0.0009765625f ? tail : 0;
-}
-
-/* exp(x - y) for x - y <= 64, also where x - y cannot be represented. */
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented: what rounding it takes away
+   is put back where it matters. */
 static inline float pm_exp_difference_nonpositive_f32(float x, float y)
 {
     const float d = x - y;
     const float held = -104.0f > d ? -104.0f : d;
-    const float tail = pm_difference_tail_f32(x, y, d);
-    return pm_exp_core_f32(held, tail, 12583064.0f, 2.98023224e-08f);
+    const float taken = x - d;
+    const float tail = (x - (d + taken)) - (y - taken);
+    return pm_exp_core_f32(held, d > -104.0f ? tail : 0, 12583064.0f, 2.98023224e-08f);
+}
+
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented, for many x and one y, whose
+   part of the work compilers move out of the loop.  A y in reach is split: `high` is a multiple of
+   a power of 2 of which every n log(2) is one, too, so that x - (high + n log(2)) is exact.
+   Beyond, x - y is exact wherever the result is not 0. */
+static inline float pm_exp_difference_fixed_f32(float x, float y)
+{
+    const int in_reach = fabsf(y) < 256.0f;
+    const float base = in_reach ? 0 : y;
+    const float near = in_reach ? y : 0;
+    const float high = (near + 768.0f) - 768.0f;
+    const float low = near - high;
+    const float least = near + -104.0f;
+    const float moved = x - base;
+    const float held = least > moved ? least : moved;
+    const float rounded = (held - near) * 1.44269502f + 12583064.0f;
+    const float n = rounded - 12583064.0f;
+    const float exact = held - (high + n * 0.693145752f);
+    const float r = exact - (low + n * 1.42860677e-06f);
+    float q = 0.00138145883f;
+    q = 0.00836871564f + r * q;
+    q = 0.041668389f + r * q;
+    q = 0.166665211f + r * q;
+    q = 0.49999994f + r * q;
+    const float power = pm_real_f32(pm_bits_f32(rounded) << 23);
+    return (power + power * (r + r * r * q)) * 2.98023224e-08f;
 }
 
 /* x = 2^*exponent m with m in [sqrt 1/2, sqrt 2), for a positive finite x. */
@@ -231,21 +253,47 @@ static inline double pm_exp_core_f64(double x, double tail, double shift,
     return (power + power * p) * unshift;
 }
 
-/* What rounding d = x - y took away; 0 where exp(d) is 0, infinite or NaN anyway. */
-static inline double pm_difference_tail_f64(double x, double y, double d)
-{
-    const double taken = x - d;
-    const double tail = (x - (d + taken)) - (y - taken);
-    return fabs(tail) < 0.0009765625 ? tail : 0;
-}
-
-/* exp(x - y) for x - y <= 64, also where x - y cannot be represented. */
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented: what rounding it takes away
+   is put back where it matters. */
 static inline double pm_exp_difference_nonpositive_f64(double x, double y)
 {
     const double d = x - y;
     const double held = -746.0 > d ? -746.0 : d;
-    const double tail = pm_difference_tail_f64(x, y, d);
-    return pm_exp_core_f64(held, tail, 6755399441056821.0, 5.551115123125783e-17);
+    const double taken = x - d;
+    const double tail = (x - (d + taken)) - (y - taken);
+    return pm_exp_core_f64(held, d > -746.0 ? tail : 0, 6755399441056821.0, 5.551115123125783e-17);
+}
+
+/* exp(x - y) for x - y <= 64, also where x - y cannot be represented, for many x and one y, whose
+   part of the work compilers move out of the loop.  A y in reach is split: `high` is a multiple of
+   a power of 2 of which every n log(2) is one, too, so that x - (high + n log(2)) is exact.
+   Beyond, x - y is exact wherever the result is not 0. */
+static inline double pm_exp_difference_fixed_f64(double x, double y)
+{
+    const int in_reach = fabs(y) < 2048.0;
+    const double base = in_reach ? 0 : y;
+    const double near = in_reach ? y : 0;
+    const double high = (near + 6144.0) - 6144.0;
+    const double low = near - high;
+    const double least = near + -746.0;
+    const double moved = x - base;
+    const double held = least > moved ? least : moved;
+    const double rounded = (held - near) * 1.4426950408889634 + 6755399441056821.0;
+    const double n = rounded - 6755399441056821.0;
+    const double exact = held - (high + n * 0.6931471805601177);
+    const double r = exact - (low + n * -1.7239444525614835e-13);
+    double q = 2.500005567101886e-08;
+    q = 2.7630247536115133e-07 + r * q;
+    q = 2.755758639539226e-06 + r * q;
+    q = 2.4801493101244676e-05 + r * q;
+    q = 0.00019841269506549685 + r * q;
+    q = 0.0013888888943627828 + r * q;
+    q = 0.008333333333494479 + r * q;
+    q = 0.04166666666653017 + r * q;
+    q = 0.16666666666666413 + r * q;
+    q = 0.5000000000000011 + r * q;
+    const double power = pm_real_f64(pm_bits_f64(rounded) << 52);
+    return (power + power * (r + r * r * q)) * 5.551115123125783e-17;
 }
 
 /* x = 2^*exponent m with m in [sqrt 1/2, sqrt 2), for a positive finite x. */
@@ -444,30 +492,42 @@ int pminusy_weighted_softmax_cross_entropy_loss_f32(int64_t N, int64_t K, const 
         const double a_at_label = a[row * lda + t_at];
         float a_max_all = -(float)INFINITY;
         int a_max_nan = 0;
-        PM_SIMD(reduction(max : a_max_all) reduction(| : a_max_nan))
-        for (int64_t k = 0; k < K; ++k) {
-            const float a_max_next = a[row * lda + k];
-            a_max_all = a_max_next > a_max_all ? a_max_next : a_max_all;
-            a_max_nan |= a_max_next != a_max_next;
-        }
-        const double a_max = a_max_nan ? (float)NAN : a_max_all;
         double sum_a_all = 0;
         double sum_a_2_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
+        float a_max_so_far = -3.40282347e+38f;
+        const int64_t step = PM_STEP(K);
+        for (int64_t block = 0; block < K; block += step) {
+            const int64_t end = K - block < step ? K : block + step;
+            PM_SIMD(reduction(max : a_max_all) reduction(| : a_max_nan))
+            for (int64_t k = block; k < end; ++k) {
+                const float a_max_next = a[row * lda + k];
+                a_max_all = a_max_next > a_max_all ? a_max_next : a_max_all;
+                a_max_nan |= a_max_next != a_max_next;
+            }
+            if (a_max_all > a_max_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(a_max_so_far, a_max_all);
+                    sum_a_all = down * (sum_a_all + 1.0 * sum_a_2_all);
+                    sum_a_2_all = 0;
+                }
+                a_max_so_far = a_max_all;
+            }
             float sum_a_part = 0;
             float sum_a_2_part = 0;
             PM_SIMD(reduction(+ : sum_a_part) reduction(+ : sum_a_2_part))
             for (int64_t k = block; k < end; ++k) {
-                const float exp_a_now = pm_exp_difference_nonpositive_f32(a[row * lda + k], (float)a_max);
-                sum_a_part += exp_a_now - (a[row * lda + k] == (float)a_max ? 1.0f : 0.0f);
-                sum_a_2_part += (a[row * lda + k] == (float)a_max ? 1.0f : 0.0f);
+                const float exp_a_now = pm_exp_difference_fixed_f32(a[row * lda + k], a_max_so_far);
+                sum_a_part += exp_a_now - (a[row * lda + k] == a_max_so_far ? 1.0f : 0.0f);
+                sum_a_2_part += (a[row * lda + k] == a_max_so_far ? 1.0f : 0.0f);
             }
             sum_a_all += sum_a_part;
             sum_a_2_all += sum_a_2_part;
+        }
+        const double a_max = a_max_nan ? (float)NAN : a_max_all;
+        if (a_max != a_max_so_far) {
+            a_max_so_far = (float)NAN;
+            sum_a_all = NAN;
+            sum_a_2_all = a_max < 0 ? (double)K : 0;
         }
         const double sum_a = sum_a_all;
         const double sum_a_2 = sum_a_2_all;
@@ -478,11 +538,8 @@ int pminusy_weighted_softmax_cross_entropy_loss_f32(int64_t N, int64_t K, const 
         const double once_3 = -term_3;
         const double a_shifted_at_label = (float)a_at_label - (float)a_max;
         double total_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             float total_part = 0;
             PM_SIMD(reduction(+ : total_part))
             for (int64_t k = block; k < end; ++k) {
@@ -543,16 +600,13 @@ int pminusy_weighted_softmax_cross_entropy_f32(int64_t N, int64_t K, const float
         a_max[row] = (float)(a_max_nan ? (float)NAN : a_max_all);
         double sum_a_all = 0;
         double sum_a_2_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             float sum_a_part = 0;
             float sum_a_2_part = 0;
             PM_SIMD(reduction(+ : sum_a_part) reduction(+ : sum_a_2_part))
             for (int64_t k = block; k < end; ++k) {
-                const float exp_a_now = pm_exp_difference_nonpositive_f32(a[row * lda + k], a_max[row]);
+                const float exp_a_now = pm_exp_difference_fixed_f32(a[row * lda + k], a_max[row]);
                 sum_a_part += exp_a_now - (a[row * lda + k] == a_max[row] ? 1.0f : 0.0f);
                 sum_a_2_part += (a[row * lda + k] == a_max[row] ? 1.0f : 0.0f);
                 exp_a[row * K + k] = exp_a_now;
@@ -573,11 +627,8 @@ int pminusy_weighted_softmax_cross_entropy_f32(int64_t N, int64_t K, const float
         once_5[row] = (float)(-(a_at_label_2 == a_max[row] ? term_4[row] : sum_exp_a[row] - pm_exp_difference_nonpositive_f64(a_at_label_2, a_max[row])) / sum_exp_a[row]);
         once_6[row] = (float)(1.0 / sum_exp_a[row]);
         double total_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 16)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             float total_part = 0;
             PM_SIMD(reduction(+ : total_part))
             for (int64_t k = block; k < end; ++k) {
@@ -607,8 +658,8 @@ int pminusy_weighted_softmax_cross_entropy_f32(int64_t N, int64_t K, const float
     }
     {
         double sum_weight_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             float sum_weight_part = 0;
             PM_SIMD(reduction(+ : sum_weight_part))
             for (int64_t k = block; k < end; ++k) {
@@ -861,30 +912,42 @@ int pminusy_weighted_softmax_cross_entropy_loss_f64(int64_t N, int64_t K, const 
         const double a_at_label = a[row * lda + t_at];
         double a_max_all = -(double)INFINITY;
         int a_max_nan = 0;
-        PM_SIMD(reduction(max : a_max_all) reduction(| : a_max_nan))
-        for (int64_t k = 0; k < K; ++k) {
-            const double a_max_next = a[row * lda + k];
-            a_max_all = a_max_next > a_max_all ? a_max_next : a_max_all;
-            a_max_nan |= a_max_next != a_max_next;
-        }
-        const double a_max = a_max_nan ? (double)NAN : a_max_all;
         double sum_a_all = 0;
         double sum_a_2_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
+        double a_max_so_far = -1.7976931348623157e+308;
+        const int64_t step = PM_STEP(K);
+        for (int64_t block = 0; block < K; block += step) {
+            const int64_t end = K - block < step ? K : block + step;
+            PM_SIMD(reduction(max : a_max_all) reduction(| : a_max_nan))
+            for (int64_t k = block; k < end; ++k) {
+                const double a_max_next = a[row * lda + k];
+                a_max_all = a_max_next > a_max_all ? a_max_next : a_max_all;
+                a_max_nan |= a_max_next != a_max_next;
+            }
+            if (a_max_all > a_max_so_far) {
+                if (block > 0) {
+                    const double down = pm_exp_difference_nonpositive_f64(a_max_so_far, a_max_all);
+                    sum_a_all = down * (sum_a_all + 1.0 * sum_a_2_all);
+                    sum_a_2_all = 0;
+                }
+                a_max_so_far = a_max_all;
+            }
             double sum_a_part = 0;
             double sum_a_2_part = 0;
             PM_SIMD(reduction(+ : sum_a_part) reduction(+ : sum_a_2_part))
             for (int64_t k = block; k < end; ++k) {
-                const double exp_a_now = pm_exp_difference_nonpositive_f64(a[row * lda + k], a_max);
-                sum_a_part += exp_a_now - (a[row * lda + k] == a_max ? 1.0 : 0.0);
-                sum_a_2_part += (a[row * lda + k] == a_max ? 1.0 : 0.0);
+                const double exp_a_now = pm_exp_difference_fixed_f64(a[row * lda + k], a_max_so_far);
+                sum_a_part += exp_a_now - (a[row * lda + k] == a_max_so_far ? 1.0 : 0.0);
+                sum_a_2_part += (a[row * lda + k] == a_max_so_far ? 1.0 : 0.0);
             }
             sum_a_all += sum_a_part;
             sum_a_2_all += sum_a_2_part;
+        }
+        const double a_max = a_max_nan ? (double)NAN : a_max_all;
+        if (a_max != a_max_so_far) {
+            a_max_so_far = (double)NAN;
+            sum_a_all = NAN;
+            sum_a_2_all = a_max < 0 ? (double)K : 0;
         }
         const double sum_a = sum_a_all;
         const double sum_a_2 = sum_a_2_all;
@@ -895,11 +958,8 @@ int pminusy_weighted_softmax_cross_entropy_loss_f64(int64_t N, int64_t K, const 
         const double once_3 = -term_3;
         const double a_shifted_at_label = a_at_label - a_max;
         double total_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             double total_part = 0;
             PM_SIMD(reduction(+ : total_part))
             for (int64_t k = block; k < end; ++k) {
@@ -960,16 +1020,13 @@ int pminusy_weighted_softmax_cross_entropy_f64(int64_t N, int64_t K, const doubl
         a_max[row] = a_max_nan ? (double)NAN : a_max_all;
         double sum_a_all = 0;
         double sum_a_2_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             double sum_a_part = 0;
             double sum_a_2_part = 0;
             PM_SIMD(reduction(+ : sum_a_part) reduction(+ : sum_a_2_part))
             for (int64_t k = block; k < end; ++k) {
-                const double exp_a_now = pm_exp_difference_nonpositive_f64(a[row * lda + k], a_max[row]);
+                const double exp_a_now = pm_exp_difference_fixed_f64(a[row * lda + k], a_max[row]);
                 sum_a_part += exp_a_now - (a[row * lda + k] == a_max[row] ? 1.0 : 0.0);
                 sum_a_2_part += (a[row * lda + k] == a_max[row] ? 1.0 : 0.0);
                 exp_a[row * K + k] = exp_a_now;
@@ -990,11 +1047,8 @@ int pminusy_weighted_softmax_cross_entropy_f64(int64_t N, int64_t K, const doubl
         once_5[row] = -(a_at_label_2 == a_max[row] ? term_4[row] : sum_exp_a[row] - pm_exp_difference_nonpositive_f64(a_at_label_2, a_max[row])) / sum_exp_a[row];
         once_6[row] = 1.0 / sum_exp_a[row];
         double total_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
-            if (row + 1 < N)
-                for (int64_t ahead = block; ahead < end; ahead += 8)
-                    PM_PREFETCH(&a[(row + 1) * lda + ahead]);
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             double total_part = 0;
             PM_SIMD(reduction(+ : total_part))
             for (int64_t k = block; k < end; ++k) {
@@ -1024,8 +1078,8 @@ int pminusy_weighted_softmax_cross_entropy_f64(int64_t N, int64_t K, const doubl
     }
     {
         double sum_weight_all = 0;
-        for (int64_t block = 0; block < K; block += 1024) {
-            const int64_t end = K - block < 1024 ? K : block + 1024;
+        for (int64_t block = 0; block < K; block += PM_BLOCK) {
+            const int64_t end = K - block < PM_BLOCK ? K : block + PM_BLOCK;
             double sum_weight_part = 0;
             PM_SIMD(reduction(+ : sum_weight_part))
             for (int64_t k = block; k < end; ++k) {
