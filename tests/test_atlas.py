@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sysconfig
 from base64 import b64encode
@@ -15,8 +16,10 @@ import pytest
 
 import derive
 from codegen import generate
-from codegen.atlas import site
+from codegen.accuracy import measure
+from codegen.atlas import measured, site
 from codegen.atlas.families import FAMILIES, family
+from codegen.atlas.page import KERNELS
 from codegen.atlas.sliders import argument
 from codegen.cli import main
 from codegen.targets import TARGETS
@@ -90,6 +93,15 @@ class Seen(HTMLParser):
             self.words.append(data)
 
 
+def kernels_of(folder: Path, name: str) -> dict[str, str]:
+    """The texts in the script beside a page, by key; it holds nothing else."""
+    text = (folder / "losses" / f"{name}{KERNELS}").read_text(encoding="utf-8")
+    opening, closing = "globalThis.pminusyKernels = ", ";\n"
+    assert text.startswith(opening) and text.endswith(closing)
+    found: dict[str, str] = json.loads(text[len(opening) : -len(closing)])
+    return found
+
+
 def made(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -113,8 +125,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, hostile: str) -> Path:
 
 
 def test_every_file_is_there_and_nothing_else(folder: Path) -> None:
-    names = {"index.html", "manifest.json", "losses/a_b_script__.html"}
-    assert set(made(folder)) == names | {f"losses/{name}.html" for name in FEW}
+    names = ["a_b_script__", *FEW]
+    pages = {f"losses/{name}{end}" for name in names for end in (".html", KERNELS)}
+    assert set(made(folder)) == pages | {"index.html", "manifest.json"}
 
 
 def test_pages_are_well_formed_and_stand_alone(folder: Path) -> None:
@@ -141,7 +154,8 @@ def test_the_policy_allows_the_scripts_of_the_page_only(folder: Path) -> None:
         digests = {b64encode(sha256(text.encode()).digest()).decode() for text in ran}
         rules = dict(rule.strip().split(" ", 1) for rule in page.policy.split(";"))
         assert rules["default-src"] == "'none'"
-        assert set(rules["script-src"].split()) == {f"'sha256-{digest}'" for digest in digests}
+        allowed = {f"'sha256-{digest}'" for digest in digests}
+        assert set(rules["script-src"].split()) == {"'self'", *allowed}
 
 
 def test_words_of_the_author_are_only_words(folder: Path) -> None:
@@ -158,12 +172,47 @@ def test_words_of_the_author_are_only_words(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", FEW)
 def test_a_page_holds_the_kernels_of_every_target(folder: Path, name: str) -> None:
-    page = Seen((folder / "losses" / f"{name}.html").read_text(encoding="utf-8"))
+    text = (folder / "losses" / f"{name}.html").read_text(encoding="utf-8")
+    page, texts = Seen(text), kernels_of(folder, name)
+    shown = set(re.findall(r'<details class="fold" data-key="([^"]*)"', text))
+    assert shown == set(texts)
     for target in TARGETS:
-        for text in generate(derive.load(name), target).values():
-            assert text in page.code
+        for file, made_of in generate(derive.load(name), target).items():
+            assert texts[f"{target}/dense/{file}"] == made_of
     assert "Second derivative" in page.words and "Properties" in page.words
     assert page.tags.count("svg") >= 1
+
+
+def test_a_page_holds_the_kernels_for_class_labels(tmp_path: Path) -> None:
+    assert main(["atlas", "-o", str(tmp_path), "cross_entropy"]) == 0
+    texts = kernels_of(tmp_path, "cross_entropy")
+    for target in TARGETS:
+        for file, text in generate(derive.load("cross_entropy"), target, labels="index").items():
+            assert texts[f"{target}/index/{file}"] == text
+
+
+def test_accuracy_is_shown_for_the_kernels_that_were_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured on the spot where nothing is kept; what is kept is dropped for another kernel."""
+    monkeypatch.setattr(measured, "_file", dict)
+    command = ["atlas", "-o", str(tmp_path), "mean_absolute_error"]
+    page = tmp_path / "losses" / "mean_absolute_error.html"
+    assert main(command) == 0
+    assert "verify mean_absolute_error --accuracy" in page.read_text("utf-8")
+    assert main([*command, "--accuracy"]) == 0
+    rows = [
+        row
+        for row in measure(derive.load("mean_absolute_error"))
+        if row.dtype == "float32" and row.regime == "moderate"
+    ]
+    text = page.read_text("utf-8")
+    assert "float32" in text and f"<td>{rows[0].value_of_terms:.2g}</td>" in text
+    known = {"digest": measured.digest(["this"]), "tables": {"x": {"far": {"float64": [0.5, 1.0]}}}}
+    monkeypatch.setattr(measured, "_file", lambda: {"x": known})
+    (table,) = measured.kept("x", ["this"])
+    assert table.rows == (("far", ("0.5", "1", "–", "–")),)
+    assert measured.kept("x", ["another"]) == ()
 
 
 def test_a_second_run_writes_nothing_and_a_changed_page_is_made_again(
@@ -195,7 +244,10 @@ def test_a_page_nobody_asks_for_goes_and_other_files_stay(
     (out / "manifest.json").write_text(json.dumps(known), encoding="utf-8")
     capsys.readouterr()
     assert main(["atlas", "-o", str(out), "--json", "huber"]) == 0
-    assert json.loads(capsys.readouterr().out)["removed"] == ["losses/gamma.html"]
+    assert json.loads(capsys.readouterr().out)["removed"] == [
+        "losses/gamma.html",
+        "losses/gamma.kernels.js",
+    ]
     assert all(path.read_text("utf-8") == "mine" for path in own)
     assert "gamma" not in (out / "index.html").read_text(encoding="utf-8")
 
@@ -214,13 +266,14 @@ def test_an_interrupted_run_leaves_whole_files_and_is_taken_up(
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     monkeypatch.setattr(site, "page_of", interrupted)
     assert main(command) == 130
-    assert set(made(tmp_path)) == {"losses/huber.html", "manifest.json"}
+    own = {"losses/huber.html", "losses/huber.kernels.js"}
+    assert set(made(tmp_path)) == {*own, "manifest.json"}
     Seen((tmp_path / "losses" / "huber.html").read_text(encoding="utf-8"))
     monkeypatch.setattr(site, "page_of", page_of)
     capsys.readouterr()
     assert main(command) == 0
     written = json.loads(capsys.readouterr().out)["written"]
-    assert written == ["index.html", "losses/gamma.html"]
+    assert written == ["index.html", "losses/gamma.html", "losses/gamma.kernels.js"]
 
 
 def test_bytes_do_not_depend_on_hash_seed_or_company(tmp_path: Path, folder: Path) -> None:

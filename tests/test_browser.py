@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import derive
-from codegen import build
+from codegen import build, generate
 from codegen.cli import main
 
 FEW = [
@@ -97,7 +97,20 @@ def window(chromium: Any) -> Iterator[Window]:
     found.page.context.close()
     assert found.errors == []
     assert all(url.startswith(("file:", "data:")) for url in found.requests)
-    assert len([url for url in found.requests if url.startswith("file:")]) <= 2
+    pages = [url for url in found.requests if not url.endswith(".kernels.js")]
+    assert len([url for url in pages if url.startswith("file:")]) <= 2
+
+
+def test_a_kernel_comes_when_it_is_opened(window: Window, folder: Path) -> None:
+    page = window.look(folder / "losses" / "huber.html")
+    assert not [url for url in window.requests if url.endswith(".kernels.js")]
+    page.click("details.fold >> nth=0")
+    page.wait_for_function("document.querySelector('details.fold code[id]').textContent")
+    (made,) = generate(derive.load("huber"), "numpy").values()
+    assert page.locator("details.fold code[id] >> nth=0").text_content() == made
+    page.click("details.fold >> nth=1")
+    page.wait_for_function("document.querySelectorAll('details.fold code[id]')[1].textContent")
+    assert len([url for url in window.requests if url.endswith(".kernels.js")]) == 1
 
 
 def test_the_search_filters_the_index(window: Window, folder: Path) -> None:

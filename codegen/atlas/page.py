@@ -13,8 +13,9 @@ from typing import Any
 from markupsafe import Markup
 
 from codegen.atlas.families import FAMILIES, family
-from codegen.atlas.kernels import kernel_files
-from codegen.atlas.live import live
+from codegen.atlas.kernels import Files, kernel_files
+from codegen.atlas.live import live, script_json
+from codegen.atlas.measured import kept, measured
 from codegen.builder import build
 from codegen.documents.html import HELPERS
 from codegen.documents.latex import DRESS
@@ -63,23 +64,31 @@ class Card:
 
 @dataclass(frozen=True)
 class Page:
-    """A finished page, and its card."""
+    """A finished page, its card, and the script that brings its kernels when one is opened."""
 
     text: str
     card: Card
+    kernels: str
 
 
 FOLDER = "losses"
+KERNELS = ".kernels.js"  # the ending of the script beside a page
 
 
-def loss_page(loss: Loss, slug: str) -> Page:
-    """The page of a loss.  Raises PminusyError where it has no gradient or no kernel."""
+def loss_page(loss: Loss, slug: str, measuring: bool = False) -> Page:
+    """The page of a loss; `measuring` its accuracy where that is not kept.
+
+    Raises PminusyError where it has no gradient or no kernel.
+    """
     names = [d.name for d in loss.declarations if d.role in ("input", "param")]
     if not names:
         raise PminusyError(f"{loss.name} has no input or param: it has no page")
     function = build(loss)
-    kernels = kernel_files(function)
-    (module,) = kernels["javascript"]
+    kernels = kernel_files(loss, function)
+    (module,) = kernels["javascript"].dense
+    numpy = kernels["numpy"]
+    sources = [file.text for file in (*numpy.dense, *numpy.labels)]
+    accuracy = kept(loss.name, sources) or (measured(loss) if measuring else ())
     tried = live(loss, function, module.text)
     document = _document(loss, names[0], PAGE_PARTS)
     text = _with_scripts(
@@ -95,6 +104,8 @@ def loss_page(loss: Loss, slug: str) -> Page:
         simplex=tried.simplex,
         pictures=pictures(loss, names[0], function),
         kernels=kernels,
+        script=f"{slug}{KERNELS}",
+        accuracy=accuracy,
         text=loss.text,
         data=Markup(tried.data),
     )
@@ -102,7 +113,15 @@ def loss_page(loss: Loss, slug: str) -> Page:
     card = Card(
         loss.name, slug, document.title, document.source, family(loss), f"{main.left}={main.right}"
     )
-    return Page(text, card)
+    return Page(text, card, _bundle(kernels))
+
+
+def _bundle(kernels: Mapping[str, Files]) -> str:
+    """The texts of all kernels by key, as a script: no other file can a page on a disk load."""
+    texts = {
+        file.key: file.text for files in kernels.values() for file in (*files.dense, *files.labels)
+    }
+    return f"globalThis.pminusyKernels = {script_json(texts)};\n"
 
 
 def index_page(cards: Sequence[Card]) -> str:

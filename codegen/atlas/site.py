@@ -22,7 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from codegen.atlas.page import FOLDER, Card, Page, index_page, loss_page
+from codegen.atlas.page import FOLDER, KERNELS, Card, Page, index_page, loss_page
 from derive.errors import PminusyError
 from derive.loss import Loss
 from derive.notation import parse
@@ -42,6 +42,8 @@ class Work:
     text: str
     digest: str
 
+    measuring: bool = False
+
     @property
     def path(self) -> str:
         return f"{FOLDER}/{self.slug}.html"
@@ -49,7 +51,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Known:
-    """What the manifest says of a page."""
+    """What the manifest says of a page; `page` is the digest of it and of its kernels."""
 
     digest: str
     page: str
@@ -59,7 +61,12 @@ class Known:
         return {"digest": self.digest, "page": self.page, "card": self.card.data()}
 
 
-def works(losses: Sequence[Loss]) -> tuple[Work, ...]:
+def beside(path: str) -> str:
+    """The script of kernels that lies beside a page."""
+    return path.removesuffix(".html") + KERNELS
+
+
+def works(losses: Sequence[Loss], measuring: bool = False) -> tuple[Work, ...]:
     """A page for each loss, under a name that no other has."""
     base = _package_digest()
     taken: set[str] = set()
@@ -70,8 +77,8 @@ def works(losses: Sequence[Loss]) -> tuple[Work, ...]:
         # Some file systems hold A and a for one name.
         slug = next(each for each in numbered if each.lower() not in taken)
         taken.add(slug.lower())
-        digest = _digest(json.dumps([base, loss.name, slug, loss.text]))
-        found.append(Work(loss.name, slug, loss.text, digest))
+        digest = _digest(json.dumps([base, loss.name, slug, loss.text, measuring]))
+        found.append(Work(loss.name, slug, loss.text, digest, measuring))
     return tuple(found)
 
 
@@ -94,13 +101,14 @@ def fresh(root: Path, work: Work, known: Mapping[str, Known]) -> bool:
     if entry is None or entry.digest != work.digest:
         return False
     try:
-        return sha256((root / work.path).read_bytes()).hexdigest() == entry.page
-    except OSError:
+        texts = [(root / path).read_text("utf-8") for path in (work.path, beside(work.path))]
+    except (OSError, ValueError):
         return False
+    return _digest("".join(texts)) == entry.page
 
 
 def made(work: Work, page: Page) -> Known:
-    return Known(work.digest, _digest(page.text), page.card)
+    return Known(work.digest, _digest(page.text + page.kernels), page.card)
 
 
 def manifest(known: Mapping[str, Known]) -> str:
@@ -136,7 +144,7 @@ def pages(wanted: Sequence[Work], processes: int | None = None) -> Iterator[tupl
 def page_of(work: Work) -> Page | str:
     """The page, or why there is none: not every error can cross to another process."""
     try:
-        return loss_page(parse(work.text, work.name), work.slug)
+        return loss_page(parse(work.text, work.name), work.slug, work.measuring)
     except PminusyError as error:
         return str(error)
 

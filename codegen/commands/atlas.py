@@ -27,16 +27,27 @@ def arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("losses", metavar="LOSS", nargs="*", help="library names or .loss files; all by default")
     add("-o", metavar="DIR", dest="out", default="site", help="where to (site)")
+    add("--accuracy", action="store_true", help="measure the accuracy that is not kept (slow)")
 
 
 def run(options: Namespace) -> int:
-    from codegen.atlas.site import MANIFEST, fresh, index, known_pages, made, manifest, works
+    from codegen.atlas.site import (
+        MANIFEST,
+        beside,
+        fresh,
+        index,
+        known_pages,
+        made,
+        manifest,
+        works,
+    )
     from codegen.documents.mathml import mathml
     from codegen.plots.pictures import available
     from derive import library, load
 
     root = Path(options.out)
-    wanted = works([load(name) for name in dict.fromkeys(options.losses or library())])
+    losses = [load(name) for name in dict.fromkeys(options.losses or library())]
+    wanted = works(losses, options.accuracy)
     before = known_pages(root)
     known = {work.path: before[work.path] for work in wanted if fresh(root, work, before)}
     missing = [work for work in wanted if work.path not in known]
@@ -53,6 +64,7 @@ def run(options: Namespace) -> int:
             written.append(name)
 
     for work, page in _tracked(missing):
+        write(beside(work.path), page.kernels)
         write(work.path, page.text)
         # At once, so that an interrupted run is taken up where it ended.
         known[work.path] = made(work, page)
@@ -60,7 +72,8 @@ def run(options: Namespace) -> int:
     write("index.html", index(known))
     if known != before:
         write_file(root / MANIFEST, manifest(known))
-    stale = [name for name in before if name not in known and (root / name).is_file()]
+    gone = [path for name in before if name not in known for path in (name, beside(name))]
+    stale = [name for name in gone if (root / name).is_file()]
     for name in stale:
         (root / name).unlink()
     if options.json:

@@ -19,6 +19,32 @@
     setTimeout(() => (button.textContent = usual), 1500);
   }
 
+  // The kernels lie in a script beside the page, asked for when the first of them is opened.
+  let asked;
+  function kernels() {
+    asked ??= new Promise((done, failed) => {
+      const script = document.createElement("script");
+      script.src = document.getElementById("kernels").dataset.script;
+      script.addEventListener("load", () => done(globalThis.pminusyKernels));
+      script.addEventListener("error", failed);
+      document.body.append(script);
+    });
+    return asked;
+  }
+
+  for (const fold of document.querySelectorAll("details[data-key]")) {
+    fold.addEventListener("toggle", async () => {
+      const code = fold.querySelector("code[id]");
+      if (!fold.open || code.textContent) return;
+      try {
+        code.textContent = (await kernels())[fold.dataset.key];
+      } catch {
+        code.textContent = `The file ${document.getElementById("kernels").dataset.script} is not beside this page.`;
+      }
+      reach();
+    });
+  }
+
   for (const button of document.querySelectorAll("button[data-copies]")) {
     button.hidden = false;
     button.addEventListener("click", () => {
