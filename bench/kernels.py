@@ -1,6 +1,8 @@
 """Time and memory of kernels, beside those of others, checked before they are measured.
 
-    python bench/kernels.py [--quick] [--shapes ce:8192x1000 bce] [--peers c torch] [--plot FILE]
+    python bench/kernels.py [--quick] [--only ce:8192x1000 bce] [--peers c torch] [--plot FILE]
+    python bench/kernels.py --only ce:8192x1000 --dtype float32 --json > parts/ce_1000.json
+    python bench/kernels.py --from parts/*.json [--summary] [--plot FILE]
 
 Each peer runs in a process of its own, for a case, a dtype and a number of threads; the processes
 take turns, after a pause one call that is not counted and one that is, and medians of one
@@ -9,6 +11,9 @@ plain copy and one past the cache of the same bytes: logits read once, gradient 
 linear + cross-entropy it is its three matrix products.  "fresh" outputs are new at each call,
 the others of ours are the caller's.  "torch tuned" is torch with its page faults taken away by
 the environment.  Extra memory is what a call holds above the arguments, outputs included.
+
+A run of everything takes long: a run of some rows, with --json, is a part, and --from puts parts
+together; where two measure the same, the later one counts.
 
 Peers are measured where they are installed: `pip install torch jax scikit-learn numba`.
 """
@@ -32,7 +37,7 @@ sys.path[0] = str(Path(__file__).resolve().parent / "parts")
 
 from cases import CASES, Case  # noqa: E402
 from peers import Peer, all_peers  # noqa: E402
-from report import plot, table  # noqa: E402
+from report import plot, summary, table  # noqa: E402
 
 PAUSE = 0.2  # seconds: threads of the one before spin for a while after its work
 QUICK = 64  # the part of the rows that --quick keeps
@@ -84,12 +89,12 @@ def selected(options: argparse.Namespace) -> list[tuple[Case, str]]:
     """The cases, each with the title of the full case that it comes from."""
     found = []
     for case in CASES:
-        if not options.shapes or any(x in (case.name, _spec(case)) for x in options.shapes):
+        if not options.only or any(x in (case.name, _spec(case)) for x in options.only):
             rows = max(64, case.shape[0] // QUICK) if options.quick else case.shape[0]
             shape = (rows, *case.shape[1:])
             found.append((Case(case.name, case.loss, case.main, shape, case.labels), case.title))
     if not found:
-        sys.exit(f"--shapes: expected some of {', '.join(map(_spec, CASES))}, or their names")
+        sys.exit(f"--only: expected some of {', '.join(map(_spec, CASES))}, or their names")
     return found
 
 
@@ -160,7 +165,7 @@ def say(text: str) -> None:
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--shapes", nargs="*", help="cases: names, or name:shape")
+    parser.add_argument("--only", nargs="*", help="cases: names, or name:shape")
     parser.add_argument("--peers", nargs="*", help="their names; the roof is always there")
     parser.add_argument("--dtype", nargs="*", default=["float32", "float64"])
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
@@ -168,6 +173,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--memory", type=float, default=12, help="GiB for peers at one time")
     parser.add_argument("--quick", action="store_true", help="few rows, and five runs at the most")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--from", nargs="+", metavar="FILE", dest="parts", help="measured before")
+    parser.add_argument("--summary", action="store_true", help="one table: a case and dtype a row")
     parser.add_argument("--plot", metavar="FILE", help="a picture of the ratios")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     return parser
@@ -188,6 +195,25 @@ def main() -> None:
         answers = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
         return serve(json.loads(options.worker), answers)
+    rows, notes = gathered(options.parts) if options.parts else everything(options)
+    if options.plot:
+        plot(rows, options.plot)
+    if options.json:
+        print(json.dumps({"rows": rows, "notes": notes}, indent=1))
+    else:
+        print("\n".join([summary(rows) if options.summary else table(rows), "", *notes]))
+    sys.exit(any(row["note"] for row in rows))
+
+
+def gathered(files: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows and the notes of earlier runs."""
+    parts = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
+    rows = [row for part in parts for row in part["rows"]]
+    return rows, list(dict.fromkeys(note for part in parts for note in part["notes"]))
+
+
+def everything(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]:
+    """A row for each case, dtype, number of threads and peer; and what is not installed."""
     targets = usable_targets()
     peers = all_peers(targets)
     known = {peer.name for peer in peers}
@@ -205,14 +231,7 @@ def main() -> None:
                 given = {"dtype": dtype, "threads": threads, "targets": targets}
                 for group in groups(here, case, options.memory * 2**30):
                     rows += measured(case, title, group, options, given)
-    if options.plot:
-        plot(rows, options.plot)
-    print(
-        json.dumps({"rows": rows, "notes": notes}, indent=1)
-        if options.json
-        else "\n".join([table(rows), "", *notes])
-    )
-    sys.exit(any(row["note"] for row in rows))
+    return rows, notes
 
 
 if __name__ == "__main__":

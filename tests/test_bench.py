@@ -82,7 +82,7 @@ def kernels(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def test_kernels_are_checked_and_measured(root: Path, tmp_path: Path) -> None:
     picture = tmp_path / "ratios.png"
     peers = ["--peers", "numpy", "numpy, fresh", "numpy by hand", "torch"]
-    shapes = ["--shapes", "ce:100000x10", "bce", "--dtype", "float64"]
+    shapes = ["--only", "ce:100000x10", "bce", "--dtype", "float64"]
     done = kernels(root, *shapes, *peers, "--json", "--plot", str(picture))
     assert done.returncode == (0 if shutil.which("cc") else 1), done.stderr
     answer = json.loads(done.stdout)
@@ -98,5 +98,5 @@ def test_kernels_are_checked_and_measured(root: Path, tmp_path: Path) -> None:
 
 
 def test_an_unknown_case_or_peer_is_named(root: Path) -> None:
-    assert "expected some of ce:1000000x3" in kernels(root, "--shapes", "none").stderr
+    assert "expected some of ce:1000000x3" in kernels(root, "--only", "none").stderr
     assert "no 'nobody'" in kernels(root, "--peers", "nobody").stderr

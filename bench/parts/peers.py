@@ -98,7 +98,9 @@ def torch(compiled: bool, chunked: bool = False) -> Maker:
                 return None
 
             def own(**t: Any) -> Any:
-                return F.linear_cross_entropy(t["x"], t["W"], t["y"], t["b"], reduction="sum")
+                return F.linear_cross_entropy(
+                    t["x"], t["W"], t["y"], linear_bias=t["b"], reduction="sum"
+                )
 
         function = torch.compile(own) if compiled else own
 

@@ -25,6 +25,18 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines[1:])
 
 
+def summary(rows: list[Row], figure: str = "median_ms") -> str:
+    """One table: a row for each case, dtype and number of threads, a column for each peer."""
+    names = list(dict.fromkeys(row["peer"] for row in rows if not row["is_roof"]))
+    lines = [f"| ms | roof | {' | '.join(names)} |", f"|---{'|--:' * (len(names) + 1)}|"]
+    for key in dict.fromkeys(_key(row) for row in rows):
+        here = [row for row in rows if _key(row) == key]
+        times = {row["peer"]: row[figure] for row in here if row[figure] is not None}
+        shown = [roof_of(here), *(times.get(name) for name in names)]
+        lines.append(f"| {key} | {' | '.join('' if x is None else f'{x:.3g}' for x in shown)} |")
+    return "\n".join(lines)
+
+
 def roof_of(rows: list[Row]) -> float | None:
     """The fastest of the roofs."""
     return min(

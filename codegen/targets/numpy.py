@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ RESERVED = (
 BUILTINS = ("dict", "float", "int", "isinstance", "len", "max", "tuple", "zip", "gradients")
 HELPERS = (
     *("_exp_difference", "_largest", "_exponentials", "_sums", "_sigmoid", "_softplus"),
+    *("_decay", "_sigmoids", "_softpluses", "_where"),
     *("_weighted", "_erf", "_lgamma", "_blocks", "_room", "_put", "_weights"),
 )
 SUMMARIES = {
@@ -60,7 +62,7 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         "numpy.py.j2",
         facts=facts,
         functions=(*functions, *weights),
-        helpers={helper for helper in HELPERS if f"{helper}(" in body},
+        helpers={helper for helper in HELPERS if re.search(rf"(?<!\w){helper}\(", body)},
         keys=keys,
         results=table_of(results),
         in_place=rows,

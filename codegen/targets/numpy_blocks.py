@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sympy import Basic
 
 from codegen.kernel import Contract, Kernel, Map, Reduce, Statement, reads
-from codegen.targets.numpy_exponentials import Call, renamed
+from codegen.targets.numpy_exponentials import OF_ROWS, Call, renamed
 from derive.index import Axis, Entry, Tensor, rebuild
 
 LEAST = 256  # rows of a matrix product that keep it fast
@@ -16,13 +16,17 @@ LEAST = 256  # rows of a matrix product that keep it fast
 
 @dataclass(frozen=True)
 class Blocks:
-    """Statements before the loop over blocks, and in it; `added` are summed over the blocks."""
+    """Statements before the loop over blocks, and in it; `added` are summed over the blocks.
+
+    `row` has the axes of the largest arrays of a sample, and `made` counts those that are computed.
+    """
 
     before: tuple[Statement, ...]
     inside: tuple[Statement | Call, ...]
     added: tuple[str, ...]
     row: tuple[tuple[Axis, ...], ...]
     least: int
+    made: int
 
 
 def blocks_of(kernel: Kernel, statements: Sequence[Statement | Call]) -> Blocks | None:
@@ -54,7 +58,18 @@ def blocks_of(kernel: Kernel, statements: Sequence[Statement | Call]) -> Blocks 
             continue
         inside.append(statement)
     least = LEAST if any(isinstance(s, Contract) for s in inside) else 1
-    return Blocks(tuple(before), tuple(inside), tuple(added), _widest(kernel, inside), least)
+    row = _widest(kernel, inside)
+    made = max(1, sum(_is_large(statement, row) for statement in inside))
+    return Blocks(tuple(before), tuple(inside), tuple(added), row, least, made)
+
+
+def _is_large(statement: Statement | Call, row: tuple[tuple[Axis, ...], ...]) -> bool:
+    """Whether it makes an array that is as large as any."""
+    if isinstance(statement, Call):
+        own = () if statement.function in OF_ROWS else statement.arguments[0].indices
+    else:
+        own = statement.indices
+    return not row or any(set(axes) <= {index.axis for index in own} for axes in row)
 
 
 def _reads(statement: Statement | Call) -> tuple[Entry, ...]:

@@ -46,7 +46,7 @@ NUMPY = ArrayDialect(
         "argmax": "np.argmax({}, axis={})",
     },
     cast="({}).astype(dtype)",
-    choice="np.where({}, {}, {})",
+    choice="_where({}, {}, {})",
     typed_choice="np.where({}, {}, {}).astype(dtype)",
     sqrt="np.sqrt({})",
     infinity="np.inf",

@@ -15,6 +15,9 @@ from sympy import Basic, Expr, Integer
 from codegen.kernel import Map, Reduce, Statement, exp_difference, trees
 from derive.index import Choice, Condition, Entry, Index, Tensor, entries, rebuild
 
+# What these give is a number a row.
+OF_ROWS = ("_largest", "_sums")
+
 
 @dataclass(frozen=True)
 class Call:

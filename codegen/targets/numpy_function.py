@@ -13,6 +13,7 @@ from codegen.targets.numpy_dialect import NUMPY
 from codegen.targets.numpy_direct import last_written, line_into, picked_once
 from codegen.targets.numpy_exponentials import Call, unshifted
 from codegen.targets.numpy_lines import fitted, lines_of
+from codegen.targets.numpy_logistic import shared_logistic
 from derive.index import Entry
 
 INDENT = "    "
@@ -100,6 +101,7 @@ def function(
     outputs = frozenset(entry.tensor.name for _, entry in part.outputs)
     to = _writing(part, names)
     statements = without_gathered(unshifted(part.statements, outputs, to.fresh), part)
+    statements = shared_logistic(statements, part, to.fresh)
     if part.batch is not None:
         statements = picked_once(statements, part, to.fresh)
     blocks = blocks_of(part, statements)
@@ -176,7 +178,8 @@ def _around(
     arrays = [to.names[name] for name in given if name in used or name == given[0]]
     sizes = [" * ".join(axis.name for axis in axes) for axes in blocks.row]
     size = f"max({', '.join(sizes)})" if len(sizes) > 1 else "".join(sizes)
-    size = f"{size} * dtype.itemsize" if sizes else "dtype.itemsize"
+    factors = [str(blocks.made), size, "dtype.itemsize"]
+    size = " * ".join(factor for factor in factors if factor not in ("", "1"))
     least = f", least={blocks.least}" if blocks.least > 1 else ""
     sums = to.keys(frozenset(blocks.added))
     lines = [f'results["{key}"].fill(0)' for key, _ in sums]

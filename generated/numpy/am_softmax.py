@@ -45,7 +45,7 @@ _RESULTS = {
     "c": ("N", "K"),
 }
 _IN_PLACE = ("c",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -57,7 +57,7 @@ def am_softmax(c, t, *, s=30.0, m=0.35, reduction="none", on_empty="nan", out=No
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, c, t)
+        blocks = _blocks(2 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
             index_K = np.arange(K)
@@ -81,7 +81,7 @@ def am_softmax_gradient(c, t, *, s=30.0, m=0.35, reduction="none", on_empty="nan
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("c",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, c, t)
+        blocks = _blocks(4 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
             index_K = np.arange(K)
@@ -94,7 +94,7 @@ def am_softmax_gradient(c, t, *, s=30.0, m=0.35, reduction="none", on_empty="nan
             term_2 = rest * scale
             part_2 = scale * whole - _exp_difference(z[index_N, t], z_max)
             part_1 = p
-            part_1[index_N, t] = -np.where(z[index_N, t] == z_max, term_2, part_2) / (scale * whole)
+            part_1[index_N, t] = -_where(z[index_N, t] == z_max, term_2, part_2) / (scale * whole)
             grad_c = np.multiply(s, part_1, out=_room(results["c"], rows))
             _put(results["c"], rows, grad_c, divisor)
     return results
@@ -110,7 +110,7 @@ def am_softmax_value_and_gradient(
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "c"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, c, t)
+        blocks = _blocks(4 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
             index_K = np.arange(K)
@@ -125,7 +125,7 @@ def am_softmax_value_and_gradient(
             L = np.log1p(term_2) - z_shifted
             part_2 = scale * whole - _exp_difference(z[index_N, t], z_max)
             part_1 = p
-            part_1[index_N, t] = -np.where(z[index_N, t] == z_max, term_2, part_2) / (scale * whole)
+            part_1[index_N, t] = -_where(z[index_N, t] == z_max, term_2, part_2) / (scale * whole)
             grad_c = np.multiply(s, part_1, out=_room(results["c"], rows))
             results[""][rows] = L
             _put(results["c"], rows, grad_c, divisor)
@@ -136,11 +136,11 @@ def am_softmax_value_and_gradient(
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -331,3 +331,19 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen

@@ -48,7 +48,7 @@ _RESULTS = {
     "c": ("N", "K"),
 }
 _IN_PLACE = ("c",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -61,14 +61,14 @@ def arcface(c, t, *, s=64.0, m=0.5, reduction="none", on_empty="nan", out=None):
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
         term_2 = 3.141592653589793 - m
-        blocks = _blocks(K * dtype.itemsize, c, t)
+        blocks = _blocks(2 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
             index_N = np.arange(N)
             c_t = c[index_N, t]
             theta = np.arccos(c_t)
             term_3 = m + theta
-            psi = np.where(theta <= term_2, np.cos(term_3), c_t - m * np.sin(m))
+            psi = _where(theta <= term_2, np.cos(term_3), c_t - m * np.sin(m))
             part_1 = c.copy(order="K")
             part_1[index_N, t] = psi
             z = s * part_1
@@ -91,7 +91,7 @@ def arcface_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empty="nan", o
     results = _results(("c",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
         term_2 = 3.141592653589793 - m
-        blocks = _blocks(K * dtype.itemsize, c, t)
+        blocks = _blocks(4 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
             index_K = np.arange(K)
@@ -99,7 +99,7 @@ def arcface_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empty="nan", o
             c_t = c[index_N, t]
             theta = np.arccos(c_t)
             term_3 = m + theta
-            psi = np.where(theta <= term_2, np.cos(term_3), c_t - m * np.sin(m))
+            psi = _where(theta <= term_2, np.cos(term_3), c_t - m * np.sin(m))
             part_1 = c.copy(order="K")
             part_1[index_N, t] = psi
             z = s * part_1
@@ -110,10 +110,10 @@ def arcface_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empty="nan", o
             term_4 = rest * scale
             part_3 = scale * whole - _exp_difference(z[index_N, t], z_max)
             part_2 = p
-            part_2[index_N, t] = -np.where(z[index_N, t] == z_max, term_4, part_3) / (scale * whole)
+            part_2[index_N, t] = -_where(z[index_N, t] == z_max, term_4, part_3) / (scale * whole)
             part_4 = np.sin(term_3) / np.sin(theta)
             grad_c = (
-                np.where((index_K == t[:, None]) & (theta[:, None] <= term_2), part_4[:, None], 1)
+                _where((index_K == t[:, None]) & (theta[:, None] <= term_2), part_4[:, None], 1)
                 * s
                 * part_2
             )
@@ -130,7 +130,7 @@ def arcface_value_and_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empt
     results = _results(("", "c"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
         term_2 = 3.141592653589793 - m
-        blocks = _blocks(K * dtype.itemsize, c, t)
+        blocks = _blocks(4 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
             index_K = np.arange(K)
@@ -138,7 +138,7 @@ def arcface_value_and_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empt
             c_t = c[index_N, t]
             theta = np.arccos(c_t)
             term_3 = m + theta
-            psi = np.where(theta <= term_2, np.cos(term_3), c_t - m * np.sin(m))
+            psi = _where(theta <= term_2, np.cos(term_3), c_t - m * np.sin(m))
             part_1 = c.copy(order="K")
             part_1[index_N, t] = psi
             z = s * part_1
@@ -151,10 +151,10 @@ def arcface_value_and_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empt
             L = np.log1p(term_4) - z_shifted
             part_3 = scale * whole - _exp_difference(z[index_N, t], z_max)
             part_2 = p
-            part_2[index_N, t] = -np.where(z[index_N, t] == z_max, term_4, part_3) / (scale * whole)
+            part_2[index_N, t] = -_where(z[index_N, t] == z_max, term_4, part_3) / (scale * whole)
             part_4 = np.sin(term_3) / np.sin(theta)
             grad_c = (
-                np.where((index_K == t[:, None]) & (theta[:, None] <= term_2), part_4[:, None], 1)
+                _where((index_K == t[:, None]) & (theta[:, None] <= term_2), part_4[:, None], 1)
                 * s
                 * part_2
             )
@@ -167,11 +167,11 @@ def arcface_value_and_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empt
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -357,3 +357,19 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen

@@ -42,7 +42,7 @@ _RESULTS = {
     "z": ("N",),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -53,14 +53,15 @@ def binary_focal(z, y, *, alpha=0.25, gamma=2.0, reduction="none", on_empty="nan
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, z, y)
+        blocks = _blocks(7 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             s = 2 * y - 1
             term_2 = _weighted(s, z)
-            sigmoid = _sigmoid(-term_2)
-            term = sigmoid**gamma
-            softplus = _softplus(-term_2)
-            L = _weighted(alpha, softplus * term)
+            term_2_decay = _decay(term_2)
+            _, sigmoid_minus_term_2 = _sigmoids(term_2, term_2_decay)
+            _, softplus_minus_term_2 = _softpluses(term_2, term_2_decay)
+            term = sigmoid_minus_term_2**gamma
+            L = _weighted(alpha, softplus_minus_term_2 * term)
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -74,15 +75,16 @@ def binary_focal_gradient(
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, z, y)
+        blocks = _blocks(7 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             s = 2 * y - 1
             term_2 = _weighted(s, z)
-            q = _sigmoid(term_2)
-            sigmoid = _sigmoid(-term_2)
-            term = sigmoid**gamma
-            softplus = _softplus(-term_2)
-            grad_z = _weighted(alpha * s, (-sigmoid - _weighted(gamma * q, softplus)) * term)
+            term_2_decay = _decay(term_2)
+            sigmoid_term_2, sigmoid_minus_term_2 = _sigmoids(term_2, term_2_decay)
+            _, softplus_minus_term_2 = _softpluses(term_2, term_2_decay)
+            term = sigmoid_minus_term_2**gamma
+            part_1 = -_weighted(gamma * sigmoid_term_2, softplus_minus_term_2)
+            grad_z = _weighted(alpha * s, (part_1 - sigmoid_minus_term_2) * term)
             results["z"][rows] = _scale(grad_z, divisor)
     return results
 
@@ -96,16 +98,17 @@ def binary_focal_value_and_gradient(
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, z, y)
+        blocks = _blocks(8 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             s = 2 * y - 1
             term_2 = _weighted(s, z)
-            q = _sigmoid(term_2)
-            sigmoid = _sigmoid(-term_2)
-            term = sigmoid**gamma
-            softplus = _softplus(-term_2)
-            L = _weighted(alpha, softplus * term)
-            grad_z = _weighted(alpha * s, (-sigmoid - _weighted(gamma * q, softplus)) * term)
+            term_2_decay = _decay(term_2)
+            sigmoid_term_2, sigmoid_minus_term_2 = _sigmoids(term_2, term_2_decay)
+            _, softplus_minus_term_2 = _softpluses(term_2, term_2_decay)
+            term = sigmoid_minus_term_2**gamma
+            L = _weighted(alpha, softplus_minus_term_2 * term)
+            part_1 = -_weighted(gamma * sigmoid_term_2, softplus_minus_term_2)
+            grad_z = _weighted(alpha * s, (part_1 - sigmoid_minus_term_2) * term)
             results[""][rows] = L
             results["z"][rows] = _scale(grad_z, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)
@@ -115,11 +118,11 @@ def binary_focal_value_and_gradient(
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -227,15 +230,22 @@ def _scale(gradient, divisor):
     return gradient if divisor == 1 else gradient / divisor
 
 
-def _sigmoid(x):
-    """1/(1 + exp(-x)), by the sign of x: exp is only taken of numbers <= 0."""
-    e = np.exp(-np.abs(x))
-    return np.maximum(e, x >= 0) / (1 + e)
+def _decay(x):
+    """exp(-|x|)."""
+    e = np.abs(x)
+    return np.exp(np.negative(e, out=e), out=e)
 
 
-def _softplus(x):
-    """log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)), which does not overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+def _sigmoids(x, e):
+    """1/(1 + exp(-x)) and 1/(1 + exp(x)), where e = exp(-|x|)."""
+    whole = 1 + e
+    return np.maximum(e, x >= 0) / whole, np.maximum(e, x <= 0) / whole
+
+
+def _softpluses(x, e):
+    """log(1 + exp(x)) and log(1 + exp(-x)), where e = exp(-|x|)."""
+    rest = np.log1p(e)
+    return np.maximum(x, 0) + rest, np.maximum(-x, 0) + rest
 
 
 def _weighted(w, x):

@@ -45,16 +45,15 @@ def cox_partial_likelihood(z, t, e, *, out=None):
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
-        max_ = np.max(np.where(t >= t[:, None], z, -np.inf), axis=1)
+        max_ = np.max(_where(t >= t[:, None], z, -np.inf), axis=1)
         z_shifted = z[:, None] - max_
         exp = _exp_difference(z[:, None], max_)
         part_1 = exp.T - (z == max_[:, None]).astype(dtype)
-        total = np.sum(np.where(t >= t[:, None], part_1, 0), axis=1)
-        part_2 = (z == max_[:, None]).astype(dtype)
-        total_2 = np.sum(np.where(t >= t[:, None], part_2, 0), axis=1)
+        total = np.sum(_where(t >= t[:, None], part_1, 0), axis=1)
+        total_2 = np.sum(_where(t >= t[:, None], (z == max_[:, None]).astype(dtype), 0), axis=1)
         term = total_2 - 1
-        part_3 = z_shifted[index_N, index_N] - np.log1p(term + total)
-        total_3 = np.sum(_weighted(e, part_3), axis=0)
+        part_2 = z_shifted[index_N, index_N] - np.log1p(term + total)
+        total_3 = np.sum(_weighted(e, part_2), axis=0)
         L = -total_3
         results[""][...] = L
         return results.pop("")[()]
@@ -66,10 +65,10 @@ def cox_partial_likelihood_gradient(z, t, e, *, out=None):
     z, t, e = given
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        max_ = np.max(np.where(t >= t[:, None], z, -np.inf), axis=1)
+        max_ = np.max(_where(t >= t[:, None], z, -np.inf), axis=1)
         exp = _exp_difference(z[:, None], max_)
-        total_4 = np.sum(np.where(t >= t[:, None], exp.T, 0), axis=1)
-        total_5 = np.sum(np.where(t[:, None] >= t, e * exp / total_4, 0), axis=1)
+        total_4 = np.sum(_where(t >= t[:, None], exp.T, 0), axis=1)
+        total_5 = np.sum(_where(t[:, None] >= t, e * exp / total_4, 0), axis=1)
         grad_z = total_5 - e
         results["z"][...] = grad_z
     return results
@@ -83,19 +82,18 @@ def cox_partial_likelihood_value_and_gradient(z, t, e, *, out=None):
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
         index_N = np.arange(N)
-        max_ = np.max(np.where(t >= t[:, None], z, -np.inf), axis=1)
+        max_ = np.max(_where(t >= t[:, None], z, -np.inf), axis=1)
         z_shifted = z[:, None] - max_
         exp = _exp_difference(z[:, None], max_)
         part_1 = exp.T - (z == max_[:, None]).astype(dtype)
-        total = np.sum(np.where(t >= t[:, None], part_1, 0), axis=1)
-        part_2 = (z == max_[:, None]).astype(dtype)
-        total_2 = np.sum(np.where(t >= t[:, None], part_2, 0), axis=1)
+        total = np.sum(_where(t >= t[:, None], part_1, 0), axis=1)
+        total_2 = np.sum(_where(t >= t[:, None], (z == max_[:, None]).astype(dtype), 0), axis=1)
         term = total_2 - 1
-        part_3 = z_shifted[index_N, index_N] - np.log1p(term + total)
-        total_3 = np.sum(_weighted(e, part_3), axis=0)
+        part_2 = z_shifted[index_N, index_N] - np.log1p(term + total)
+        total_3 = np.sum(_weighted(e, part_2), axis=0)
         L = -total_3
-        total_4 = np.sum(np.where(t >= t[:, None], exp.T, 0), axis=1)
-        total_5 = np.sum(np.where(t[:, None] >= t, e * exp / total_4, 0), axis=1)
+        total_4 = np.sum(_where(t >= t[:, None], exp.T, 0), axis=1)
+        total_5 = np.sum(_where(t[:, None] >= t, e * exp / total_4, 0), axis=1)
         grad_z = total_5 - e
         results[""][...] = L
         results["z"][...] = grad_z
@@ -181,6 +179,22 @@ def _exp_difference(x, y):
     r = np.maximum(x, -y) - (d - np.minimum(x, -y))
     e = np.exp(d)
     return e + e * np.fmin(r, 1)
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

@@ -41,7 +41,7 @@ _RESULTS = {
     "z": ("N", "D"),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -74,15 +74,16 @@ def dice_gradient(z, y, *, eps=1.0, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(D * dtype.itemsize, z, y)
+        blocks = _blocks(3 * D * dtype.itemsize, z, y)
         for rows, z, y in blocks:
-            p = _sigmoid(z)
-            I = np.sum(p * y, axis=1)
-            sum_p = np.sum(p, axis=1)
+            z_decay = _decay(z)
+            sigmoid_z, sigmoid_minus_z = _sigmoids(z, z_decay)
+            I = np.sum(sigmoid_z * y, axis=1)
+            sum_p = np.sum(sigmoid_z, axis=1)
             sum_y = np.sum(y, axis=1)
             S = eps + sum_p + sum_y
             term = -(eps + 2 * I) / S
-            grad_z = -_weighted(p * _sigmoid(-z), (term[:, None] + 2 * y) / S[:, None])
+            grad_z = -_weighted(sigmoid_minus_z * sigmoid_z, (term[:, None] + 2 * y) / S[:, None])
             _put(results["z"], rows, grad_z, divisor)
     return results
 
@@ -95,16 +96,17 @@ def dice_value_and_gradient(z, y, *, eps=1.0, reduction="none", on_empty="nan", 
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(D * dtype.itemsize, z, y)
+        blocks = _blocks(3 * D * dtype.itemsize, z, y)
         for rows, z, y in blocks:
-            p = _sigmoid(z)
-            I = np.sum(p * y, axis=1)
-            sum_p = np.sum(p, axis=1)
+            z_decay = _decay(z)
+            sigmoid_z, sigmoid_minus_z = _sigmoids(z, z_decay)
+            I = np.sum(sigmoid_z * y, axis=1)
+            sum_p = np.sum(sigmoid_z, axis=1)
             sum_y = np.sum(y, axis=1)
             S = eps + sum_p + sum_y
             term = -(eps + 2 * I) / S
             L = 1 + term
-            grad_z = -_weighted(p * _sigmoid(-z), (term[:, None] + 2 * y) / S[:, None])
+            grad_z = -_weighted(sigmoid_minus_z * sigmoid_z, (term[:, None] + 2 * y) / S[:, None])
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)
@@ -114,11 +116,11 @@ def dice_value_and_gradient(z, y, *, eps=1.0, reduction="none", on_empty="nan", 
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -246,6 +248,18 @@ def _sigmoid(x):
     """1/(1 + exp(-x)), by the sign of x: exp is only taken of numbers <= 0."""
     e = np.exp(-np.abs(x))
     return np.maximum(e, x >= 0) / (1 + e)
+
+
+def _decay(x):
+    """exp(-|x|)."""
+    e = np.abs(x)
+    return np.exp(np.negative(e, out=e), out=e)
+
+
+def _sigmoids(x, e):
+    """1/(1 + exp(-x)) and 1/(1 + exp(x)), where e = exp(-|x|)."""
+    whole = 1 + e
+    return np.maximum(e, x >= 0) / whole, np.maximum(e, x <= 0) / whole
 
 
 def _weighted(w, x):

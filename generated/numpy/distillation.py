@@ -40,7 +40,7 @@ _RESULTS = {
     "z": ("N", "K"),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -52,7 +52,7 @@ def distillation(z, v, *, T=2.0, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, v)
+        blocks = _blocks(10 * K * dtype.itemsize, z, v)
         for rows, z, v in blocks:
             term_5 = z / T
             max_, term_5_top = _largest(term_5)
@@ -76,7 +76,7 @@ def distillation(z, v, *, T=2.0, reduction="none", on_empty="nan", out=None):
             part_6 = (0.001388888888888889 + (0.0001984126984126984 + part_5) * term) * term
             part_7 = (0.041666666666666664 + (0.008333333333333333 + part_6) * term) * term
             part_8 = (0.5 + (0.16666666666666666 + part_7) * term) * term**2
-            part_9 = np.where(np.abs(term) < 0.5, part_8, np.expm1(term) - term)
+            part_9 = _where(np.abs(term) < 0.5, part_8, np.expm1(term) - term)
             total_2 = np.sum(_weighted(q, part_9), axis=1)
             shifted = term_6 - max_2[:, None]
             shifted_2 = term_5 - max_[:, None]
@@ -84,7 +84,7 @@ def distillation(z, v, *, T=2.0, reduction="none", on_empty="nan", out=None):
             part_11 = np.log1p(rest * scale)
             part_12 = part_10[:, None] + part_11[:, None] + shifted - shifted_2
             total_7 = np.sum(_weighted(q, part_12), axis=1)
-            L = np.where(max_3 < 1, np.log1p(total_2), total_7) * T**2
+            L = _where(max_3 < 1, np.log1p(total_2), total_7) * T**2
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -97,7 +97,7 @@ def distillation_gradient(z, v, *, T=2.0, reduction="none", on_empty="nan", out=
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, v)
+        blocks = _blocks(7 * K * dtype.itemsize, z, v)
         for rows, z, v in blocks:
             term_5 = z / T
             max_ = np.max(term_5, axis=1)
@@ -122,7 +122,7 @@ def distillation_value_and_gradient(z, v, *, T=2.0, reduction="none", on_empty="
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, v)
+        blocks = _blocks(12 * K * dtype.itemsize, z, v)
         for rows, z, v in blocks:
             term_5 = z / T
             max_, term_5_top = _largest(term_5)
@@ -147,7 +147,7 @@ def distillation_value_and_gradient(z, v, *, T=2.0, reduction="none", on_empty="
             part_6 = (0.001388888888888889 + (0.0001984126984126984 + part_5) * term) * term
             part_7 = (0.041666666666666664 + (0.008333333333333333 + part_6) * term) * term
             part_8 = (0.5 + (0.16666666666666666 + part_7) * term) * term**2
-            part_9 = np.where(np.abs(term) < 0.5, part_8, np.expm1(term) - term)
+            part_9 = _where(np.abs(term) < 0.5, part_8, np.expm1(term) - term)
             total_2 = np.sum(_weighted(q, part_9), axis=1)
             shifted = term_6 - max_2[:, None]
             shifted_2 = term_5 - max_[:, None]
@@ -155,7 +155,7 @@ def distillation_value_and_gradient(z, v, *, T=2.0, reduction="none", on_empty="
             part_11 = np.log1p(rest * scale)
             part_12 = part_10[:, None] + part_11[:, None] + shifted - shifted_2
             total_7 = np.sum(_weighted(q, part_12), axis=1)
-            L = np.where(max_3 < 1, np.log1p(total_2), total_7) * T**2
+            L = _where(max_3 < 1, np.log1p(total_2), total_7) * T**2
             grad_z = np.multiply(p - q, T, out=_room(results["z"], rows))
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
@@ -166,11 +166,11 @@ def distillation_value_and_gradient(z, v, *, T=2.0, reduction="none", on_empty="
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -348,6 +348,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

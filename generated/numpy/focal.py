@@ -42,7 +42,7 @@ _RESULTS = {
     "z": ("N", "K"),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -64,7 +64,7 @@ def focal(z, t, *, gamma=2.0, reduction="none", on_empty="nan", out=None):
             z_t = z[index_N, t]
             z_shifted = z_t - z_max
             term_6 = rest * scale
-            term_4 = np.where(z_t == z_max, term_6, scale * whole - _exp_difference(z_t, z_max))
+            term_4 = _where(z_t == z_max, term_6, scale * whole - _exp_difference(z_t, z_max))
             term_3 = term_4 / (scale * whole)
             term_5 = z_shifted - np.log1p(term_6)
             L = -term_5 * term_3**gamma
@@ -80,7 +80,7 @@ def focal_gradient(z, t, *, gamma=2.0, reduction="none", on_empty="nan", out=Non
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, t)
+        blocks = _blocks(3 * K * dtype.itemsize, z, t)
         for rows, z, t in blocks:
             N = len(z)
             index_N = np.arange(N)
@@ -91,7 +91,7 @@ def focal_gradient(z, t, *, gamma=2.0, reduction="none", on_empty="nan", out=Non
             z_t = z[index_N, t]
             z_shifted = z_t - z_max
             term_6 = rest * scale
-            term_4 = np.where(z_t == z_max, term_6, scale * whole - _exp_difference(z_t, z_max))
+            term_4 = _where(z_t == z_max, term_6, scale * whole - _exp_difference(z_t, z_max))
             term_3 = term_4 / (scale * whole)
             term_5 = z_shifted - np.log1p(term_6)
             term_2 = -term_4 / (scale * whole)
@@ -111,7 +111,7 @@ def focal_value_and_gradient(z, t, *, gamma=2.0, reduction="none", on_empty="nan
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, t)
+        blocks = _blocks(3 * K * dtype.itemsize, z, t)
         for rows, z, t in blocks:
             N = len(z)
             index_N = np.arange(N)
@@ -122,7 +122,7 @@ def focal_value_and_gradient(z, t, *, gamma=2.0, reduction="none", on_empty="nan
             z_t = z[index_N, t]
             z_shifted = z_t - z_max
             term_6 = rest * scale
-            term_4 = np.where(z_t == z_max, term_6, scale * whole - _exp_difference(z_t, z_max))
+            term_4 = _where(z_t == z_max, term_6, scale * whole - _exp_difference(z_t, z_max))
             term_3 = term_4 / (scale * whole)
             term_5 = z_shifted - np.log1p(term_6)
             L = -term_5 * term_3**gamma
@@ -140,11 +140,11 @@ def focal_value_and_gradient(z, t, *, gamma=2.0, reduction="none", on_empty="nan
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -330,6 +330,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

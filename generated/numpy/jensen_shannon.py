@@ -41,7 +41,7 @@ _RESULTS = {
     "z": ("N", "K"),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -54,7 +54,7 @@ def jensen_shannon(z, y, *, b=0.5, reduction="none", on_empty="nan", out=None):
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
         term_8 = 1 - b
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(17 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
@@ -90,7 +90,7 @@ def jensen_shannon(z, y, *, b=0.5, reduction="none", on_empty="nan", out=None):
             part_13 = 0.2857142857142857 + (0.2222222222222222 + part_12) * term_11 * term_15
             part_14 = 0.6666666666666666 + (0.4 + part_13 * term_11 * term_15) * term_11 * term_15
             part_15 = (part_14 * term_11 * term_15 - term_3) * term_3 / term_13
-            part_16 = np.where(np.abs(term_3) < 0.5, part_15, np.log1p(term_3) - term_3)
+            part_16 = _where(np.abs(term_3) < 0.5, part_15, np.log1p(term_3) - term_3)
             part_17 = 0.08 + (0.07407407407407407 + part_6) * term_12 * term_16
             part_18 = (0.08695652173913043 + part_17 * term_12 * term_16) * term_12 * term_16
             part_19 = 0.10526315789473684 + (0.09523809523809523 + part_18) * term_12 * term_16
@@ -100,11 +100,11 @@ def jensen_shannon(z, y, *, b=0.5, reduction="none", on_empty="nan", out=None):
             part_23 = 0.2857142857142857 + (0.2222222222222222 + part_22) * term_12 * term_16
             part_24 = 0.6666666666666666 + (0.4 + part_23 * term_12 * term_16) * term_12 * term_16
             part_25 = (part_24 * term_12 * term_16 - term_2) * term_2 / term_14
-            part_26 = np.where(np.abs(term_2) < 0.5, part_25, np.log1p(term_2) - term_2)
+            part_26 = _where(np.abs(term_2) < 0.5, part_25, np.log1p(term_2) - term_2)
             part_27 = m + _weighted(y, np.log(term_4)) - y
-            part_28 = np.where(np.abs(term_10) < 3 * y / 8, -_weighted(y, part_16), part_27) * b
+            part_28 = _where(np.abs(term_10) < 3 * y / 8, -_weighted(y, part_16), part_27) * b
             part_29 = m + _weighted(p, log_term) - p
-            part_30 = np.where(term_7 < 3 * p / 8, -_weighted(p, part_26), part_29)
+            part_30 = _where(term_7 < 3 * p / 8, -_weighted(p, part_26), part_29)
             L = np.sum(part_28 + _weighted(term_8, part_30), axis=1)
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
@@ -119,7 +119,7 @@ def jensen_shannon_gradient(z, y, *, b=0.5, reduction="none", on_empty="nan", ou
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
         term_8 = 1 - b
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(10 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
@@ -131,7 +131,7 @@ def jensen_shannon_gradient(z, y, *, b=0.5, reduction="none", on_empty="nan", ou
             term_2 = term_9 / p
             term_7 = np.abs(term_9)
             log_term = np.log(term)
-            term_5 = np.where(term_7 < 3 * p / 8, -np.log1p(term_2), log_term)
+            term_5 = _where(term_7 < 3 * p / 8, -np.log1p(term_2), log_term)
             KL = np.sum(_weighted(p, term_5), axis=1)
             grad_z = _weighted((b - 1) * p, KL[:, None] - term_5)
             _put(results["z"], rows, grad_z, divisor)
@@ -147,7 +147,7 @@ def jensen_shannon_value_and_gradient(z, y, *, b=0.5, reduction="none", on_empty
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
         term_8 = 1 - b
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(19 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
@@ -159,7 +159,7 @@ def jensen_shannon_value_and_gradient(z, y, *, b=0.5, reduction="none", on_empty
             term_2 = term_9 / p
             term_7 = np.abs(term_9)
             log_term = np.log(term)
-            term_5 = np.where(term_7 < 3 * p / 8, -np.log1p(term_2), log_term)
+            term_5 = _where(term_7 < 3 * p / 8, -np.log1p(term_2), log_term)
             KL = np.sum(_weighted(p, term_5), axis=1)
             term_10 = m - y
             term_3 = term_10 / y
@@ -185,7 +185,7 @@ def jensen_shannon_value_and_gradient(z, y, *, b=0.5, reduction="none", on_empty
             part_13 = 0.2857142857142857 + (0.2222222222222222 + part_12) * term_11 * term_15
             part_14 = 0.6666666666666666 + (0.4 + part_13 * term_11 * term_15) * term_11 * term_15
             part_15 = (part_14 * term_11 * term_15 - term_3) * term_3 / term_13
-            part_16 = np.where(np.abs(term_3) < 0.5, part_15, np.log1p(term_3) - term_3)
+            part_16 = _where(np.abs(term_3) < 0.5, part_15, np.log1p(term_3) - term_3)
             part_17 = 0.08 + (0.07407407407407407 + part_6) * term_12 * term_16
             part_18 = (0.08695652173913043 + part_17 * term_12 * term_16) * term_12 * term_16
             part_19 = 0.10526315789473684 + (0.09523809523809523 + part_18) * term_12 * term_16
@@ -195,11 +195,11 @@ def jensen_shannon_value_and_gradient(z, y, *, b=0.5, reduction="none", on_empty
             part_23 = 0.2857142857142857 + (0.2222222222222222 + part_22) * term_12 * term_16
             part_24 = 0.6666666666666666 + (0.4 + part_23 * term_12 * term_16) * term_12 * term_16
             part_25 = (part_24 * term_12 * term_16 - term_2) * term_2 / term_14
-            part_26 = np.where(np.abs(term_2) < 0.5, part_25, np.log1p(term_2) - term_2)
+            part_26 = _where(np.abs(term_2) < 0.5, part_25, np.log1p(term_2) - term_2)
             part_27 = m + _weighted(y, np.log(term_4)) - y
-            part_28 = np.where(np.abs(term_10) < 3 * y / 8, -_weighted(y, part_16), part_27) * b
+            part_28 = _where(np.abs(term_10) < 3 * y / 8, -_weighted(y, part_16), part_27) * b
             part_29 = m + _weighted(p, log_term) - p
-            part_30 = np.where(term_7 < 3 * p / 8, -_weighted(p, part_26), part_29)
+            part_30 = _where(term_7 < 3 * p / 8, -_weighted(p, part_26), part_29)
             L = np.sum(part_28 + _weighted(term_8, part_30), axis=1)
             grad_z = _weighted((b - 1) * p, KL[:, None] - term_5)
             results[""][rows] = L
@@ -211,11 +211,11 @@ def jensen_shannon_value_and_gradient(z, y, *, b=0.5, reduction="none", on_empty
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -365,6 +365,22 @@ def _exponentials(x, top):
         s[others] = 1
         u[others] = _exp_difference(x[others], top[others][:, None])
     return u, s
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

@@ -45,7 +45,7 @@ _RESULTS = {
     "z": ("N", "K"),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -59,7 +59,7 @@ def jensen_shannon_labels(z, y, *, b=0.5, reduction="none", on_empty="nan", out=
     with np.errstate(all="ignore"):
         term_7 = 1 - b
         term_16 = b - 1
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(2 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
             index_K = np.arange(K)
@@ -74,7 +74,7 @@ def jensen_shannon_labels(z, y, *, b=0.5, reduction="none", on_empty="nan", out=
             term_3 = _weighted(p[index_N, y], 1 / m)
             term_4 = m - 1
             term_5 = 1 / m
-            total_2 = np.sum(np.where(index_K != y[:, None], p, 0), axis=1)
+            total_2 = np.sum(_where(index_K != y[:, None], p, 0), axis=1)
             term_13 = 2 + term_4
             term_10 = 1 / term_13**2
             term_14 = 2 + term_2
@@ -97,8 +97,8 @@ def jensen_shannon_labels(z, y, *, b=0.5, reduction="none", on_empty="nan", out=
             part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_10 * term_15
             part_15 = 0.6666666666666666 + (0.4 + part_14 * term_10 * term_15) * term_10 * term_15
             part_16 = (part_15 * term_10 * term_15 - term_4) * term_4 / term_13
-            part_17 = -np.where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
-            part_18 = np.where(np.abs(term_4) < 0.375, part_17, m + np.log(term_5) - 1) * b
+            part_17 = -_where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
+            part_18 = _where(np.abs(term_4) < 0.375, part_17, m + np.log(term_5) - 1) * b
             part_19 = 0.08 + (0.07407407407407407 + part_6) * term_11 * term_17
             part_20 = (0.08695652173913043 + part_19 * term_11 * term_17) * term_11 * term_17
             part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_11 * term_17
@@ -108,9 +108,9 @@ def jensen_shannon_labels(z, y, *, b=0.5, reduction="none", on_empty="nan", out=
             part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_11 * term_17
             part_26 = 0.6666666666666666 + (0.4 + part_25 * term_11 * term_17) * term_11 * term_17
             part_27 = (part_26 * term_11 * term_17 - term_2) * term_2 / term_14
-            part_28 = np.where(np.abs(term_2) < 0.5, part_27, np.log1p(term_2) - term_2)
+            part_28 = _where(np.abs(term_2) < 0.5, part_27, np.log1p(term_2) - term_2)
             part_29 = -_weighted(p[index_N, y], part_28)
-            part_30 = np.where(np.abs(term_9) < 3 * p[index_N, y] / 8, part_29, part_7)
+            part_30 = _where(np.abs(term_9) < 3 * p[index_N, y] / 8, part_29, part_7)
             L = part_18 + term_16 * total_2 * np.log1p(-b) + _weighted(term_7, part_30)
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
@@ -126,7 +126,7 @@ def jensen_shannon_labels_gradient(z, y, *, b=0.5, reduction="none", on_empty="n
     with np.errstate(all="ignore"):
         term_7 = 1 - b
         term_16 = b - 1
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(7 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             index_K = np.arange(K)
             z_max = np.max(z, axis=1)
@@ -136,7 +136,7 @@ def jensen_shannon_labels_gradient(z, y, *, b=0.5, reduction="none", on_empty="n
             m = (y[:, None] == index_K).astype(dtype) * b + term_7 * p
             term = _weighted(p, 1 / m)
             term_8 = m - p
-            term_6 = np.where(np.abs(term_8) < 3 * p / 8, -np.log1p(term_8 / p), np.log(term))
+            term_6 = _where(np.abs(term_8) < 3 * p / 8, -np.log1p(term_8 / p), np.log(term))
             KL = np.sum(_weighted(p, term_6), axis=1)
             grad_z = _weighted(term_16 * p, KL[:, None] - term_6)
             _put(results["z"], rows, grad_z, divisor)
@@ -155,7 +155,7 @@ def jensen_shannon_labels_value_and_gradient(
     with np.errstate(all="ignore"):
         term_7 = 1 - b
         term_16 = b - 1
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(7 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
             index_K = np.arange(K)
@@ -167,14 +167,14 @@ def jensen_shannon_labels_value_and_gradient(
             m = (y[:, None] == index_K).astype(dtype) * b + term_7 * p
             term = _weighted(p, 1 / m)
             term_8 = m - p
-            term_6 = np.where(np.abs(term_8) < 3 * p / 8, -np.log1p(term_8 / p), np.log(term))
+            term_6 = _where(np.abs(term_8) < 3 * p / 8, -np.log1p(term_8 / p), np.log(term))
             KL = np.sum(_weighted(p, term_6), axis=1)
             term_9 = m[index_N, y] - p[index_N, y]
             term_2 = term_9 / p[index_N, y]
             term_3 = _weighted(p[index_N, y], 1 / m[index_N, y])
             term_4 = m[index_N, y] - 1
             term_5 = 1 / m[index_N, y]
-            total_2 = np.sum(np.where(index_K != y[:, None], p, 0), axis=1)
+            total_2 = np.sum(_where(index_K != y[:, None], p, 0), axis=1)
             term_13 = 2 + term_4
             term_10 = 1 / term_13**2
             term_14 = 2 + term_2
@@ -197,22 +197,21 @@ def jensen_shannon_labels_value_and_gradient(
             part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_10 * term_15
             part_15 = 0.6666666666666666 + (0.4 + part_14 * term_10 * term_15) * term_10 * term_15
             part_16 = (part_15 * term_10 * term_15 - term_4) * term_4 / term_13
-            part_17 = -np.where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
-            part_18 = 0.08 + (0.07407407407407407 + part_7) * term_11 * term_17
-            part_19 = (0.08695652173913043 + part_18 * term_11 * term_17) * term_11 * term_17
-            part_20 = 0.10526315789473684 + (0.09523809523809523 + part_19) * term_11 * term_17
-            part_21 = (0.11764705882352941 + part_20 * term_11 * term_17) * term_11 * term_17
-            part_22 = 0.15384615384615385 + (0.13333333333333333 + part_21) * term_11 * term_17
-            part_23 = (0.18181818181818182 + part_22 * term_11 * term_17) * term_11 * term_17
-            part_24 = 0.2857142857142857 + (0.2222222222222222 + part_23) * term_11 * term_17
-            part_25 = 0.6666666666666666 + (0.4 + part_24 * term_11 * term_17) * term_11 * term_17
-            part_26 = (part_25 * term_11 * term_17 - term_2) * term_2 / term_14
-            part_27 = np.where(np.abs(term_2) < 0.5, part_26, np.log1p(term_2) - term_2)
-            part_28 = m[index_N, y] + np.log(term_5) - 1
-            part_29 = np.where(np.abs(term_4) < 0.375, part_17, part_28) * b
-            part_30 = -_weighted(p[index_N, y], part_27)
-            part_31 = np.where(np.abs(term_9) < 3 * p[index_N, y] / 8, part_30, part_1)
-            L = part_29 + term_16 * total_2 * np.log1p(-b) + _weighted(term_7, part_31)
+            part_17 = -_where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
+            part_18 = _where(np.abs(term_4) < 0.375, part_17, m[index_N, y] + np.log(term_5) - 1)
+            part_19 = 0.08 + (0.07407407407407407 + part_7) * term_11 * term_17
+            part_20 = (0.08695652173913043 + part_19 * term_11 * term_17) * term_11 * term_17
+            part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_11 * term_17
+            part_22 = (0.11764705882352941 + part_21 * term_11 * term_17) * term_11 * term_17
+            part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_11 * term_17
+            part_24 = (0.18181818181818182 + part_23 * term_11 * term_17) * term_11 * term_17
+            part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_11 * term_17
+            part_26 = 0.6666666666666666 + (0.4 + part_25 * term_11 * term_17) * term_11 * term_17
+            part_27 = (part_26 * term_11 * term_17 - term_2) * term_2 / term_14
+            part_28 = _where(np.abs(term_2) < 0.5, part_27, np.log1p(term_2) - term_2)
+            part_29 = -_weighted(p[index_N, y], part_28)
+            part_30 = _where(np.abs(term_9) < 3 * p[index_N, y] / 8, part_29, part_1)
+            L = b * part_18 + term_16 * total_2 * np.log1p(-b) + _weighted(term_7, part_30)
             grad_z = _weighted(term_16 * p, KL[:, None] - term_6)
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
@@ -223,11 +222,11 @@ def jensen_shannon_labels_value_and_gradient(
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -390,6 +389,22 @@ def _exponentials(x, top):
         s[others] = 1
         u[others] = _exp_difference(x[others], top[others][:, None])
     return u, s
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

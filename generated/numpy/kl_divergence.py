@@ -37,7 +37,7 @@ _RESULTS = {
     "z": ("N", "K"),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -49,7 +49,7 @@ def kl_divergence(z, q, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, q)
+        blocks = _blocks(2 * K * dtype.itemsize, z, q)
         for rows, z, q in blocks:
             z_max, z_top = _largest(z)
             exp_z, scale = _exponentials(z, z_max)
@@ -69,20 +69,20 @@ def kl_divergence_gradient(z, q, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, q)
+        blocks = _blocks(4 * K * dtype.itemsize, z, q)
         for rows, z, q in blocks:
             z_max, z_top = _largest(z)
             exp_z, scale = _exponentials(z, z_max)
             rest, whole = _sums(exp_z, z_top)
             p = exp_z / whole[:, None]
             term_4 = rest * scale
-            sum_q = np.sum(np.where(q > 0.5, 0, q), axis=1)
-            sum_q_2 = np.sum(np.where(q > 0.5, q, 0), axis=1)
+            sum_q = np.sum(_where(q > 0.5, 0, q), axis=1)
+            sum_q_2 = np.sum(_where(q > 0.5, q, 0), axis=1)
             term_2 = sum_q_2[:, None] - q
             term_3 = sum_q + sum_q_2
-            part_1 = np.where(q > 0.5, sum_q[:, None] + term_2, term_3[:, None] - q) * p
+            part_1 = _where(q > 0.5, sum_q[:, None] + term_2, term_3[:, None] - q) * p
             part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            part_3 = np.where(z == z_max[:, None], term_4[:, None], part_2)
+            part_3 = _where(z == z_max[:, None], term_4[:, None], part_2)
             grad_z = part_1 - _weighted(q, part_3 / (scale[:, None] * whole[:, None]))
             _put(results["z"], rows, grad_z, divisor)
     return results
@@ -96,7 +96,7 @@ def kl_divergence_value_and_gradient(z, q, *, reduction="none", on_empty="nan", 
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, q)
+        blocks = _blocks(5 * K * dtype.itemsize, z, q)
         for rows, z, q in blocks:
             z_max, z_top = _largest(z)
             exp_z, scale = _exponentials(z, z_max)
@@ -105,13 +105,13 @@ def kl_divergence_value_and_gradient(z, q, *, reduction="none", on_empty="nan", 
             z_shifted = z - z_max[:, None]
             term_4 = rest * scale
             L = np.sum(_weighted(q, np.log(q) + np.log1p(term_4[:, None]) - z_shifted), axis=1)
-            sum_q = np.sum(np.where(q > 0.5, 0, q), axis=1)
-            sum_q_2 = np.sum(np.where(q > 0.5, q, 0), axis=1)
+            sum_q = np.sum(_where(q > 0.5, 0, q), axis=1)
+            sum_q_2 = np.sum(_where(q > 0.5, q, 0), axis=1)
             term_2 = sum_q_2[:, None] - q
             term_3 = sum_q + sum_q_2
-            part_1 = np.where(q > 0.5, sum_q[:, None] + term_2, term_3[:, None] - q) * p
+            part_1 = _where(q > 0.5, sum_q[:, None] + term_2, term_3[:, None] - q) * p
             part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            part_3 = np.where(z == z_max[:, None], term_4[:, None], part_2)
+            part_3 = _where(z == z_max[:, None], term_4[:, None], part_2)
             grad_z = part_1 - _weighted(q, part_3 / (scale[:, None] * whole[:, None]))
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
@@ -122,11 +122,11 @@ def kl_divergence_value_and_gradient(z, q, *, reduction="none", on_empty="nan", 
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -299,6 +299,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

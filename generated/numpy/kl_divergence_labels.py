@@ -41,7 +41,7 @@ _RESULTS = {
     "z": ("N", "K"),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -76,7 +76,7 @@ def kl_divergence_labels_gradient(z, q, *, reduction="none", on_empty="nan", out
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, q)
+        blocks = _blocks(3 * K * dtype.itemsize, z, q)
         for rows, z, q in blocks:
             N = len(z)
             index_N = np.arange(N)
@@ -86,7 +86,7 @@ def kl_divergence_labels_gradient(z, q, *, reduction="none", on_empty="nan", out
             term_2 = rest * scale
             z_q = z[index_N, q]
             p = np.divide(exp_z, whole[:, None], out=_room(results["z"], rows))
-            part_1 = np.where(z_q == z_max, term_2, scale * whole - _exp_difference(z_q, z_max))
+            part_1 = _where(z_q == z_max, term_2, scale * whole - _exp_difference(z_q, z_max))
             grad_z = p
             grad_z[index_N, q] = -part_1 / (scale * whole)
             _put(results["z"], rows, grad_z, divisor)
@@ -101,7 +101,7 @@ def kl_divergence_labels_value_and_gradient(z, q, *, reduction="none", on_empty=
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, q)
+        blocks = _blocks(3 * K * dtype.itemsize, z, q)
         for rows, z, q in blocks:
             N = len(z)
             index_N = np.arange(N)
@@ -113,7 +113,7 @@ def kl_divergence_labels_value_and_gradient(z, q, *, reduction="none", on_empty=
             term_2 = rest * scale
             L = np.log1p(term_2) - z_shifted
             p = np.divide(exp_z, whole[:, None], out=_room(results["z"], rows))
-            part_1 = np.where(z_q == z_max, term_2, scale * whole - _exp_difference(z_q, z_max))
+            part_1 = _where(z_q == z_max, term_2, scale * whole - _exp_difference(z_q, z_max))
             grad_z = p
             grad_z[index_N, q] = -part_1 / (scale * whole)
             results[""][rows] = L
@@ -125,11 +125,11 @@ def kl_divergence_labels_value_and_gradient(z, q, *, reduction="none", on_empty=
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -320,3 +320,19 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen

@@ -48,7 +48,7 @@ _RESULTS = {
     "c": ("N", "K"),
 }
 _IN_PLACE = ("c",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -63,16 +63,16 @@ def l_softmax_4(c, t, *, s=1.0, reduction="none", on_empty="nan", out=None):
         term_3 = 0.7853981633974483
         term_4 = 2.356194490192345
         term_5 = 1.5707963267948966
-        blocks = _blocks(K * dtype.itemsize, c, t)
+        blocks = _blocks(2 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
             index_N = np.arange(N)
             c_t = c[index_N, t]
             theta = np.arccos(c_t)
             term_2 = np.cos(4 * theta)
-            lower = np.where(theta <= term_3, term_2, -2 - term_2)
-            upper = np.where(theta <= term_4, term_2 - 4, -6 - term_2)
-            psi = np.where(theta <= term_5, lower, upper)
+            lower = _where(theta <= term_3, term_2, -2 - term_2)
+            upper = _where(theta <= term_4, term_2 - 4, -6 - term_2)
+            psi = _where(theta <= term_5, lower, upper)
             part_1 = c.copy(order="K")
             part_1[index_N, t] = psi
             z = s * part_1
@@ -97,7 +97,7 @@ def l_softmax_4_gradient(c, t, *, s=1.0, reduction="none", on_empty="nan", out=N
         term_3 = 0.7853981633974483
         term_4 = 2.356194490192345
         term_5 = 1.5707963267948966
-        blocks = _blocks(K * dtype.itemsize, c, t)
+        blocks = _blocks(4 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
             index_K = np.arange(K)
@@ -105,9 +105,9 @@ def l_softmax_4_gradient(c, t, *, s=1.0, reduction="none", on_empty="nan", out=N
             c_t = c[index_N, t]
             theta = np.arccos(c_t)
             term_2 = np.cos(4 * theta)
-            lower = np.where(theta <= term_3, term_2, -2 - term_2)
-            upper = np.where(theta <= term_4, term_2 - 4, -6 - term_2)
-            psi = np.where(theta <= term_5, lower, upper)
+            lower = _where(theta <= term_3, term_2, -2 - term_2)
+            upper = _where(theta <= term_4, term_2 - 4, -6 - term_2)
+            psi = _where(theta <= term_5, lower, upper)
             part_1 = c.copy(order="K")
             part_1[index_N, t] = psi
             z = s * part_1
@@ -118,11 +118,11 @@ def l_softmax_4_gradient(c, t, *, s=1.0, reduction="none", on_empty="nan", out=N
             term_6 = rest * scale
             part_3 = scale * whole - _exp_difference(z[index_N, t], z_max)
             part_2 = p
-            part_2[index_N, t] = -np.where(z[index_N, t] == z_max, term_6, part_3) / (scale * whole)
+            part_2[index_N, t] = -_where(z[index_N, t] == z_max, term_6, part_3) / (scale * whole)
             part_4 = np.where(theta <= term_3, 1, -1).astype(dtype)
             part_5 = np.where(theta <= term_4, 1, -1).astype(dtype)
-            part_6 = 16 * (2 * c_t**2 - 1) * np.where(theta <= term_5, part_4, part_5) * c_t
-            grad_c = np.where(index_K == t[:, None], part_6[:, None], 1) * s * part_2
+            part_6 = 16 * (2 * c_t**2 - 1) * _where(theta <= term_5, part_4, part_5) * c_t
+            grad_c = _where(index_K == t[:, None], part_6[:, None], 1) * s * part_2
             _put(results["c"], rows, grad_c, divisor)
     return results
 
@@ -138,7 +138,7 @@ def l_softmax_4_value_and_gradient(c, t, *, s=1.0, reduction="none", on_empty="n
         term_3 = 0.7853981633974483
         term_4 = 2.356194490192345
         term_5 = 1.5707963267948966
-        blocks = _blocks(K * dtype.itemsize, c, t)
+        blocks = _blocks(4 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
             index_K = np.arange(K)
@@ -146,9 +146,9 @@ def l_softmax_4_value_and_gradient(c, t, *, s=1.0, reduction="none", on_empty="n
             c_t = c[index_N, t]
             theta = np.arccos(c_t)
             term_2 = np.cos(4 * theta)
-            lower = np.where(theta <= term_3, term_2, -2 - term_2)
-            upper = np.where(theta <= term_4, term_2 - 4, -6 - term_2)
-            psi = np.where(theta <= term_5, lower, upper)
+            lower = _where(theta <= term_3, term_2, -2 - term_2)
+            upper = _where(theta <= term_4, term_2 - 4, -6 - term_2)
+            psi = _where(theta <= term_5, lower, upper)
             part_1 = c.copy(order="K")
             part_1[index_N, t] = psi
             z = s * part_1
@@ -161,11 +161,11 @@ def l_softmax_4_value_and_gradient(c, t, *, s=1.0, reduction="none", on_empty="n
             L = np.log1p(term_6) - z_shifted
             part_3 = scale * whole - _exp_difference(z[index_N, t], z_max)
             part_2 = p
-            part_2[index_N, t] = -np.where(z[index_N, t] == z_max, term_6, part_3) / (scale * whole)
+            part_2[index_N, t] = -_where(z[index_N, t] == z_max, term_6, part_3) / (scale * whole)
             part_4 = np.where(theta <= term_3, 1, -1).astype(dtype)
             part_5 = np.where(theta <= term_4, 1, -1).astype(dtype)
-            part_6 = 16 * (2 * c_t**2 - 1) * np.where(theta <= term_5, part_4, part_5) * c_t
-            grad_c = np.where(index_K == t[:, None], part_6[:, None], 1) * s * part_2
+            part_6 = 16 * (2 * c_t**2 - 1) * _where(theta <= term_5, part_4, part_5) * c_t
+            grad_c = _where(index_K == t[:, None], part_6[:, None], 1) * s * part_2
             results[""][rows] = L
             _put(results["c"], rows, grad_c, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)
@@ -175,11 +175,11 @@ def l_softmax_4_value_and_gradient(c, t, *, s=1.0, reduction="none", on_empty="n
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -365,3 +365,19 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen

@@ -40,7 +40,7 @@ _RESULTS = {
     "z": ("N", "K"),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -52,7 +52,7 @@ def label_smoothing(z, y, *, eps=0.1, reduction="none", on_empty="nan", out=None
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(3 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             z_max, z_top = _largest(z)
             exp_z, scale = _exponentials(z, z_max)
@@ -74,7 +74,7 @@ def label_smoothing_gradient(z, y, *, eps=0.1, reduction="none", on_empty="nan",
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(4 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
@@ -97,7 +97,7 @@ def label_smoothing_value_and_gradient(
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(5 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             z_max, z_top = _largest(z)
             exp_z, scale = _exponentials(z, z_max)
@@ -119,11 +119,11 @@ def label_smoothing_value_and_gradient(
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)

@@ -47,7 +47,7 @@ _RESULTS = {
     "b": (),
 }
 _IN_PLACE = ("x",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -64,7 +64,9 @@ def linear_sigmoid_cross_entropy(x, w, b, y, *, reduction="none", on_empty="nan"
             product = w @ x.T
             z = b + product
             term_3 = 1 - y
-            L = _weighted(term_3, _softplus(z)) + _weighted(y, _softplus(-z))
+            z_decay = _decay(z)
+            softplus_z, softplus_minus_z = _softpluses(z, z_decay)
+            L = _weighted(term_3, softplus_z) + _weighted(y, softplus_minus_z)
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -81,13 +83,14 @@ def linear_sigmoid_cross_entropy_gradient(
     with np.errstate(all="ignore"):
         results["w"].fill(0)
         results["b"].fill(0)
-        blocks = _blocks(D * dtype.itemsize, x, y, least=256)
+        blocks = _blocks(2 * D * dtype.itemsize, x, y, least=256)
         for rows, x, y in blocks:
             product = w @ x.T
             z = b + product
-            p = _sigmoid(z)
+            z_decay = _decay(z)
+            sigmoid_z, sigmoid_minus_z = _sigmoids(z, z_decay)
             term_3 = 1 - y
-            term = p * term_3 - y * _sigmoid(-z)
+            term = sigmoid_z * term_3 - sigmoid_minus_z * y
             grad_w = term @ x
             grad_b = np.sum(term, axis=0)
             grad_x = np.multiply(term[:, None], w, out=_room(results["x"], rows))
@@ -111,14 +114,16 @@ def linear_sigmoid_cross_entropy_value_and_gradient(
     with np.errstate(all="ignore"):
         results["w"].fill(0)
         results["b"].fill(0)
-        blocks = _blocks(D * dtype.itemsize, x, y, least=256)
+        blocks = _blocks(2 * D * dtype.itemsize, x, y, least=256)
         for rows, x, y in blocks:
             product = w @ x.T
             z = b + product
-            p = _sigmoid(z)
+            z_decay = _decay(z)
+            sigmoid_z, sigmoid_minus_z = _sigmoids(z, z_decay)
+            softplus_z, softplus_minus_z = _softpluses(z, z_decay)
             term_3 = 1 - y
-            L = _weighted(term_3, _softplus(z)) + _weighted(y, _softplus(-z))
-            term = p * term_3 - y * _sigmoid(-z)
+            L = _weighted(term_3, softplus_z) + _weighted(y, softplus_minus_z)
+            term = sigmoid_z * term_3 - sigmoid_minus_z * y
             grad_w = term @ x
             grad_b = np.sum(term, axis=0)
             grad_x = np.multiply(term[:, None], w, out=_room(results["x"], rows))
@@ -135,11 +140,11 @@ def linear_sigmoid_cross_entropy_value_and_gradient(
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -268,15 +273,22 @@ def _scale(gradient, divisor):
     return gradient if divisor == 1 else gradient / divisor
 
 
-def _sigmoid(x):
-    """1/(1 + exp(-x)), by the sign of x: exp is only taken of numbers <= 0."""
-    e = np.exp(-np.abs(x))
-    return np.maximum(e, x >= 0) / (1 + e)
+def _decay(x):
+    """exp(-|x|)."""
+    e = np.abs(x)
+    return np.exp(np.negative(e, out=e), out=e)
 
 
-def _softplus(x):
-    """log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)), which does not overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+def _sigmoids(x, e):
+    """1/(1 + exp(-x)) and 1/(1 + exp(x)), where e = exp(-|x|)."""
+    whole = 1 + e
+    return np.maximum(e, x >= 0) / whole, np.maximum(e, x <= 0) / whole
+
+
+def _softpluses(x, e):
+    """log(1 + exp(x)) and log(1 + exp(-x)), where e = exp(-|x|)."""
+    rest = np.log1p(e)
+    return np.maximum(x, 0) + rest, np.maximum(-x, 0) + rest
 
 
 def _weighted(w, x):

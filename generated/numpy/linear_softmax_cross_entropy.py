@@ -47,7 +47,7 @@ _RESULTS = {
     "b": ("K",),
 }
 _IN_PLACE = ("x",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -60,7 +60,7 @@ def linear_softmax_cross_entropy(x, W, b, y, *, reduction="none", on_empty="nan"
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(max(D, K) * dtype.itemsize, x, y, least=256)
+        blocks = _blocks(4 * max(D, K) * dtype.itemsize, x, y, least=256)
         for rows, x, y in blocks:
             product = x @ W.T
             a = b + product
@@ -88,7 +88,7 @@ def linear_softmax_cross_entropy_gradient(
     with np.errstate(all="ignore"):
         results["W"].fill(0)
         results["b"].fill(0)
-        blocks = _blocks(max(D, K) * dtype.itemsize, x, y, least=256)
+        blocks = _blocks(8 * max(D, K) * dtype.itemsize, x, y, least=256)
         for rows, x, y in blocks:
             product = x @ W.T
             a = b + product
@@ -99,7 +99,7 @@ def linear_softmax_cross_entropy_gradient(
             term_4 = rest * scale
             sum_y = np.sum(y, axis=1)
             part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_2 = np.where(a == a_max[:, None], term_4[:, None], part_1)
+            part_2 = _where(a == a_max[:, None], term_4[:, None], part_1)
             part_3 = -_weighted(y, part_2 / (scale[:, None] * whole[:, None]))
             term_2 = part_3 + (sum_y[:, None] - y) * p
             grad_x = term_2 @ W
@@ -126,7 +126,7 @@ def linear_softmax_cross_entropy_value_and_gradient(
     with np.errstate(all="ignore"):
         results["W"].fill(0)
         results["b"].fill(0)
-        blocks = _blocks(max(D, K) * dtype.itemsize, x, y, least=256)
+        blocks = _blocks(9 * max(D, K) * dtype.itemsize, x, y, least=256)
         for rows, x, y in blocks:
             product = x @ W.T
             a = b + product
@@ -140,7 +140,7 @@ def linear_softmax_cross_entropy_value_and_gradient(
             L = -total
             sum_y = np.sum(y, axis=1)
             part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_2 = np.where(a == a_max[:, None], term_4[:, None], part_1)
+            part_2 = _where(a == a_max[:, None], term_4[:, None], part_1)
             part_3 = -_weighted(y, part_2 / (scale[:, None] * whole[:, None]))
             term_2 = part_3 + (sum_y[:, None] - y) * p
             grad_x = term_2 @ W
@@ -159,11 +159,11 @@ def linear_softmax_cross_entropy_value_and_gradient(
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -336,6 +336,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

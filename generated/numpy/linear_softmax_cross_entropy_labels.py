@@ -51,7 +51,7 @@ _RESULTS = {
     "b": ("K",),
 }
 _IN_PLACE = ("x",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -64,7 +64,7 @@ def linear_softmax_cross_entropy_labels(x, W, b, y, *, reduction="none", on_empt
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(max(D, K) * dtype.itemsize, x, y, least=256)
+        blocks = _blocks(3 * max(D, K) * dtype.itemsize, x, y, least=256)
         for rows, x, y in blocks:
             N = len(x)
             index_N = np.arange(N)
@@ -93,7 +93,7 @@ def linear_softmax_cross_entropy_labels_gradient(
     with np.errstate(all="ignore"):
         results["W"].fill(0)
         results["b"].fill(0)
-        blocks = _blocks(max(D, K) * dtype.itemsize, x, y, least=256)
+        blocks = _blocks(8 * max(D, K) * dtype.itemsize, x, y, least=256)
         for rows, x, y in blocks:
             N = len(x)
             index_N = np.arange(N)
@@ -106,7 +106,7 @@ def linear_softmax_cross_entropy_labels_gradient(
             term_4 = rest * scale
             part_1 = scale * whole - _exp_difference(a[index_N, y], a_max)
             term_2 = p
-            term_2[index_N, y] = -np.where(a[index_N, y] == a_max, term_4, part_1) / (scale * whole)
+            term_2[index_N, y] = -_where(a[index_N, y] == a_max, term_4, part_1) / (scale * whole)
             grad_x = term_2 @ W
             grad_W = term_2.T @ x
             grad_b = np.sum(term_2, axis=0)
@@ -131,7 +131,7 @@ def linear_softmax_cross_entropy_labels_value_and_gradient(
     with np.errstate(all="ignore"):
         results["W"].fill(0)
         results["b"].fill(0)
-        blocks = _blocks(max(D, K) * dtype.itemsize, x, y, least=256)
+        blocks = _blocks(8 * max(D, K) * dtype.itemsize, x, y, least=256)
         for rows, x, y in blocks:
             N = len(x)
             index_N = np.arange(N)
@@ -146,7 +146,7 @@ def linear_softmax_cross_entropy_labels_value_and_gradient(
             L = np.log1p(term_4) - a_shifted
             part_1 = scale * whole - _exp_difference(a[index_N, y], a_max)
             term_2 = p
-            term_2[index_N, y] = -np.where(a[index_N, y] == a_max, term_4, part_1) / (scale * whole)
+            term_2[index_N, y] = -_where(a[index_N, y] == a_max, term_4, part_1) / (scale * whole)
             grad_x = term_2 @ W
             grad_W = term_2.T @ x
             grad_b = np.sum(term_2, axis=0)
@@ -163,11 +163,11 @@ def linear_softmax_cross_entropy_labels_value_and_gradient(
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -353,3 +353,19 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen

@@ -36,7 +36,7 @@ _RESULTS = {
     "z": ("N",),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -47,12 +47,12 @@ def log_cosh(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, z, y)
+        blocks = _blocks(3 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             term_2 = y - z
             term = np.abs(term_2)
             part_1 = term + _softplus(-2 * term) - 0.6931471805599453
-            L = np.where(term < 1, np.log1p(np.sinh(term_2) ** 2) / 2, part_1)
+            L = _where(term < 1, np.log1p(np.sinh(term_2) ** 2) / 2, part_1)
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -64,7 +64,7 @@ def log_cosh_gradient(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, z, y)
+        blocks = _blocks(2 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             term_2 = y - z
             grad_z = -np.tanh(term_2)
@@ -79,12 +79,12 @@ def log_cosh_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=N
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, z, y)
+        blocks = _blocks(4 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             term_2 = y - z
             term = np.abs(term_2)
             part_1 = term + _softplus(-2 * term) - 0.6931471805599453
-            L = np.where(term < 1, np.log1p(np.sinh(term_2) ** 2) / 2, part_1)
+            L = _where(term < 1, np.log1p(np.sinh(term_2) ** 2) / 2, part_1)
             grad_z = -np.tanh(term_2)
             results[""][rows] = L
             results["z"][rows] = _scale(grad_z, divisor)
@@ -95,11 +95,11 @@ def log_cosh_value_and_gradient(z, y, *, reduction="none", on_empty="nan", out=N
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -210,3 +210,19 @@ def _scale(gradient, divisor):
 def _softplus(x):
     """log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)), which does not overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen

@@ -38,7 +38,7 @@ _RESULTS = {
     "v": ("N",),
 }
 _IN_PLACE = ("u", "v")
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -49,7 +49,7 @@ def ranknet(u, v, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, u, v)
+        blocks = _blocks(12 * dtype.itemsize, u, v)
         for rows, u, v in blocks:
             term = v - u
             term_2 = term + u
@@ -57,10 +57,12 @@ def ranknet(u, v, *, reduction="none", on_empty="nan", out=None):
             term_4 = -term_3 - u
             term_5 = v - term_2
             term_9 = term_4 + term_5
-            term_8 = np.where(term_9 > -1, term_9, 0)
-            sigmoid_term = _sigmoid(term)
-            term_7 = _weighted(sigmoid_term, term_8)
-            L = term_7 + _softplus(term)
+            term_8 = _where(term_9 > -1, term_9, 0)
+            term_decay = _decay(term)
+            sigmoid_term_, _ = _sigmoids(term, term_decay)
+            softplus_term, _ = _softpluses(term, term_decay)
+            term_7 = _weighted(sigmoid_term_, term_8)
+            L = softplus_term + term_7
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -72,7 +74,7 @@ def ranknet_gradient(u, v, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("u", "v"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, u, v)
+        blocks = _blocks(11 * dtype.itemsize, u, v)
         for rows, u, v in blocks:
             term = v - u
             term_2 = term + u
@@ -80,7 +82,7 @@ def ranknet_gradient(u, v, *, reduction="none", on_empty="nan", out=None):
             term_4 = -term_3 - u
             term_5 = v - term_2
             term_9 = term_4 + term_5
-            term_8 = np.where(term_9 > -1, term_9, 0)
+            term_8 = _where(term_9 > -1, term_9, 0)
             sigmoid_term = _sigmoid(term)
             term_7 = _weighted(sigmoid_term, term_8)
             grad_v = sigmoid_term + term_7 - term_8 * sigmoid_term**2
@@ -97,7 +99,7 @@ def ranknet_value_and_gradient(u, v, *, reduction="none", on_empty="nan", out=No
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "u", "v"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, u, v)
+        blocks = _blocks(14 * dtype.itemsize, u, v)
         for rows, u, v in blocks:
             term = v - u
             term_2 = term + u
@@ -105,11 +107,13 @@ def ranknet_value_and_gradient(u, v, *, reduction="none", on_empty="nan", out=No
             term_4 = -term_3 - u
             term_5 = v - term_2
             term_9 = term_4 + term_5
-            term_8 = np.where(term_9 > -1, term_9, 0)
-            sigmoid_term = _sigmoid(term)
-            term_7 = _weighted(sigmoid_term, term_8)
-            L = term_7 + _softplus(term)
-            grad_v = sigmoid_term + term_7 - term_8 * sigmoid_term**2
+            term_8 = _where(term_9 > -1, term_9, 0)
+            term_decay = _decay(term)
+            sigmoid_term_, _ = _sigmoids(term, term_decay)
+            softplus_term, _ = _softpluses(term, term_decay)
+            term_7 = _weighted(sigmoid_term_, term_8)
+            L = softplus_term + term_7
+            grad_v = sigmoid_term_ + term_7 - term_8 * sigmoid_term_**2
             grad_u = -grad_v
             results[""][rows] = L
             results["u"][rows] = _scale(grad_u, divisor)
@@ -121,11 +125,11 @@ def ranknet_value_and_gradient(u, v, *, reduction="none", on_empty="nan", out=No
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -239,9 +243,38 @@ def _sigmoid(x):
     return np.maximum(e, x >= 0) / (1 + e)
 
 
-def _softplus(x):
-    """log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)), which does not overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+def _decay(x):
+    """exp(-|x|)."""
+    e = np.abs(x)
+    return np.exp(np.negative(e, out=e), out=e)
+
+
+def _sigmoids(x, e):
+    """1/(1 + exp(-x)) and 1/(1 + exp(x)), where e = exp(-|x|)."""
+    whole = 1 + e
+    return np.maximum(e, x >= 0) / whole, np.maximum(e, x <= 0) / whole
+
+
+def _softpluses(x, e):
+    """log(1 + exp(x)) and log(1 + exp(-x)), where e = exp(-|x|)."""
+    rest = np.log1p(e)
+    return np.maximum(x, 0) + rest, np.maximum(-x, 0) + rest
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

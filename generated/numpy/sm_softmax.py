@@ -43,7 +43,7 @@ _RESULTS = {
     "a": ("N", "K"),
 }
 _IN_PLACE = ("a",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -55,7 +55,7 @@ def sm_softmax(a, t, *, m=1.0, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, t)
+        blocks = _blocks(2 * K * dtype.itemsize, a, t)
         for rows, a, t in blocks:
             N = len(a)
             index_K = np.arange(K)
@@ -79,7 +79,7 @@ def sm_softmax_gradient(a, t, *, m=1.0, reduction="none", on_empty="nan", out=No
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("a",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, t)
+        blocks = _blocks(4 * K * dtype.itemsize, a, t)
         for rows, a, t in blocks:
             N = len(a)
             index_K = np.arange(K)
@@ -92,7 +92,7 @@ def sm_softmax_gradient(a, t, *, m=1.0, reduction="none", on_empty="nan", out=No
             p = np.divide(exp_z, whole[:, None], out=_room(results["a"], rows))
             part_1 = scale * whole - _exp_difference(z[index_N, t], z_max)
             grad_a = p
-            grad_a[index_N, t] = -np.where(z[index_N, t] == z_max, term_2, part_1) / (scale * whole)
+            grad_a[index_N, t] = -_where(z[index_N, t] == z_max, term_2, part_1) / (scale * whole)
             _put(results["a"], rows, grad_a, divisor)
     return results
 
@@ -105,7 +105,7 @@ def sm_softmax_value_and_gradient(a, t, *, m=1.0, reduction="none", on_empty="na
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "a"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, t)
+        blocks = _blocks(4 * K * dtype.itemsize, a, t)
         for rows, a, t in blocks:
             N = len(a)
             index_K = np.arange(K)
@@ -120,7 +120,7 @@ def sm_softmax_value_and_gradient(a, t, *, m=1.0, reduction="none", on_empty="na
             p = np.divide(exp_z, whole[:, None], out=_room(results["a"], rows))
             part_1 = scale * whole - _exp_difference(z[index_N, t], z_max)
             grad_a = p
-            grad_a[index_N, t] = -np.where(z[index_N, t] == z_max, term_2, part_1) / (scale * whole)
+            grad_a[index_N, t] = -_where(z[index_N, t] == z_max, term_2, part_1) / (scale * whole)
             results[""][rows] = L
             _put(results["a"], rows, grad_a, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)
@@ -130,11 +130,11 @@ def sm_softmax_value_and_gradient(a, t, *, m=1.0, reduction="none", on_empty="na
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -325,3 +325,19 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen

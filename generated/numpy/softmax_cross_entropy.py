@@ -37,7 +37,7 @@ _RESULTS = {
     "a": ("N", "K"),
 }
 _IN_PLACE = ("a",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -49,7 +49,7 @@ def softmax_cross_entropy(a, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, y)
+        blocks = _blocks(2 * K * dtype.itemsize, a, y)
         for rows, a, y in blocks:
             a_max, a_top = _largest(a)
             exp_a, scale = _exponentials(a, a_max)
@@ -70,20 +70,20 @@ def softmax_cross_entropy_gradient(a, y, *, reduction="none", on_empty="nan", ou
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("a",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, y)
+        blocks = _blocks(4 * K * dtype.itemsize, a, y)
         for rows, a, y in blocks:
             a_max, a_top = _largest(a)
             exp_a, scale = _exponentials(a, a_max)
             rest, whole = _sums(exp_a, a_top)
             p = exp_a / whole[:, None]
             term_4 = rest * scale
-            sum_y = np.sum(np.where(y > 0.5, 0, y), axis=1)
-            sum_y_2 = np.sum(np.where(y > 0.5, y, 0), axis=1)
+            sum_y = np.sum(_where(y > 0.5, 0, y), axis=1)
+            sum_y_2 = np.sum(_where(y > 0.5, y, 0), axis=1)
             term_2 = sum_y_2[:, None] - y
             term_3 = sum_y + sum_y_2
-            part_1 = np.where(y > 0.5, sum_y[:, None] + term_2, term_3[:, None] - y) * p
+            part_1 = _where(y > 0.5, sum_y[:, None] + term_2, term_3[:, None] - y) * p
             part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_3 = np.where(a == a_max[:, None], term_4[:, None], part_2)
+            part_3 = _where(a == a_max[:, None], term_4[:, None], part_2)
             grad_a = part_1 - _weighted(y, part_3 / (scale[:, None] * whole[:, None]))
             _put(results["a"], rows, grad_a, divisor)
     return results
@@ -97,7 +97,7 @@ def softmax_cross_entropy_value_and_gradient(a, y, *, reduction="none", on_empty
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "a"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, y)
+        blocks = _blocks(5 * K * dtype.itemsize, a, y)
         for rows, a, y in blocks:
             a_max, a_top = _largest(a)
             exp_a, scale = _exponentials(a, a_max)
@@ -107,13 +107,13 @@ def softmax_cross_entropy_value_and_gradient(a, y, *, reduction="none", on_empty
             term_4 = rest * scale
             total = np.sum(_weighted(y, a_shifted - np.log1p(term_4[:, None])), axis=1)
             L = -total
-            sum_y = np.sum(np.where(y > 0.5, 0, y), axis=1)
-            sum_y_2 = np.sum(np.where(y > 0.5, y, 0), axis=1)
+            sum_y = np.sum(_where(y > 0.5, 0, y), axis=1)
+            sum_y_2 = np.sum(_where(y > 0.5, y, 0), axis=1)
             term_2 = sum_y_2[:, None] - y
             term_3 = sum_y + sum_y_2
-            part_1 = np.where(y > 0.5, sum_y[:, None] + term_2, term_3[:, None] - y) * p
+            part_1 = _where(y > 0.5, sum_y[:, None] + term_2, term_3[:, None] - y) * p
             part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_3 = np.where(a == a_max[:, None], term_4[:, None], part_2)
+            part_3 = _where(a == a_max[:, None], term_4[:, None], part_2)
             grad_a = part_1 - _weighted(y, part_3 / (scale[:, None] * whole[:, None]))
             results[""][rows] = L
             _put(results["a"], rows, grad_a, divisor)
@@ -124,11 +124,11 @@ def softmax_cross_entropy_value_and_gradient(a, y, *, reduction="none", on_empty
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -301,6 +301,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

@@ -41,7 +41,7 @@ _RESULTS = {
     "a": ("N", "K"),
 }
 _IN_PLACE = ("a",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -76,7 +76,7 @@ def softmax_cross_entropy_labels_gradient(a, y, *, reduction="none", on_empty="n
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("a",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, y)
+        blocks = _blocks(3 * K * dtype.itemsize, a, y)
         for rows, a, y in blocks:
             N = len(a)
             index_N = np.arange(N)
@@ -86,7 +86,7 @@ def softmax_cross_entropy_labels_gradient(a, y, *, reduction="none", on_empty="n
             term_2 = rest * scale
             a_y = a[index_N, y]
             p = np.divide(exp_a, whole[:, None], out=_room(results["a"], rows))
-            part_1 = np.where(a_y == a_max, term_2, scale * whole - _exp_difference(a_y, a_max))
+            part_1 = _where(a_y == a_max, term_2, scale * whole - _exp_difference(a_y, a_max))
             grad_a = p
             grad_a[index_N, y] = -part_1 / (scale * whole)
             _put(results["a"], rows, grad_a, divisor)
@@ -103,7 +103,7 @@ def softmax_cross_entropy_labels_value_and_gradient(
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "a"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, y)
+        blocks = _blocks(3 * K * dtype.itemsize, a, y)
         for rows, a, y in blocks:
             N = len(a)
             index_N = np.arange(N)
@@ -115,7 +115,7 @@ def softmax_cross_entropy_labels_value_and_gradient(
             term_2 = rest * scale
             L = np.log1p(term_2) - a_shifted
             p = np.divide(exp_a, whole[:, None], out=_room(results["a"], rows))
-            part_1 = np.where(a_y == a_max, term_2, scale * whole - _exp_difference(a_y, a_max))
+            part_1 = _where(a_y == a_max, term_2, scale * whole - _exp_difference(a_y, a_max))
             grad_a = p
             grad_a[index_N, y] = -part_1 / (scale * whole)
             results[""][rows] = L
@@ -127,11 +127,11 @@ def softmax_cross_entropy_labels_value_and_gradient(
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -322,3 +322,19 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen

@@ -37,7 +37,7 @@ _RESULTS = {
     "a": ("N", "K"),
 }
 _IN_PLACE = ("a",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -49,14 +49,14 @@ def softmax_mse(a, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, y)
+        blocks = _blocks(5 * K * dtype.itemsize, a, y)
         for rows, a, y in blocks:
             a_max, a_top = _largest(a)
             exp_a, scale = _exponentials(a, a_max)
             rest, whole = _sums(exp_a, a_top)
             p = exp_a / whole[:, None]
             part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_2 = np.where(a == a_max[:, None], rest[:, None] * scale[:, None], part_1)
+            part_2 = _where(a == a_max[:, None], rest[:, None] * scale[:, None], part_1)
             term_2 = _weighted(y, part_2 / (scale[:, None] * whole[:, None]))
             term_4 = 1 - y
             term_3 = p * term_4
@@ -74,14 +74,14 @@ def softmax_mse_gradient(a, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("a",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, y)
+        blocks = _blocks(6 * K * dtype.itemsize, a, y)
         for rows, a, y in blocks:
             a_max, a_top = _largest(a)
             exp_a, scale = _exponentials(a, a_max)
             rest, whole = _sums(exp_a, a_top)
             p = exp_a / whole[:, None]
             part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_2 = np.where(a == a_max[:, None], rest[:, None] * scale[:, None], part_1)
+            part_2 = _where(a == a_max[:, None], rest[:, None] * scale[:, None], part_1)
             term_2 = _weighted(y, part_2 / (scale[:, None] * whole[:, None]))
             term_4 = 1 - y
             term_3 = p * term_4
@@ -99,14 +99,14 @@ def softmax_mse_value_and_gradient(a, y, *, reduction="none", on_empty="nan", ou
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "a"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, y)
+        blocks = _blocks(6 * K * dtype.itemsize, a, y)
         for rows, a, y in blocks:
             a_max, a_top = _largest(a)
             exp_a, scale = _exponentials(a, a_max)
             rest, whole = _sums(exp_a, a_top)
             p = exp_a / whole[:, None]
             part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_2 = np.where(a == a_max[:, None], rest[:, None] * scale[:, None], part_1)
+            part_2 = _where(a == a_max[:, None], rest[:, None] * scale[:, None], part_1)
             term_2 = _weighted(y, part_2 / (scale[:, None] * whole[:, None]))
             term_4 = 1 - y
             term_3 = p * term_4
@@ -123,11 +123,11 @@ def softmax_mse_value_and_gradient(a, y, *, reduction="none", on_empty="nan", ou
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -300,6 +300,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

@@ -41,7 +41,7 @@ _RESULTS = {
     "z": ("N", "K"),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -53,7 +53,7 @@ def total_variation_labels(z, y, *, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(3 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
             index_N = np.arange(N)
@@ -64,7 +64,7 @@ def total_variation_labels(z, y, *, reduction="none", on_empty="nan", out=None):
             z_y = z[index_N, y]
             part_1 = scale * whole - _exp_difference(z_y, z_max)
             term_3 = p
-            term_3[index_N, y] = -np.where(z_y == z_max, rest * scale, part_1) / (scale * whole)
+            term_3[index_N, y] = -_where(z_y == z_max, rest * scale, part_1) / (scale * whole)
             total = np.sum(np.abs(term_3), axis=1)
             L = total / 2
             results[""][rows] = L
@@ -79,7 +79,7 @@ def total_variation_labels_gradient(z, y, *, reduction="none", on_empty="nan", o
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(5 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
             index_N = np.arange(N)
@@ -90,7 +90,7 @@ def total_variation_labels_gradient(z, y, *, reduction="none", on_empty="nan", o
             z_y = z[index_N, y]
             part_1 = scale * whole - _exp_difference(z_y, z_max)
             term_3 = p.copy(order="K")
-            term_3[index_N, y] = -np.where(z_y == z_max, rest * scale, part_1) / (scale * whole)
+            term_3[index_N, y] = -_where(z_y == z_max, rest * scale, part_1) / (scale * whole)
             term_2 = np.sign(term_3)
             total_2 = np.sum(p * term_2, axis=1)
             grad_z = (term_2 - total_2[:, None]) * p / 2
@@ -106,7 +106,7 @@ def total_variation_labels_value_and_gradient(z, y, *, reduction="none", on_empt
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(5 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
             index_N = np.arange(N)
@@ -117,7 +117,7 @@ def total_variation_labels_value_and_gradient(z, y, *, reduction="none", on_empt
             z_y = z[index_N, y]
             part_1 = scale * whole - _exp_difference(z_y, z_max)
             term_3 = p.copy(order="K")
-            term_3[index_N, y] = -np.where(z_y == z_max, rest * scale, part_1) / (scale * whole)
+            term_3[index_N, y] = -_where(z_y == z_max, rest * scale, part_1) / (scale * whole)
             total = np.sum(np.abs(term_3), axis=1)
             L = total / 2
             term_2 = np.sign(term_3)
@@ -132,11 +132,11 @@ def total_variation_labels_value_and_gradient(z, y, *, reduction="none", on_empt
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -322,3 +322,19 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen

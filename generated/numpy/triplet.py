@@ -44,7 +44,7 @@ _RESULTS = {
     "n": ("N", "D"),
 }
 _IN_PLACE = ("a", "p", "n")
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -74,7 +74,7 @@ def triplet_gradient(a, p, n, *, m=0.2, reduction="none", on_empty="nan", out=No
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("a", "p", "n"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(D * dtype.itemsize, a, p, n)
+        blocks = _blocks(4 * D * dtype.itemsize, a, p, n)
         for rows, a, p, n in blocks:
             term = a - n
             total = np.sum(term**2, axis=1)
@@ -98,7 +98,7 @@ def triplet_value_and_gradient(a, p, n, *, m=0.2, reduction="none", on_empty="na
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "a", "p", "n"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(D * dtype.itemsize, a, p, n)
+        blocks = _blocks(4 * D * dtype.itemsize, a, p, n)
         for rows, a, p, n in blocks:
             term = a - n
             total = np.sum(term**2, axis=1)
@@ -119,11 +119,11 @@ def triplet_value_and_gradient(a, p, n, *, m=0.2, reduction="none", on_empty="na
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
