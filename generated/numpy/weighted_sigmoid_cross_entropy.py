@@ -45,7 +45,7 @@ _RESULTS = {
     "z": ("N", "K"),
 }
 _IN_PLACE = ("z",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -59,9 +59,11 @@ def weighted_sigmoid_cross_entropy(
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(2 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
-            part_1 = -_weighted(1 - y, _softplus(z)) - _weighted(y, pos_weight * _softplus(-z))
+            z_decay = _decay(z)
+            softplus_z, softplus_minus_z = _softpluses(z, z_decay)
+            part_1 = -_weighted(1 - y, softplus_z) - _weighted(y, pos_weight * softplus_minus_z)
             total = np.sum(_weighted(weight, part_1), axis=1)
             L = -total
             results[""][rows] = L
@@ -78,10 +80,11 @@ def weighted_sigmoid_cross_entropy_gradient(
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(3 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
-            p = _sigmoid(z)
-            grad_z = (p + (-p - pos_weight * _sigmoid(-z)) * y) * weight
+            z_decay = _decay(z)
+            sigmoid_z, sigmoid_minus_z = _sigmoids(z, z_decay)
+            grad_z = (sigmoid_z + (-sigmoid_z - pos_weight * sigmoid_minus_z) * y) * weight
             _put(results["z"], rows, grad_z, divisor)
     return results
 
@@ -96,13 +99,15 @@ def weighted_sigmoid_cross_entropy_value_and_gradient(
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(4 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
-            p = _sigmoid(z)
-            part_1 = -_weighted(1 - y, _softplus(z)) - _weighted(y, pos_weight * _softplus(-z))
+            z_decay = _decay(z)
+            sigmoid_z, sigmoid_minus_z = _sigmoids(z, z_decay)
+            softplus_z, softplus_minus_z = _softpluses(z, z_decay)
+            part_1 = -_weighted(1 - y, softplus_z) - _weighted(y, pos_weight * softplus_minus_z)
             total = np.sum(_weighted(weight, part_1), axis=1)
             L = -total
-            grad_z = (p + (-p - pos_weight * _sigmoid(-z)) * y) * weight
+            grad_z = (sigmoid_z + (-sigmoid_z - pos_weight * sigmoid_minus_z) * y) * weight
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)
@@ -112,11 +117,11 @@ def weighted_sigmoid_cross_entropy_value_and_gradient(
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -248,15 +253,22 @@ def _scale(gradient, divisor):
     return gradient if divisor == 1 else gradient / divisor
 
 
-def _sigmoid(x):
-    """1/(1 + exp(-x)), by the sign of x: exp is only taken of numbers <= 0."""
-    e = np.exp(-np.abs(x))
-    return np.maximum(e, x >= 0) / (1 + e)
+def _decay(x):
+    """exp(-|x|)."""
+    e = np.abs(x)
+    return np.exp(np.negative(e, out=e), out=e)
 
 
-def _softplus(x):
-    """log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)), which does not overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+def _sigmoids(x, e):
+    """1/(1 + exp(-x)) and 1/(1 + exp(x)), where e = exp(-|x|)."""
+    whole = 1 + e
+    return np.maximum(e, x >= 0) / whole, np.maximum(e, x <= 0) / whole
+
+
+def _softpluses(x, e):
+    """log(1 + exp(x)) and log(1 + exp(-x)), where e = exp(-|x|)."""
+    rest = np.log1p(e)
+    return np.maximum(x, 0) + rest, np.maximum(-x, 0) + rest
 
 
 def _weighted(w, x):

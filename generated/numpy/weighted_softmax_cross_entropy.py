@@ -57,7 +57,7 @@ _RESULTS = {
     "a": ("N", "K"),
 }
 _IN_PLACE = ("a",)
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -81,7 +81,7 @@ def weighted_softmax_cross_entropy(
     divisor = _divisor(lambda: _weights(given, dtype, sizes), reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, t)
+        blocks = _blocks(2 * K * dtype.itemsize, a, t)
         for rows, a, t in blocks:
             N = len(a)
             index_N = np.arange(N)
@@ -89,14 +89,14 @@ def weighted_softmax_cross_entropy(
             a_max, a_top = _largest(a)
             exp_a, scale = _exponentials(a, a_max)
             rest, _ = _sums(exp_a, a_top)
-            w = np.where(t == ignore_index, 0, weight[t_at])
+            w = _where(t == ignore_index, 0, weight[t_at])
             a_shifted = a - a_max[:, None]
             term_4 = rest * scale
             term_3 = np.log1p(term_4)
             total = np.sum(_weighted(weight, a_shifted - term_3[:, None]), axis=1)
             term_2 = (label_smoothing - 1) * w
             part_1 = _weighted(term_2, a_shifted[index_N, t_at] - term_3)
-            L = np.where(t == ignore_index, 0, part_1 - _weighted(label_smoothing, total / K))
+            L = _where(t == ignore_index, 0, part_1 - _weighted(label_smoothing, total / K))
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor, on_empty)
 
@@ -122,7 +122,7 @@ def weighted_softmax_cross_entropy_gradient(
     results = _results(("a",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
         sum_weight = np.sum(weight, axis=0)
-        blocks = _blocks(K * dtype.itemsize, a, t)
+        blocks = _blocks(3 * K * dtype.itemsize, a, t)
         for rows, a, t in blocks:
             N = len(a)
             index_N = np.arange(N)
@@ -131,19 +131,19 @@ def weighted_softmax_cross_entropy_gradient(
             exp_a, scale = _exponentials(a, a_max)
             rest, whole = _sums(exp_a, a_top)
             p = exp_a / whole[:, None]
-            w = np.where(t == ignore_index, 0, weight[t_at])
+            w = _where(t == ignore_index, 0, weight[t_at])
             term_4 = rest * scale
             term_2 = (label_smoothing - 1) * w
             a_t = a[index_N, t_at]
-            part_2 = np.where(a_t == a_max, term_4, scale * whole - _exp_difference(a_t, a_max))
+            part_2 = _where(a_t == a_max, term_4, scale * whole - _exp_difference(a_t, a_max))
             part_1 = p.copy(order="K")
             part_1[index_N, t_at] = -part_2 / (scale * whole)
             part_3 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_4 = np.where(a == a_max[:, None], term_4[:, None], part_3)
+            part_4 = _where(a == a_max[:, None], term_4[:, None], part_3)
             part_5 = -_weighted(weight, part_4 / (scale[:, None] * whole[:, None]))
             part_6 = _weighted(label_smoothing, part_5 + (sum_weight - weight) * p)
             part_7 = (part_6 - _weighted(term_2[:, None], K * part_1)) / K
-            grad_a = np.where(t[:, None] == ignore_index, 0, part_7)
+            grad_a = _where(t[:, None] == ignore_index, 0, part_7)
             _put(results["a"], rows, grad_a, divisor)
     return results
 
@@ -169,7 +169,7 @@ def weighted_softmax_cross_entropy_value_and_gradient(
     results = _results(("", "a"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
         sum_weight = np.sum(weight, axis=0)
-        blocks = _blocks(K * dtype.itemsize, a, t)
+        blocks = _blocks(4 * K * dtype.itemsize, a, t)
         for rows, a, t in blocks:
             N = len(a)
             index_N = np.arange(N)
@@ -178,24 +178,24 @@ def weighted_softmax_cross_entropy_value_and_gradient(
             exp_a, scale = _exponentials(a, a_max)
             rest, whole = _sums(exp_a, a_top)
             p = exp_a / whole[:, None]
-            w = np.where(t == ignore_index, 0, weight[t_at])
+            w = _where(t == ignore_index, 0, weight[t_at])
             a_shifted = a - a_max[:, None]
             term_4 = rest * scale
             term_3 = np.log1p(term_4)
             total = np.sum(_weighted(weight, a_shifted - term_3[:, None]), axis=1)
             term_2 = (label_smoothing - 1) * w
             part_1 = _weighted(term_2, a_shifted[index_N, t_at] - term_3)
-            L = np.where(t == ignore_index, 0, part_1 - _weighted(label_smoothing, total / K))
+            L = _where(t == ignore_index, 0, part_1 - _weighted(label_smoothing, total / K))
             a_t = a[index_N, t_at]
-            part_3 = np.where(a_t == a_max, term_4, scale * whole - _exp_difference(a_t, a_max))
+            part_3 = _where(a_t == a_max, term_4, scale * whole - _exp_difference(a_t, a_max))
             part_2 = p.copy(order="K")
             part_2[index_N, t_at] = -part_3 / (scale * whole)
             part_4 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_5 = np.where(a == a_max[:, None], term_4[:, None], part_4)
+            part_5 = _where(a == a_max[:, None], term_4[:, None], part_4)
             part_6 = -_weighted(weight, part_5 / (scale[:, None] * whole[:, None]))
             part_7 = _weighted(label_smoothing, part_6 + (sum_weight - weight) * p)
             part_8 = (part_7 - _weighted(term_2[:, None], K * part_2)) / K
-            grad_a = np.where(t[:, None] == ignore_index, 0, part_8)
+            grad_a = _where(t[:, None] == ignore_index, 0, part_8)
             results[""][rows] = L
             _put(results["a"], rows, grad_a, divisor)
         loss = _reduce(results.pop(""), reduction, divisor, on_empty)
@@ -208,17 +208,17 @@ def _weights(given, dtype, sizes):
     K = sizes["K"]
     with np.errstate(all="ignore"):
         t_at = np.where((t >= 0) & (t < K), t, 0)
-        return np.where(t == ignore_index, 0, weight[t_at])
+        return _where(t == ignore_index, 0, weight[t_at])
 
 
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -423,6 +423,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):
