@@ -50,7 +50,12 @@ def fits() -> dict[str, Fit]:
     def rest(z: mpf) -> mpf:
         return mpf(2) / 5 if z == 0 else (logarithm(z) - mpf(2) / 3) / z
 
+    def arc(z: mpf) -> mpf:
+        """(asin(x) / x - 1) / x^2 at x^2 = z"""
+        return mpf(1) / 6 if z == 0 else (mp.asin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z
+
     return {
+        "asin": Fit(arc, lambda z: z, mpf(0), mpf("0.25001"), {"float": 5, "double": 12}),
         "exp": Fit(curve, lambda r: r**2 / mp.exp(r), -half, half, {"float": 5, "double": 10}),
         "expm1": Fit(curve, lambda r: abs(r), -half, half, {"float": 6, "double": 11}),
         "log": Fit(logarithm, lambda z: z / 2, mpf(0), end, {"float": 3, "double": 7}),

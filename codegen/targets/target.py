@@ -10,8 +10,13 @@ from typing import Any
 from codegen.kernel import Kernel
 from codegen.shard.program import Program
 from codegen.targets.facts import Facts
+from derive.errors import KernelError
 
 Functions = Mapping[str, Any]
+
+
+class Misfit(KernelError):
+    """Raised by `emit` for a kernel that the target cannot run: why, and which target can."""
 
 
 @dataclass(frozen=True)
