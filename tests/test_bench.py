@@ -100,3 +100,19 @@ def test_kernels_are_checked_and_measured(root: Path, tmp_path: Path) -> None:
 def test_an_unknown_case_or_peer_is_named(root: Path) -> None:
     assert "expected some of ce:1000000x3" in kernels(root, "--only", "none").stderr
     assert "no 'nobody'" in kernels(root, "--peers", "nobody").stderr
+
+
+def test_the_gpu_bench_runs_dry(root: Path) -> None:
+    """Every part but the times, without a GPU: data, peers, checks, turns, and the table."""
+    done = subprocess.run(
+        [sys.executable, "bench/gpu.py", "--dry-run", "--json", "--dtype", "float32"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [row for row in json.loads(done.stdout)["rows"] if row["peer"] != "roof"]
+    assert {row["case"].partition(":")[0] for row in rows} == {"ce", "focal", "kl", "linear"}
+    assert {"pminusy", "torch eager"} <= {row["peer"] for row in rows}
+    assert all(row["error"] < 1e-6 and row["median_ms"] > 0 for row in rows)

@@ -19,6 +19,7 @@ PACKAGES = (
     ("rigorous arithmetic", "python-flint", "pip install python-flint"),
     ("the NumPy target", "numpy", "pip install numpy"),
     ("the Numba target", "numba", "pip install 'pminusy[numba]'"),
+    ("the Triton target", "triton", "pip install 'pminusy[triton]'"),
     ("templates", "jinja2", "pip install jinja2"),
     ("the digits example", "scikit-learn", "pip install 'pminusy[sklearn]'"),
     ("L-BFGS in the digits example", "scipy", "pip install 'pminusy[sklearn]'"),

@@ -32,7 +32,7 @@ def arguments(parser: ArgumentParser) -> None:
         "--target",
         metavar="TARGETS",
         default="numpy",
-        help="numpy, c, numba, javascript: one or more",
+        help="numpy, c, numba, javascript, triton: one or more",
     )
     add("--wrt", metavar="NAMES", help="gradients with respect to these: a or W,b")
     add("--labels", choices=("dense", "index"), default="dense", help="the target as class labels")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sympy import Expr
 
 from codegen.kernel import Kernel
 from derive.index import Entry
-from derive.loss import Declaration, Loss
+from derive.loss import Declaration, Domain, Loss
 from derive.printing import language
 
 DOMAINS = {
@@ -24,7 +24,7 @@ DOMAINS = {
 
 @dataclass(frozen=True)
 class Facts:
-    """The lines of a generated file's docstring, by section."""
+    """The lines of a generated file's docstring, by section, and the domains of the arguments."""
 
     title: str
     source: str
@@ -33,6 +33,7 @@ class Facts:
     arguments: tuple[str, ...]
     notes: tuple[str, ...]
     dtypes: str = "float32 and float64"
+    domains: Mapping[str, Domain] = field(default_factory=dict)
 
 
 def facts(
@@ -44,16 +45,17 @@ def facts(
 ) -> Facts:
     """The facts of a loss as it was written and derived, and of the kernel's arrays."""
     return Facts(
-        _quoted(loss.title.rstrip(".")),
-        _quoted(loss.source.rstrip(".")),
+        quoted(loss.title.rstrip(".")),
+        quoted(loss.source.rstrip(".")),
         _definitions(loss),
         tuple(
-            _wrapped(f"d{loss.value.name}/d{language(wrt, loss)} = {language(result, loss)}")
+            wrapped(f"d{loss.value.name}/d{language(wrt, loss)} = {language(result, loss)}")
             for wrt, result in gradients
         ),
         tuple(_argument(kernel, loss.declared[given.name]) for given in kernel.inputs),
         (*notes, *_reductions(kernel, loss)),
         " and ".join(dtypes),
+        {given.name: loss.declared[given.name].domain for given in kernel.inputs},
     )
 
 
@@ -62,9 +64,9 @@ def _definitions(loss: Loss) -> tuple[str, ...]:
     written = _as_written(loss.text)
     lines: list[str] = []
     for d in loss.definitions:
-        printed = _wrapped(f"{language(d.entry, loss)} = {language(d.body, loss)}")
+        printed = wrapped(f"{language(d.entry, loss)} = {language(d.body, loss)}")
         text = written.get(d.name, printed)
-        lines += (text if max(map(len, text.splitlines())) <= 96 else _wrapped(text)).splitlines()
+        lines += (text if max(map(len, text.splitlines())) <= 96 else wrapped(text)).splitlines()
     return tuple(lines)
 
 
@@ -82,7 +84,7 @@ def _as_written(text: str) -> dict[str, str]:
     return {name: line for name, line in found.items() if not set(line) & set("#\"'\\")}
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """The user's words, unable to end the docstring or the C comment they stand in."""
     printable = "".join(c if c.isprintable() else " " for c in text)
     for found, instead in (("\\", "/"), ('"', "'"), ("*/", "* /"), ("??", "? ?")):
@@ -90,7 +92,8 @@ def _quoted(text: str) -> str:
     return textwrap.fill(printable, 96)
 
 
-def _wrapped(text: str) -> str:
+def wrapped(text: str) -> str:
+    """A line of a docstring, folded where it is long."""
     return textwrap.fill(text, 92, subsequent_indent=" " * 8, break_long_words=False)
 
 

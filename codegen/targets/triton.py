@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from codegen.emit import render
 from codegen.kernel import Kernel
+from codegen.targets.array_lines import tuple_of
 from codegen.targets.facts import Facts
 from codegen.targets.numpy import table_of
-from codegen.targets.array_lines import tuple_of
 from codegen.targets.target import Target
+from codegen.targets.torch_samples import samples_of
 from codegen.targets.triton_dialect import helpers
 from codegen.targets.triton_host import Host
 from codegen.targets.triton_names import argument_names, is_number, main_input, names_of
@@ -54,7 +56,7 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         helpers=helpers(lines),
         chunked=any(host.plan.schedule.chunked for host in hosts),
         tensors=tensors,
-        consts=consts,
+        consts=[f"float({name})" for name in consts],
         keys=keys,
         main=names[main_input(kernel)],
         batch=str(kernel.batch),
@@ -63,6 +65,8 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         labels=table_of({a.name: a.label for a in tensors if a.label}),
         wrt=tuple_of(f'"{names[key]}"' for key in keys) if keys else "()",
         wrt_keys=tuple_of(f'"{key}"' for key in keys) if keys else "()",
+        samples=samples_of(kernel, names, facts.domains),
+        batched=_batched(kernel, names),
         signature=_signature(arguments),
         sep=", " if consts else ", *, ",
         more=", check=False" if labels else "",
@@ -101,6 +105,13 @@ def _operator(host: Host, arguments: list[Argument], keys: tuple[str, ...]) -> d
         "steps": host.steps(),
         "kernels": host.kernels,
     }
+
+
+def _batched(kernel: Kernel, names: Mapping[str, str]) -> str:
+    """The inputs that have rows."""
+    inputs = [g for g in kernel.inputs if g.role == "input" and g.tensor.label is None]
+    found = [names[g.name] for g in inputs if kernel.batch in g.tensor.axes]
+    return tuple_of(f'"{name}"' for name in found) if found else ""
 
 
 def _arguments(kernel: Kernel) -> list[Argument]:

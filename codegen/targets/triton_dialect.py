@@ -74,8 +74,8 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "whole_power": (),
     "product_tail_f32": (),
     "product_tail_f64": (),
-    "pow_f32": ("product_tail_f32",),
-    "pow_f64": ("product_tail_f64",),
+    "pow_f32": ("product_tail_f32", "exp_tail"),
+    "pow_f64": ("product_tail_f64", "exp_tail"),
     "pow": ("pow_f32", "pow_f64"),
 }
 

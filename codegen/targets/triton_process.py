@@ -20,8 +20,8 @@ from codegen.compile import cached_file
 from codegen.emit import render
 from codegen.kernel import Kernel
 from codegen.schedule import in_place, schedule
-from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of
 from codegen.targets.array_lines import tuple_of
+from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of
 from codegen.targets.target import Functions, python_module
 from codegen.targets.triton_names import argument_names, is_number
 from derive.errors import KernelError
