@@ -20,7 +20,7 @@ import codegen
 import derive
 from codegen.builder import KernelFunction
 from codegen.schedule import Phase
-from codegen.schedule.online import in_one_pass
+from codegen.schedule.passes import in_one_pass
 from codegen.targets.target import Misfit
 from codegen.targets.triton_plan import plan_of
 from derive.errors import KernelError
@@ -135,11 +135,12 @@ def test_products_take_chunks_of_rows() -> None:
     ],
 )
 def test_maxima_take_their_sums_along(name: str, passes: int, sums: int) -> None:
-    (phase,) = plan_of(kernel(name).kernel).schedule.phases
+    schedule = plan_of(kernel(name).kernel).schedule
+    (phase,) = schedule.phases
     assert isinstance(phase, Phase)
-    found = in_one_pass(phase.loops)
+    found = in_one_pass(phase.loops, schedule.rooms)
     assert sum(bool(each.loop.indices) for each in found) == passes
-    assert sum(len(each.online) for each in found) == sums
+    assert sum(len(each.along) for each in found) == sums
 
 
 @pytest.mark.parametrize(

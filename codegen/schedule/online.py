@@ -19,7 +19,7 @@ from derive.index import Choice, Condition, Entry, Index, entries
 def online_of(loops: Sequence[Loop], rooms: Mapping[str, str]) -> Online | None:
     """The first two loops of a row that may be one pass, if there are any."""
     for at in range(len(loops) - 1):
-        found = _shifted(loops[at], loops[at + 1], rooms)
+        found = shifted_of(loops[at], loops[at + 1], rooms)
         if found and all(_reads_its_own(s.exponentials, loops[at + 2 :]) for s in found):
             return Online(at, found)
     return None
@@ -31,7 +31,7 @@ def with_online(phase: Phase, rooms: Mapping[str, str]) -> Phase:
     return Phase(phase.row, phase.loops, found)
 
 
-def _shifted(first: Loop, second: Loop, rooms: Mapping[str, str]) -> tuple[Shifted, ...]:
+def shifted_of(first: Loop, second: Loop, rooms: Mapping[str, str]) -> tuple[Shifted, ...]:
     """The maxima of the first loop with what the second computes of each; none if it does more."""
     statements = (*first.statements, *second.statements)
     if len(first.indices) != 1 or first.indices != second.indices:

@@ -16,7 +16,19 @@ ENDINGS = (
     *("_below", "_ties", "_grown", "_tied", "_power"),
 )
 RESERVED = (
-    *("torch", "triton", "tl", "os", "warnings", "wrap_triton", "triton_op", "float", "max", "slice", "range"),
+    *(
+        "torch",
+        "triton",
+        "tl",
+        "os",
+        "warnings",
+        "wrap_triton",
+        "triton_op",
+        "float",
+        "max",
+        "slice",
+        "range",
+    ),
     *("tuple", "dict", "zip", "any", "int", "BLOCK", "TILE", "CHUNK_BYTES", "HALF", "ROWS"),
     *(
         "row",

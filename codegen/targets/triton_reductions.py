@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from codegen.kernel import Reduce
-from codegen.schedule.online import Online
+from codegen.schedule.passes import Along
 
 # What changes nothing, the function of two, and that of a row.
 START = {
@@ -77,7 +77,7 @@ def _search(name: str, text: str, block: str, letter: str) -> Parts:
     )
 
 
-def online(found: Online, names: Mapping[str, str], text: str, block: str, letter: str) -> Parts:
+def online(found: Along, names: Mapping[str, str], text: str, block: str, letter: str) -> Parts:
     """A maximum and its sums: what is larger than all before rescales what was summed.
 
     In each lane `below` sums exp(x - maximum) over what is below its maximum so far, and `ties`

@@ -8,7 +8,7 @@ from sympy import Expr, Mul, Pow
 
 from codegen.kernel import Map, Reduce, reads
 from codegen.schedule import Loop, Phase
-from codegen.schedule.online import Online, Pass, in_one_pass
+from codegen.schedule.passes import Along, Pass, in_one_pass
 from codegen.targets.triton_frame import Names, Scope, indent
 from codegen.targets.triton_plan import Plan
 from codegen.targets.triton_reductions import ROW, START, online, plain
@@ -46,7 +46,7 @@ class Rows:
         """Blocks of the rows, one after the other; elements are computed again in every pass."""
         scope = self._scope()
         lines = list(self._head())
-        for each in in_one_pass(self.phase.loops):
+        for each in in_one_pass(self.phase.loops, self.plan.schedule.rooms):
             if each.loop.indices:
                 lines += self._walk(each, scope)
                 continue
@@ -114,7 +114,7 @@ class Rows:
         """One pass over the rows."""
         (index,) = each.loop.indices
         block = f"BLOCK_{index.axis.name}"
-        tops = {o.top.name: o for o in each.online}
+        tops = {o.top.name: o for o in each.along}
         scope = outer.inside()
         before: list[str] = []
         body: list[str] = []
@@ -150,7 +150,7 @@ class Rows:
             *after,
         ]
 
-    def _sums(self, found: Online) -> list[Map | Reduce]:
+    def _sums(self, found: Along) -> list[Map | Reduce]:
         names = (found.top.name, found.below, found.ties, found.whole)
         return [self.made[name] for name in names if name]
 
