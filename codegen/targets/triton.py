@@ -17,7 +17,7 @@ from codegen.targets.torch_samples import samples_of
 from codegen.targets.triton_dialect import helpers
 from codegen.targets.triton_host import Host
 from codegen.targets.triton_names import argument_names, is_number, main_input, names_of
-from codegen.targets.triton_plan import plan_of
+from codegen.targets.triton_plan import check_arguments, plan_of
 from codegen.targets.triton_process import REMEDY, load
 
 
@@ -35,6 +35,7 @@ class Argument:
 
 def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str]:
     """The module.  Raises KernelError where the kernel does not fit."""
+    check_arguments(kernel)
     keys = tuple(key for key, _ in kernel.outputs if key)
     parts = {"value": ("",)} | ({"both": ("", *keys)} if keys else {})
     hosts = []

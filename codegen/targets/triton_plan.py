@@ -45,6 +45,17 @@ def plan_of(kernel: Kernel) -> Plan:
     return Plan(schedule, kernel.batch, scaled, dict(_overwritten(schedule)))
 
 
+def check_arguments(kernel: Kernel) -> None:
+    """Raise Misfit for arguments and means that the rows do not take."""
+    if kernel.weight is not None:
+        raise Misfit(f"target triton: {kernel.name} is weighted in the mean; {INSTEAD}")
+    for given in kernel.inputs:
+        if given.ignored is not None or given.is_mark:
+            raise Misfit(f"target triton: {kernel.name} ignores labels; {INSTEAD}")
+        if given.default is not None and given.tensor.axes:
+            raise Misfit(f"target triton: {given.name} has axes and a default; {INSTEAD}")
+
+
 def _misfits(schedule: Schedule, batch: Axis) -> Iterator[str]:
     """Why a schedule does not fit: each reason names the array."""
     for given in schedule.kernel.inputs:

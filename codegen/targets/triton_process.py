@@ -21,7 +21,7 @@ from codegen.emit import render
 from codegen.kernel import Kernel
 from codegen.schedule import in_place, schedule
 from codegen.targets.array_lines import tuple_of
-from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of
+from codegen.targets.numpy import SUMMARIES, safe_names, signature, table_of, tables
 from codegen.targets.target import Functions, python_module
 from codegen.targets.triton_names import argument_names, is_number
 from derive.errors import KernelError
@@ -103,7 +103,6 @@ def _text(kernel: Kernel) -> str:
         {"_gradient": tuple(keys), "_value_and_gradient": ("", *keys)} if keys else {}
     )
     shared = [key for key, _ in in_place(schedule(kernel))]
-    labels = {names[g.name]: str(g.tensor.label) for g in kernel.inputs if g.tensor.label}
     results = {key: tuple(a.name for a in entry.tensor.axes) for key, entry in kernel.outputs}
     return render(
         "javascript_binding.py.j2",
@@ -117,14 +116,9 @@ def _text(kernel: Kernel) -> str:
             for suffix, wanted in parts.items()
         ],
         passed=", ".join(f"{names[g.name]}={names[g.name]}" for g in kernel.inputs),
-        batched=kernel.batch is not None,
         scales=False,
         in_place_set=tuple_of(f'"{key}"' for key in shared),
-        has_labels=bool(labels),
-        labels=table_of(labels),
-        shapes=table_of(
-            {names[g.name]: tuple(x.name for x in g.tensor.axes) for g in kernel.inputs}
-        ),
+        **tables(kernel, names),
         dtypes=tuple_of(('"float32"', '"float64"')),
         results=table_of(results),
     )
