@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from codegen.builder import KernelFunction, build, dense_target, prepared
 from codegen.targets import TARGETS
 from codegen.targets.facts import facts
+from codegen.targets.target import Misfit
 from derive.loss import Loss
 
 # What a file's ending says of it.
@@ -72,7 +73,10 @@ def _emitted(loss: Loss, function: KernelFunction, labels: str) -> dict[str, tup
             texts = function.files
         else:
             said = facts(given, pairs, function.kernel, notes, target.dtypes)
-            texts = target.emit(function.kernel, said, target.dtypes)
+            try:
+                texts = target.emit(function.kernel, said, target.dtypes)
+            except Misfit:
+                continue
         files[name] = tuple(
             File(f"{name}/{labels}/{file}", file, LANGUAGES.get(file.rpartition(".")[2], ""), text)
             for file, text in texts.items()
