@@ -55,7 +55,7 @@ def fits() -> dict[str, Fit]:
         return mpf(1) / 6 if z == 0 else (mp.asin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z
 
     return {
-        "asin": Fit(arc, lambda z: z, mpf(0), mpf("0.25001"), {"float": 5, "double": 12}),
+        "asin": Fit(arc, lambda z: z, mpf(0), mpf("0.25001"), {"float": 5, "double": 13}),
         "exp": Fit(curve, lambda r: r**2 / mp.exp(r), -half, half, {"float": 5, "double": 10}),
         "expm1": Fit(curve, lambda r: abs(r), -half, half, {"float": 6, "double": 11}),
         "log": Fit(logarithm, lambda z: z / 2, mpf(0), end, {"float": 3, "double": 7}),
