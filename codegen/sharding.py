@@ -62,7 +62,6 @@ def build_sharded(
     program = sharded(weighted, axes)
     files: dict[str, str] = {}
     if target:
-        _check_conventions(weighted, target)
         name = "_".join((program.name, "sharded", *(s.axis.name for s in program.splits)))
         program = replace(program, name=name)
         given = tuple(g for g in program.inputs if g.name != cotangent)
@@ -78,13 +77,3 @@ def _weighted(made: Stable, cotangent: str) -> Kernel:
     declared = (*made.loss.declarations, Declaration(weight, "target"))
     pairs = [(g.wrt, Mul(Entry(weight), g.result)) for g in made.gradients]
     return lower_loss(replace(made.loss, declarations=declared), pairs)
-
-
-def _check_conventions(kernel: Kernel, target: str) -> None:
-    """Refuse what the files for many ranks do not have yet."""
-    marks = [given.name for given in kernel.inputs if given.is_mark]
-    arrays = [g.name for g in kernel.inputs if g.default is not None and g.tensor.axes]
-    if kernel.weight is not None or marks or arrays:
-        why = f"'{marks[0]}' marks labels to ignore" if marks else "its mean is weighted"
-        why = f"the const '{arrays[0]}' has axes and a default" if arrays and not marks else why
-        raise KernelError(f"{kernel.name}: no sharded {target} kernel, for {why}")

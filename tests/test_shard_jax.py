@@ -35,7 +35,7 @@ SIZES = {"N": 4, "K": 8, "D": 3}
 CASES = [
     ("softmax_cross_entropy", "index", {"K": 4}, "none"),
     ("label_smoothing", "index", {"K": 4}, "mean"),
-    ("focal", "dense", {"K": 2, "N": 2}, "mean"),
+    ("weighted_softmax_cross_entropy", "dense", {"K": 2, "N": 2}, "mean"),
     ("linear_softmax_cross_entropy", "index", {"K": 2, "N": 2}, "mean"),
     ("linear_softmax_cross_entropy", "dense", {"N": 4}, "sum"),
 ]

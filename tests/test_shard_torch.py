@@ -162,6 +162,7 @@ def test_two_processes(tmp_path: Path) -> None:
         "samples": Job("linear_softmax_cross_entropy", "dense", {"N": [4, 2]}, "mean"),
         "divergence": Job("kl_divergence", "dense", {"K": [4, 3]}),
         "margin": Job("arcface", "dense", {"K": [2, 5]}, "mean"),
+        "weighted": Job("weighted_softmax_cross_entropy", "dense", {"K": [4, 3]}, "mean"),
         "smoothing": Job("label_smoothing", "index", {"K": [6, 1]}, "sum"),
         "hard": Job("softmax_cross_entropy", "index", {"K": [2, 2]}, given=HARD),
         "wrong": Job("softmax_cross_entropy", "index", {"K": [2, 2]}, given=wrong),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from codegen.kernel import Kernel, defines
+from codegen.kernel import Input, Kernel, defines
 from codegen.lower.names import unique
 from codegen.schedule.hoist import at_least_one
 from codegen.schedule.rest import from_parts
@@ -28,11 +28,12 @@ def sharded(kernel: Kernel, names: Sequence[str]) -> Program:
     splits = _splits(kernel, names)
     taken = {g.name for g in kernel.inputs} | {s.name for s in kernel.statements}
     outputs = [entry.tensor.name for _, entry in kernel.outputs]
-    kernel = kernel.needed(*(key for key, _ in kernel.outputs))
+    weight = kernel.weight
+    outputs += [] if weight is None else [weight.tensor.name]
     statements = from_parts(list(kernel.statements), at_least_one(list(kernel.statements)))
     twins: dict[str, str] = {}
     for split in splits:
-        statements = separated(statements, split.axis, taken)
+        statements = separated(statements, split.axis, taken, outputs)
     nodes: list[Node] = list(statements)
     for split in splits:
         nodes, more = with_owners(nodes, outputs, split, taken)
@@ -44,13 +45,21 @@ def sharded(kernel: Kernel, names: Sequence[str]) -> Program:
         inputs = [arrays[x.name] for x in inputs]
     given = tuple(replace(g, tensor=arrays[g.name]) for g in kernel.inputs)
     results = tuple((key, _as_held(entry, arrays)) for key, entry in kernel.outputs)
-    named = dict(results)
-    loss = named[""].tensor.name
+    held = None if weight is None else _as_held(weight, arrays)
+    loss = dict(results)[""].tensor.name
+    first = (
+        [loss] if held is None or held.tensor.name in arrays_of(given) else [loss, held.tensor.name]
+    )
     others = [entry.tensor.name for key, entry in results if key]
-    steps, forward = in_rounds(nodes, [g.name for g in given], loss, others, twins)
+    steps, forward = in_rounds(nodes, arrays_of(given), first, others, twins)
     batch = kernel.batch
     local = next((s.local for s in splits if s.axis == batch), batch)
-    return Program(kernel.name, splits, given, steps, forward, results, local)
+    return Program(kernel.name, splits, given, steps, forward, results, local, held)
+
+
+def arrays_of(inputs: Sequence[Input]) -> list[str]:
+    """The names of the inputs."""
+    return [given.name for given in inputs]
 
 
 def _splits(kernel: Kernel, names: Sequence[str]) -> tuple[Split, ...]:

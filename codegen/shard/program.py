@@ -64,7 +64,8 @@ Step = Statement | AllReduce
 class Program:
     """The kernel of one rank: inputs and outputs as the rank holds them, and its steps.
 
-    The first `forward` steps give the loss; the others are for the gradients alone.
+    The first `forward` steps give the loss and the `weight` of each sample in a mean; the others
+    are for the gradients alone.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Program:
     forward: int
     outputs: tuple[tuple[str, Entry], ...]
     batch: Axis | None = None
+    weight: Entry | None = None
 
     def collectives(self) -> tuple[tuple[AllReduce, ...], tuple[AllReduce, ...]]:
         """The messages of the loss, and those that the gradients need besides."""

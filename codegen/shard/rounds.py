@@ -19,23 +19,23 @@ MOST = 12  # messages in a row that are tried
 def in_rounds(
     nodes: Sequence[Node],
     inputs: Iterable[str],
-    loss: str,
+    wanted: Sequence[str],
     results: Sequence[str],
     twins: Mapping[str, str],
 ) -> tuple[tuple[Step, ...], int]:
-    """The nodes as steps, the collectives of a round in one message; how many give the loss.
+    """The nodes as steps, the collectives of a round in one message; how many give what is wanted.
 
-    The loss takes the fewest messages that it can.  What is of its size, and for the gradients
-    alone, goes in one of them; anything larger waits for the gradients.  `twins` are the arrays
-    of the owners of labels with those of the same values on every rank, read as soon as they are
-    there.
+    That, the loss first of all, takes the fewest messages that it can.  What is of its size, and
+    for the gradients alone, goes in one of them; anything larger waits for the gradients.  `twins`
+    are the arrays of the owners of labels with those of the same values on every rank, read as
+    soon as they are there.
     """
     known = set(inputs)
     parents = {node.name: _parents(node) - known for node in nodes}
     graph = Graph(nodes, parents)
-    early = graph.ancestors([loss])
-    first = graph.shortest(set(), [loss], early)
-    size = len(next(node for node in nodes if node.name == loss).indices)
+    early = graph.ancestors(wanted)
+    first = graph.shortest(set(), wanted, early)
+    size = len(next(node for node in nodes if node.name == wanted[0]).indices)
     for node in nodes:
         if isinstance(node, Collective) and len(node.indices) <= size:
             early |= _packable(node, graph, first, early)

@@ -38,8 +38,10 @@ from derive.index import (
 NEVER_NEGATIVE = (exp, exp_difference, sigmoid, softplus, absolute, relu, step, Delta, Axis)
 
 
-def separated(statements: Sequence[Statement], axis: Axis, taken: set[str]) -> list[Statement]:
-    """The statements with such sums over the axis taken apart."""
+def separated(
+    statements: Sequence[Statement], axis: Axis, taken: set[str], kept: Sequence[str]
+) -> list[Statement]:
+    """The statements with such sums over the axis taken apart; `kept` are not renamed."""
     known = {s.name: s for s in statements}
     late: set[str] = set()
     done: list[Statement] = []
@@ -53,10 +55,10 @@ def separated(statements: Sequence[Statement], axis: Axis, taken: set[str]) -> l
             done += _apart(statement, parts, taken)
         if added or any(e.tensor.name in late for e in reads(statement)):
             late.add(statement.name)
-    return _once(done)
+    return _once(done, kept)
 
 
-def _once(statements: Sequence[Statement]) -> list[Statement]:
+def _once(statements: Sequence[Statement], kept: Sequence[str]) -> list[Statement]:
     """The statements in which no two reduce the same."""
     found: dict[Statement, Statement] = {}
     new: dict[str, str] = {}
@@ -74,7 +76,8 @@ def _once(statements: Sequence[Statement]) -> list[Statement]:
             continue
         statement = replace(statement, expr=visit(statement.expr))
         same = found.setdefault(replace(statement, name=""), statement)
-        if same is statement or isinstance(statement, Map) or statement.op == "argmax":
+        plain = isinstance(statement, Map) or statement.op == "argmax"
+        if same is statement or plain or statement.name in kept:
             done.append(statement)
         else:
             new[statement.name] = same.name

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from codegen.emit import render
+from codegen.kernel import Input, Kernel
 from codegen.shard.program import Program
 from codegen.targets.array_dialect import ArrayDialect
 from codegen.targets.array_lines import tuple_of
 from codegen.targets.facts import Facts
 from codegen.targets.jax_dialect import JAX
 from codegen.targets.jax_names import identifiers
-from codegen.targets.numpy import table_of
+from codegen.targets.numpy import default_of, tables
 from codegen.targets.sharded_lines import folded, made_in, over, passes_of, sizes_of, start
 from codegen.targets.torch_dialect import TORCH
 
@@ -52,11 +53,11 @@ def _files(
     passes = passes_of(program, names, dialect)
     inputs = [g for g in program.inputs if g.name != cotangent]
     given = [names[g.name] for g in inputs]
-    labels = {names[g.name]: str(g.tensor.label) for g in inputs if g.tensor.label}
-    valid = " & ".join(f"_valid({name}, {axis})" for name, axis in labels.items())
+    valid = " & ".join(_valid(inputs, names))
     keys = [key for key, _ in program.outputs if key]
     both = [*passes.forward, *passes.backward, passes.value, valid]
     body = "\n".join(both)
+    held = Kernel(program.name, tuple(inputs), (), (), program.batch, program.weight)
     parts = tuple(_parts(program, names)) if dialect is JAX else ()
     text = render(
         template,
@@ -90,13 +91,10 @@ def _files(
         wrt=tuple_of(f'"{names[key]}"' for key in keys),
         messages=tuple(_messages(program)),
         batch=_batch(program),
-        batched=program.batch is not None,
+        **tables(held, names),
         valid=valid,
         helpers={helper for helper in HELPERS if f"{helper}(" in body},
         math="math." in body,
-        shapes=table_of({names[g.name]: tuple(x.name for x in g.tensor.axes) for g in inputs}),
-        labels=table_of(labels),
-        has_labels=bool(labels),
     )
     return {f"{program.name}.py": text}
 
@@ -114,6 +112,14 @@ def _parts(program: Program, names: Mapping[str, str]) -> Iterator[str]:
         yield f"{split.axis.name} = jax.lax.axis_size({over(split)}) * {size}"
 
 
+def _valid(inputs: Sequence[Input], names: Mapping[str, str]) -> Iterator[str]:
+    """Whether the labels of a sample are in range, or ignored, as text."""
+    for given in inputs:
+        if given.tensor.label is not None and not given.is_mark:
+            mark = f", {names[given.ignored.name]}" if given.ignored else ""
+            yield f"_valid({names[given.name]}, {given.tensor.label}{mark})"
+
+
 def _batch(program: Program) -> dict[str, str]:
     """The split of the samples, if they are split."""
     for split in program.splits:
@@ -127,7 +133,7 @@ def _signature(program: Program, names: Mapping[str, str], cotangent: str, targe
     first = [names[g.name] for g in inputs if g.role != "const"]
     consts = [g for g in inputs if g.role == "const"]
     named = [names[g.name] for g in consts if g.default is None]
-    named += [f"{names[g.name]}={float(g.default)!r}" for g in consts if g.default is not None]
+    named += [f"{names[g.name]}={default_of(g)}" for g in consts if g.default is not None]
     for split in program.splits:
         if target == "torch":
             named += [f"{over(split)}=None", f"part_{split.axis.name}=None"]

@@ -22,13 +22,17 @@ INDENT = "    "
 
 @dataclass(frozen=True)
 class Passes:
-    """The lines of the loss and of the gradients, and the arrays kept between the two."""
+    """The lines of the loss and of the gradients, the arrays kept between the two, and results.
+
+    `weight` is what each sample weighs in a mean; empty where all weigh the same.
+    """
 
     forward: tuple[str, ...]
     backward: tuple[str, ...]
     kept: tuple[str, ...]
     value: str
     slopes: tuple[str, ...]
+    weight: str
 
 
 def passes_of(program: Program, names: dict[str, str], dialect: ArrayDialect) -> Passes:
@@ -39,6 +43,7 @@ def passes_of(program: Program, names: dict[str, str], dialect: ArrayDialect) ->
     slopes = [entry.tensor.name for key, entry in program.outputs if key]
     kept = [name for name in made if name in later or name in slopes]
     value = dict(program.outputs)[""].tensor.name
+    weight = "" if program.weight is None else names[program.weight.tensor.name]
     writer = _Writer(program.splits, names, _split_dialect(dialect, program.splits))
     return Passes(
         tuple(writer.lines(first)),
@@ -46,6 +51,7 @@ def passes_of(program: Program, names: dict[str, str], dialect: ArrayDialect) ->
         tuple(names[name] for name in kept),
         names[value],
         tuple(names[name] for name in slopes),
+        weight,
     )
 
 
