@@ -107,7 +107,7 @@ def build(
     _one_of("dtype", dtype, known)
     _one_of("labels", labels, LABELS)
     _one_of("accumulate", accumulate, ("", "float64"))
-    loss = replace(loss, name=_identifier(loss.name))
+    loss = replace(loss, name=identifier(loss.name))
     names = default_wrt(loss) if wrt is None else tuple(dict.fromkeys(wrt))
     loss, found, notes = prepared(loss, names, labels)
     if stable:
@@ -200,7 +200,7 @@ def _labelled(
     return with_labels(loss, name), pairs, (LABEL_NOTE.format(name),)
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
     cleaned = re.sub(r"\W", "_", name) or "loss"
     clashes = cleaned[0].isdigit() or cleaned.startswith("_") or cleaned in ("np", "math")
     return f"loss_{cleaned}" if clashes or keyword.iskeyword(cleaned) else cleaned

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from sympy import Expr
 
@@ -19,11 +20,15 @@ from derive.loss import Loss
 __all__ = ["cut", "lower_loss"]
 
 
-def lower_loss(loss: Loss, gradients: Sequence[tuple[Entry, Expr]] = ()) -> Kernel:
+def lower_loss(
+    loss: Loss, gradients: Sequence[tuple[Entry, Expr]] = (), keys: Sequence[str] = ()
+) -> Kernel:
     """The kernel of a loss and its gradients, each given as (entry, derivative by it).
 
     Unless the loss names the batch axis N itself, inputs, targets and what depends on them get
-    a leading N; the gradient by what has no N is summed over the batch.
+    a leading N; the gradient by what has no N is summed over the batch.  A pair is returned
+    under the name of its entry, or under its key where `keys` has one: so a second derivative
+    by a[i], or by (a[i], a[j]) as an entry over both indices, is one more output.
     """
     whole = names_batch(loss)
     names = frozenset[str]() if whole else batched_names(loss)
@@ -35,10 +40,10 @@ def lower_loss(loss: Loss, gradients: Sequence[tuple[Entry, Expr]] = ()) -> Kern
     for definition in loss.definitions:
         _define(definition.name, definition.entry, definition.body, to)
     outputs = [("", loss.value.entry)]
-    for entry, expr in gradients:
-        name = unique(f"grad_{entry.tensor.name}", to.taken)
+    for (entry, expr), key in zip_longest(gradients, keys, fillvalue=""):
+        name = unique(key or f"grad_{entry.tensor.name}", to.taken)
         _define(name, entry, expr, to)
-        outputs.append((entry.tensor.name, _named(name, entry)))
+        outputs.append((key or entry.tensor.name, _named(name, entry)))
     weight = None if weight is None else _weight(weight, to)
     made = [*outputs, *([] if weight is None else [("weight", weight)])]
     keep = frozenset((*loss.declared, *loss.defined, *(e.tensor.name for _, e in made)))

@@ -7,6 +7,7 @@ which nothing overflows and nothing cancels that need not.  No rule knows any lo
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sympy import Basic, Expr
 
@@ -100,6 +101,7 @@ def rewrite(
     raise KernelError(f"{loss.name}: stabilising does not come to an end")
 
 
+@lru_cache(maxsize=64)
 def stabilize(
     loss: Loss,
     gradients: tuple[Gradient, ...] = (),

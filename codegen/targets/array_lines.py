@@ -182,9 +182,9 @@ def _largest_part(expr: Expr, at: Layout, width: int) -> Expr | None:
     for node in sorted(nodes, key=lambda node: -lengths[node]):
         if lengths[node] >= SHORTEST and node is not expr and _fits(node, at, width):
             return node
-    joined = [node for node in nodes if node.is_Add or node.is_Mul]
+    joined = [n for n in nodes if (n.is_Add or n.is_Mul) and len(n.args) > 2]
     longest = max(joined, key=lambda node: lengths[node], default=None)
-    if longest is None or len(longest.args) < 3:
+    if longest is None:
         return None
     args = sorted(longest.args, key=order)
     return longest.func(*args[-(len(args) // 2 + len(args) % 2) :])

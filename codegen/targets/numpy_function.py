@@ -37,11 +37,13 @@ class Function:
 class Writing:
     """A function while it is written: names, and the axes whose ranges turned out needed.
 
-    The array `direct` is computed into the result `key`.
+    The array `direct` is computed into the result `key`.  Without `scaled` no gradient is
+    divided by anything: there is no reduction.
     """
 
     part: Kernel
     names: dict[str, str]
+    scaled: bool = True
     ranges: set[str] = field(default_factory=set)
     direct: str | None = None
     key: str = ""
@@ -94,12 +96,17 @@ class Writing:
 
 
 def function(
-    kernel: Kernel, names: dict[str, str], head: str, summary: str, keys: Sequence[str]
+    kernel: Kernel,
+    names: dict[str, str],
+    head: str,
+    summary: str,
+    keys: Sequence[str],
+    scaled: bool = True,
 ) -> Function:
-    """The function that gives these outputs."""
+    """The function that gives these outputs, the gradients scaled as the loss is reduced."""
     part = kernel.needed(*keys)
     outputs = frozenset(entry.tensor.name for _, entry in part.outputs)
-    to = _writing(part, names)
+    to = _writing(part, names, scaled)
     statements = without_gathered(unshifted(part.statements, outputs, to.fresh), part)
     statements = shared_logistic(statements, part, to.fresh)
     if part.batch is not None:
@@ -122,9 +129,9 @@ def function(
     return Function(head, summary, tuple(setup), tuple(lines), "" in keys, any(keys), value)
 
 
-def _writing(part: Kernel, names: dict[str, str]) -> Writing:
+def _writing(part: Kernel, names: dict[str, str], scaled: bool = True) -> Writing:
     """A function to be written, with names for labels that are looked up."""
-    to = Writing(part, dict(names))
+    to = Writing(part, dict(names), scaled)
     for given in part.inputs:
         if given.ignored is not None:
             to.names[lookup(given.name)] = to.fresh(f"{names[given.name]}_at")
@@ -160,7 +167,8 @@ def _inside(to: Writing, blocks: Blocks) -> list[str]:
     for key, entry in to.keys(rows):
         if len(entry.tensor.axes) == 2:
             value = to.names[entry.tensor.name]
-            lines.append(f'_put(results["{key}"], rows, {value}, divisor)')
+            divisor = ", divisor" if to.scaled else ""
+            lines.append(f'_put(results["{key}"], rows, {value}{divisor})')
         else:
             lines.append(f'results["{key}"][rows] = {_scaled(to, key, entry)}')
     for key, entry in to.keys(frozenset(blocks.added)):
@@ -202,7 +210,8 @@ def _stores(to: Writing, names: frozenset[str]) -> list[str]:
 
 def _scaled(to: Writing, key: str, entry: Entry) -> str:
     value = to.names[entry.tensor.name]
-    return f"_scale({value}, divisor)" if key and to.part.batch is not None else value
+    scaled = key and to.part.batch is not None and to.scaled
+    return f"_scale({value}, divisor)" if scaled else value
 
 
 def _setup(

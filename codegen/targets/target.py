@@ -46,10 +46,10 @@ def python_module(source: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _shared_module(source: str) -> dict[str, Any]:
+def shared_module(source: str) -> dict[str, Any]:
     return python_module(source)
 
 
 def load_python(files: Mapping[str, str], kernel: Kernel) -> Functions:
     """The functions of the one generated Python module."""
-    return _shared_module(files[f"{kernel.name}.py"])
+    return shared_module(files[f"{kernel.name}.py"])
