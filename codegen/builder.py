@@ -134,18 +134,6 @@ def prepared(
     return _labelled(loss, found) if labels == "index" else (loss, found, ())
 
 
-def generate(
-    loss: Loss,
-    target: str = "numpy",
-    wrt: Sequence[str] | None = None,
-    labels: str = "dense",
-) -> dict[str, str]:
-    """The generated files, by name; with class labels the names end in _labels."""
-    if labels == "index":
-        loss = replace(loss, name=f"{loss.name}_labels")
-    return dict(build(loss, target, wrt, labels=labels).files)
-
-
 def default_wrt(loss: Loss) -> tuple[str, ...]:
     """Every input and every param."""
     return tuple(d.name for d in loss.declarations if d.role in ("input", "param"))

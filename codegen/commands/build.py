@@ -25,8 +25,7 @@ def run(options: Namespace) -> int:
     from rich.console import Console
     from rich.progress import track
 
-    from codegen.library import library_files
-    from codegen.targets import TARGETS
+    from codegen.library import EVERY, library_files
 
     root = Path(options.out)
     written: list[str] = []
@@ -40,10 +39,7 @@ def run(options: Namespace) -> int:
             write_file(path, text)
             written.append(name)
     stale = sorted(
-        path
-        for t in TARGETS
-        for path in (root / t).glob("*")
-        if path.is_file() and path not in known
+        path for t in EVERY for path in (root / t).glob("*") if path.is_file() and path not in known
     )
     for path in stale:
         path.unlink()

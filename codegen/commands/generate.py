@@ -20,6 +20,7 @@ from codegen.commands import as_json, say, split_names, write_file
 
 if TYPE_CHECKING:
     from codegen.builder import KernelFunction
+    from codegen.objectives import ObjectiveFunction
     from derive.loss import Loss
 
 HELP = "generate kernels"
@@ -32,7 +33,8 @@ def arguments(parser: ArgumentParser) -> None:
         "--target",
         metavar="TARGETS",
         default="numpy",
-        help="numpy, c, numba, javascript, triton: one or more",
+        help="numpy, c, numba, javascript, triton, xgboost, lightgbm, catboost, "
+        "hist_gradient_boosting: one or more",
     )
     add("--wrt", metavar="NAMES", help="gradients with respect to these: a or W,b")
     add("--labels", choices=("dense", "index"), default="dense", help="the target as class labels")
@@ -40,6 +42,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--explain", action="store_true", help="print what makes it stable, and the schedule")
     add("--measure", action="store_true", help="choose the form by measuring here and now")
     add("--shard", metavar="AXES", help="axes that are split over ranks: K (the classes), N, K,N")
+    add("--hessian", metavar="POLICY", help="of a boosting library: exact, fisher, floor:EPS, ...")
     add("-o", metavar="DIR", dest="out", help="write the files to a folder")
 
 
@@ -57,12 +60,31 @@ def run(options: Namespace) -> int:
         return _over_ranks(loss, wrt, how, options)
     files: dict[str, str] = {}
     targets = split_names(options.target)
+    explained: list[str] = []
     for target in targets:
-        kernel = build(loss, target, wrt, **how)
+        made = _objective(loss, target, wrt, options) or build(loss, target, wrt, **how)
         folder = f"{target}/" if len(targets) > 1 else ""
-        files |= {folder + name: text for name, text in kernel.files.items()}
-    explained = _explained(kernel, row, options.naive) if options.explain else []
+        files |= {folder + name: text for name, text in made.files.items()}
+        explained = _explained(made, row, options.naive) if options.explain else []
     return _written(loss, files, explained, options)
+
+
+def _objective(
+    loss: Loss, target: str, wrt: list[str] | None, options: Namespace
+) -> ObjectiveFunction | None:
+    """The objective of a boosting library, where the target is one."""
+    from codegen.library import only
+    from codegen.objectives import OBJECTIVES, objective
+    from derive.errors import KernelError
+
+    if target in OBJECTIVES:
+        if options.naive or options.measure:
+            raise KernelError(f"{target}: an objective is always made stable, by every rule")
+        return objective(loss, target, only(wrt, target), options.hessian)
+    if options.hessian is not None:
+        known = ", ".join(OBJECTIVES)
+        raise KernelError(f"--hessian is for the boosting libraries, {known}: not for {target}")
+    return None
 
 
 def _over_ranks(loss: Loss, wrt: list[str] | None, how: dict[str, Any], options: Namespace) -> int:
@@ -100,14 +122,19 @@ def _written(loss: Loss, files: dict[str, str], explained: list[str], options: N
     return 0
 
 
-def _explained(kernel: KernelFunction, row: dict[str, Any] | None, naive: bool) -> list[str]:
+def _explained(
+    kernel: KernelFunction | ObjectiveFunction, row: dict[str, Any] | None, naive: bool
+) -> list[str]:
     """What makes the kernel stable, which forms were measured, and the schedule."""
     from codegen.chosen import digest, table
     from codegen.documents import write
     from codegen.explain import checked, choice_lines
+    from codegen.objectives import ObjectiveFunction, policy_lines
     from codegen.schedule import schedule, schedule_lines
 
     lines = [write(d, "text") for d in checked(kernel.explain)]
+    if isinstance(kernel, ObjectiveFunction):
+        return [*lines, *policy_lines(kernel.policy, kernel.possible)]
     if not naive:
         lines += [*choice_lines(row or table().get(digest(kernel.loss, kernel.wrt))), ""]
     in_c = kernel.target == "c"

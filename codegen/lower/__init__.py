@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import zip_longest
 
 from sympy import Expr
 
@@ -40,7 +39,8 @@ def lower_loss(
     for definition in loss.definitions:
         _define(definition.name, definition.entry, definition.body, to)
     outputs = [("", loss.value.entry)]
-    for (entry, expr), key in zip_longest(gradients, keys, fillvalue=""):
+    unnamed = [""] * (len(gradients) - len(keys))
+    for (entry, expr), key in zip(gradients, (*keys, *unnamed), strict=True):
         name = unique(key or f"grad_{entry.tensor.name}", to.taken)
         _define(name, entry, expr, to)
         outputs.append((key or entry.tensor.name, _named(name, entry)))

@@ -2,7 +2,9 @@
 
 from codegen.objectives import catboost, hist_gradient_boosting, lightgbm, xgboost
 from codegen.objectives.build import objective_for
+from codegen.objectives.fit import fits
 from codegen.objectives.objective import Library, ObjectiveFunction
+from codegen.objectives.policies import policy_lines
 from derive.errors import KernelError
 from derive.loss import Loss
 
@@ -11,7 +13,7 @@ OBJECTIVES: dict[str, Library] = {
     for module in (xgboost, lightgbm, catboost, hist_gradient_boosting)
 }
 
-__all__ = ["OBJECTIVES", "Library", "ObjectiveFunction", "objective"]
+__all__ = ["OBJECTIVES", "Library", "ObjectiveFunction", "fits", "objective", "policy_lines"]
 
 
 def objective(

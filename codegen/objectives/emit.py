@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import keyword
-import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from codegen.emit import render
 from codegen.kernel import Kernel
 from codegen.objectives.fit import Fit
 from codegen.objectives.objective import Library
-from codegen.objectives.policies import Chosen
+from codegen.objectives.policies import Chosen, policy_lines
 from codegen.targets.facts import Facts
 from codegen.targets.numpy import HELPERS, safe_names
 from codegen.targets.numpy_function import Function, function
 
-# Names that the class of an objective has for itself, or inherits.
-TAKEN = frozenset(
-    "derivatives link initial_score sklearn metric sklearn_metric calc_ders_range calc_ders_multi "
-    "is_max_optimal evaluate get_final_error loss gradient gradient_hessian classes closs "
-    "n_classes xp device approx_hessian constant_hessian interval_y_true interval_y_pred "
-    "in_y_true_range in_y_pred_range loss_gradient fit_intercept_only predict_proba "
-    "constant_to_optimal_zero init_gradient_and_hessian differentiable is_multiclass".split()
-)
+# Names that the class of an objective has for itself.
+TAKEN = {
+    *("derivatives", "link", "initial_score", "self", "no_jit"),
+    *("sklearn", "metric", "sklearn_metric"),
+    *("calc_ders_range", "calc_ders_multi", "is_max_optimal", "evaluate", "get_final_error"),
+}
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,7 @@ def emit(kernel: Kernel, library: Library, said: Said) -> dict[str, str]:
         facts=said.facts,
         derived=said.derived,
         policy=said.policy,
-        reason=textwrap.wrap(f"{said.policy.reason} ({said.policy.source}).", 92, break_on_hyphens=False),
-        possible=", ".join(said.possible),
+        policy_lines=policy_lines(said.policy, said.possible),
         fields=fields,
         consts=[f"self.{field}" for field, _, _ in fields],
         arguments=arguments,

@@ -78,12 +78,13 @@ def fitting(loss: Loss, score: str | None = None) -> Fit:
 
 def _several(loss: Loss, inputs: list[Declaration], score: str | None) -> str:
     found = ", ".join(d.name for d in inputs) or "no input"
-    better = [] if score else [d.name for d in loss.definitions[:-1] if _fits(loss, d.name)]
+    better = [] if score else [d.name for d in loss.definitions[:-1] if fits(loss, d.name)]
     remedy = f"cut it at its raw scores: --wrt {better[0]}" if better else "rewrite it as one"
     return f"{loss.name} is no function of one row of raw scores (it has {found}): {remedy}"
 
 
-def _fits(loss: Loss, name: str) -> bool:
+def fits(loss: Loss, name: str | None = None) -> bool:
+    """Whether a boosting library can be given the loss, as a function of the scores `name`."""
     try:
         fitting(loss, name)
     except PminusyError:

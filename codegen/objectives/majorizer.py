@@ -67,7 +67,7 @@ def _check_decreasing(found: Curvature, z: Entry, slope: Expr) -> None:
 def _ratio(found: Curvature, slope: Expr, error: Fraction, scale: Fraction) -> arb:
     """f'(r)/r in balls."""
     loss = found.fit.dense
-    values = {}
+    values: dict[str, dict[tuple[int, ...], Fraction]] = {}
     for d in loss.declarations:
         value = error if d.name == found.fit.score else Fraction(0)
         if d.role == "const" and d.default is not None:

@@ -71,5 +71,3 @@ class ObjectiveFunction:
         made = self.functions["Objective"](**consts)
         losses, gradient, hessian = made.derivatives(np.asarray(scores), np.asarray(y))
         return losses, gradient, hessian
-
-

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from textwrap import wrap
 
 from sympy import Expr, Integer, Rational
 
@@ -20,7 +21,7 @@ from derive.errors import KernelError, PminusyError
 from derive.functions import largest
 
 FLOOR = "floor"
-EPS = Rational(1, 10**6)
+EPS = Rational(1, 1000)
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ def _bound(found: Curvature) -> Expr:
 
 
 def _friedman(found: Curvature) -> Expr:
-    if not found.shift_invariant:
-        raise KernelError("its Hessian's rows are not known to sum to 0 over several classes")
     classes = found.fit.classes
+    if classes is None or not found.shift_invariant:
+        raise KernelError("its Hessian's rows are not known to sum to 0 over several classes")
     return classes / (classes - 1) * found.diagonal
 
 
@@ -153,7 +154,7 @@ def _floor(found: Curvature, name: str) -> Chosen:
         eps = Fraction(0)
     if eps <= 0 or len(text) > 40:
         raise KernelError(f"--hessian: expected floor:EPS with a number EPS > 0, found '{name}'")
-    shown = text or f"{float(eps):.0e}"
+    shown = text or f"{float(eps):g}"
     reason = f"the second derivative itself, but at least {shown}: it may be 0 or negative"
     expr = largest(found.diagonal, Rational(eps.numerator, eps.denominator))
     source = "XGBoost's multi:softprob, with 1e-16"
@@ -189,3 +190,10 @@ def default(found: Curvature, preferred: tuple[str, ...]) -> str:
 
 
 NAMES = (*BY_NAME, f"{FLOOR}:EPS")
+
+
+def policy_lines(chosen: Chosen, possible: tuple[str, ...]) -> list[str]:
+    """The policy of an objective, and the others that its loss can have."""
+    lines = wrap(f"{chosen.reason} ({chosen.source}).", 92, break_on_hyphens=False)
+    rest = [f"  {line}" for line in (*lines, f"This loss can have: {', '.join(possible)}.")]
+    return [f"Hessian policy: {chosen.name}", *rest]
