@@ -5,7 +5,7 @@ from __future__ import annotations
 from sympy import Add, Expr, Integer, Rational, cosh, exp, log, sinh, tanh
 
 from codegen.stabilize.local import powers, rule
-from derive.functions import absolute
+from derive.functions import absolute, sigmoid
 from derive.index import Choice, Condition
 from derive.loss import Loss
 
@@ -40,4 +40,22 @@ def log_cosh(node: Expr, loss: Loss) -> Expr | None:
     return Choice(Condition("<", size, Integer(1)), near, far)
 
 
-RULES = (to_tanh, log_cosh)
+@rule(
+    "slope of tanh",
+    "where tanh is near 1 or -1 what is left of 1 keeps its digits as a product of two sigmoids",
+)
+def tanh_slope(node: Expr, loss: Loss) -> Expr | None:
+    """1 - tanh(x)^2 = 4 sigmoid(2 x) sigmoid(-2 x)."""
+    if not node.is_Add:
+        return None
+    for arg in node.args:
+        number, share = arg.as_independent(tanh, as_Add=False)
+        square = share.is_Pow and isinstance(share.base, tanh) and share.exp == 2
+        if square and number.is_number and -number in node.args:
+            x = share.base.args[0]
+            rest = [other for other in node.args if other not in (arg, -number)]
+            return Add(*rest, -4 * number * sigmoid(2 * x) * sigmoid(-2 * x))
+    return None
+
+
+RULES = (to_tanh, log_cosh, tanh_slope)
