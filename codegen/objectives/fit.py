@@ -59,6 +59,12 @@ def fitting(loss: Loss, score: str | None = None) -> Fit:
             f"{loss.name} is written over the whole batch, and a boosting library asks for one "
             "row's derivatives: write it for one row, without N"
         )
+    ignoring = [d.name for d in loss.declarations if d.ignored is not None]
+    if loss.weight is not None or ignoring:
+        raise KernelError(
+            f"{loss.name}: the weight of a mean and ignored labels are given to a boosting library "
+            "as weights of rows, 0 for what is ignored: write the loss of one row without them"
+        )
     whole = cut(loss, (score,)) if score else loss
     inputs = [d for d in whole.declarations if d.role in ("input", "param")]
     if len(inputs) != 1:
