@@ -44,7 +44,7 @@ from dataclasses import dataclass
 import numpy as np
 
 POLICY = "majorizer"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -119,16 +119,16 @@ def _derivatives(z, y, d):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, z, y)
+        blocks = _blocks(6 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             r = z - y
             term_3 = np.abs(r)
-            L = np.where(term_3 <= d, r**2 / 2, (term_3 - d / 2) * d)
+            L = _where(term_3 <= d, r**2 / 2, (term_3 - d / 2) * d)
             term_2 = np.minimum(d, r)
             slope = np.maximum(-d, term_2)
             part_1 = 1 - np.where(-d - term_2 > 0, 1, 0).astype(dtype)
             part_2 = (1 - np.where(r - d > 0, 1, 0).astype(dtype)) * part_1
-            curvature = np.where(z == y, part_2, slope / r)
+            curvature = _where(z == y, part_2, slope / r)
             results[""][rows] = L
             results["slope"][rows] = slope
             results["curvature"][rows] = curvature
@@ -151,11 +151,11 @@ def _link(z, d):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -206,6 +206,22 @@ def _grouped(y, sample_weight):
     values, place = np.unique(np.asarray(y, dtype=np.float64), return_inverse=True)
     shares = np.bincount(place, sample_weight, len(values))
     return values, shares / shares.sum()
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _example():

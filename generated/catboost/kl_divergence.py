@@ -42,7 +42,7 @@ from dataclasses import dataclass
 import numpy as np
 
 POLICY = "exact"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -125,7 +125,7 @@ def _derivatives(z, q):
         "curvature": np.empty((*z.shape, z.shape[1])),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(max(K, K * K) * dtype.itemsize, z, q)
+        blocks = _blocks(4 * max(K, K * K) * dtype.itemsize, z, q)
         for rows, z, q in blocks:
             N = len(z)
             index_K = np.arange(K)
@@ -138,7 +138,7 @@ def _derivatives(z, q):
             z_shifted = z_q - z_max
             term_3 = rest * scale
             L = np.log1p(term_3) - z_shifted
-            part_1 = np.where(z_q == z_max, term_3, scale * whole - _exp_difference(z_q, z_max))
+            part_1 = _where(z_q == z_max, term_3, scale * whole - _exp_difference(z_q, z_max))
             slope = p.copy(order="K")
             slope[index_N, q] = -part_1 / (scale * whole)
             part_2 = (index_K[:, None] == index_K).astype(dtype) - p[:, None, :]
@@ -155,7 +155,7 @@ def _link(z):
     K = z.shape[1]
     results = {"prediction": np.empty(z.shape)}
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z)
+        blocks = _blocks(2 * K * dtype.itemsize, z)
         for rows, z in blocks:
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
@@ -168,11 +168,11 @@ def _link(z):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -300,6 +300,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _example():

@@ -43,7 +43,7 @@ from dataclasses import dataclass
 import numpy as np
 
 POLICY = "majorizer"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -116,16 +116,16 @@ def _derivatives(z, y):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, z, y)
+        blocks = _blocks(6 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             term_3 = y - z
             term = np.abs(term_3)
             part_1 = term + _softplus(-2 * term) - 0.6931471805599453
-            L = np.where(term < 1, np.log1p(np.sinh(term_3) ** 2) / 2, part_1)
+            L = _where(term < 1, np.log1p(np.sinh(term_3) ** 2) / 2, part_1)
             term_2 = np.tanh(term_3)
             slope = -term_2
             part_2 = 4 * _sigmoid(2 * z - 2 * y) * _sigmoid(2 * y - 2 * z)
-            curvature = np.where(z == y, part_2, -term_2 / (z - y))
+            curvature = _where(z == y, part_2, -term_2 / (z - y))
             results[""][rows] = L
             results["slope"][rows] = slope
             results["curvature"][rows] = curvature
@@ -148,11 +148,11 @@ def _link(z):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -214,6 +214,22 @@ def _sigmoid(x):
 def _softplus(x):
     """log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)), which does not overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _example():

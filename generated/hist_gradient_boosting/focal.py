@@ -47,7 +47,7 @@ from sklearn._loss.link import IdentityLink
 from sklearn._loss.loss import BaseLoss
 
 POLICY = "floor:0.001"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -108,7 +108,7 @@ def _derivatives(z, t, gamma):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, t)
+        blocks = _blocks(7 * K * dtype.itemsize, z, t)
         for rows, z, t in blocks:
             N = len(z)
             index_N = np.arange(N)
@@ -119,7 +119,7 @@ def _derivatives(z, t, gamma):
             z_t = z[index_N, t]
             z_shifted = z_t - z_max
             term_10 = rest * scale
-            term_6 = np.where(z_t == z_max, term_10, scale * whole - _exp_difference(z_t, z_max))
+            term_6 = _where(z_t == z_max, term_10, scale * whole - _exp_difference(z_t, z_max))
             term_5 = term_6 / (scale * whole)
             term_8 = z_shifted - np.log1p(term_10)
             L = -term_8 * term_5**gamma
@@ -129,7 +129,7 @@ def _derivatives(z, t, gamma):
             term_11 = gamma * p[index_N, t]
             term_2 = term_3**2
             part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            term_7 = np.where(z == z_max[:, None], term_10[:, None], part_1)
+            term_7 = _where(z == z_max[:, None], term_10[:, None], part_1)
             part_2 = term_7 * term_6[:, None] ** 2 / (scale[:, None] ** 3 * whole[:, None] ** 3)
             part_3 = term_6[:, None] * term_7 / (scale[:, None] ** 2 * whole[:, None] ** 2)
             part_4 = term_2 - _weighted(term_11[:, None], term_2) - _weighted(p, part_3)
@@ -151,7 +151,7 @@ def _link(z, gamma):
     K = z.shape[1]
     results = {"prediction": np.empty(z.shape)}
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z)
+        blocks = _blocks(2 * K * dtype.itemsize, z)
         for rows, z in blocks:
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
@@ -164,11 +164,11 @@ def _link(z, gamma):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -296,6 +296,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

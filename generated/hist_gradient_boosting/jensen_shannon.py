@@ -48,7 +48,7 @@ from sklearn._loss.link import IdentityLink
 from sklearn._loss.loss import BaseLoss
 
 POLICY = "floor:0.001"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -111,7 +111,7 @@ def _derivatives(z, y, b):
     with np.errstate(all="ignore"):
         term_10 = 1 - b
         term_20 = b - 1
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(12 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
             index_K = np.arange(K)
@@ -123,14 +123,14 @@ def _derivatives(z, y, b):
             m = (y[:, None] == index_K).astype(dtype) * b + term_10 * p
             term = _weighted(p, 1 / m)
             term_11 = m - p
-            term_7 = np.where(np.abs(term_11) < 3 * p / 8, -np.log1p(term_11 / p), np.log(term))
+            term_7 = _where(np.abs(term_11) < 3 * p / 8, -np.log1p(term_11 / p), np.log(term))
             KL = np.sum(_weighted(p, term_7), axis=1)
             term_12 = m[index_N, y] - p[index_N, y]
             term_2 = term_12 / p[index_N, y]
             term_3 = _weighted(p[index_N, y], 1 / m[index_N, y])
             term_4 = m[index_N, y] - 1
             term_5 = 1 / m[index_N, y]
-            total_2 = np.sum(np.where(index_K != y[:, None], p, 0), axis=1)
+            total_2 = np.sum(_where(index_K != y[:, None], p, 0), axis=1)
             term_17 = 2 + term_4
             term_13 = 1 / term_17**2
             term_18 = 2 + term_2
@@ -153,41 +153,40 @@ def _derivatives(z, y, b):
             part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_13 * term_19
             part_15 = 0.6666666666666666 + (0.4 + part_14 * term_13 * term_19) * term_13 * term_19
             part_16 = (part_15 * term_13 * term_19 - term_4) * term_4 / term_17
-            part_17 = -np.where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
-            part_18 = 0.08 + (0.07407407407407407 + part_7) * term_14 * term_21
-            part_19 = (0.08695652173913043 + part_18 * term_14 * term_21) * term_14 * term_21
-            part_20 = 0.10526315789473684 + (0.09523809523809523 + part_19) * term_14 * term_21
-            part_21 = (0.11764705882352941 + part_20 * term_14 * term_21) * term_14 * term_21
-            part_22 = 0.15384615384615385 + (0.13333333333333333 + part_21) * term_14 * term_21
-            part_23 = (0.18181818181818182 + part_22 * term_14 * term_21) * term_14 * term_21
-            part_24 = 0.2857142857142857 + (0.2222222222222222 + part_23) * term_14 * term_21
-            part_25 = 0.6666666666666666 + (0.4 + part_24 * term_14 * term_21) * term_14 * term_21
-            part_26 = (part_25 * term_14 * term_21 - term_2) * term_2 / term_18
-            part_27 = np.where(np.abs(term_2) < 0.5, part_26, np.log1p(term_2) - term_2)
-            part_28 = m[index_N, y] + np.log(term_5) - 1
-            part_29 = np.where(np.abs(term_4) < 0.375, part_17, part_28) * b
-            part_30 = -_weighted(p[index_N, y], part_27)
-            part_31 = np.where(np.abs(term_12) < 3 * p[index_N, y] / 8, part_30, part_1)
-            L = part_29 + term_20 * total_2 * np.log1p(-b) + _weighted(term_10, part_31)
+            part_17 = -_where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
+            part_18 = _where(np.abs(term_4) < 0.375, part_17, m[index_N, y] + np.log(term_5) - 1)
+            part_19 = 0.08 + (0.07407407407407407 + part_7) * term_14 * term_21
+            part_20 = (0.08695652173913043 + part_19 * term_14 * term_21) * term_14 * term_21
+            part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_14 * term_21
+            part_22 = (0.11764705882352941 + part_21 * term_14 * term_21) * term_14 * term_21
+            part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_14 * term_21
+            part_24 = (0.18181818181818182 + part_23 * term_14 * term_21) * term_14 * term_21
+            part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_14 * term_21
+            part_26 = 0.6666666666666666 + (0.4 + part_25 * term_14 * term_21) * term_14 * term_21
+            part_27 = (part_26 * term_14 * term_21 - term_2) * term_2 / term_18
+            part_28 = _where(np.abs(term_2) < 0.5, part_27, np.log1p(term_2) - term_2)
+            part_29 = -_weighted(p[index_N, y], part_28)
+            part_30 = _where(np.abs(term_12) < 3 * p[index_N, y] / 8, part_29, part_1)
+            L = b * part_18 + term_20 * total_2 * np.log1p(-b) + _weighted(term_10, part_30)
             term_15 = term_20 * p
             slope = _weighted(term_15, KL[:, None] - term_7)
             z_shifted = z - z_max[:, None]
             term_22 = p**2
             total_3 = np.sum(term_22 / m, axis=1)
             term_23 = rest * scale
-            part_32 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            term_8 = np.where(z == z_max[:, None], term_23[:, None], part_32)
-            part_33 = -_weighted(term_15, term_8 / (scale[:, None] * whole[:, None]))
-            part_34 = -term_8 / (scale[:, None] * whole[:, None])
-            part_35 = -_weighted(term_20, total_3)
-            part_36 = -np.log1p(term_23)
-            part_37 = term_20 * m * term_22
-            part_38 = -2 * KL
-            part_40 = term_7 + z_shifted - np.log(m)
-            part_41 = part_35[:, None] + part_36[:, None] + part_38[:, None] + part_40
-            part_39 = _weighted(p, part_41) - term_7
-            part_42 = (part_37 + (part_33 + (KL[:, None] + part_34 + part_39) * m) * m) / m**2
-            curvature = np.maximum(_weighted(term_15, part_42), 0.001)
+            part_31 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
+            term_8 = _where(z == z_max[:, None], term_23[:, None], part_31)
+            part_32 = -_weighted(term_15, term_8 / (scale[:, None] * whole[:, None]))
+            part_33 = -term_8 / (scale[:, None] * whole[:, None])
+            part_34 = -_weighted(term_20, total_3)
+            part_35 = -np.log1p(term_23)
+            part_36 = term_20 * m * term_22
+            part_37 = -2 * KL
+            part_39 = term_7 + z_shifted - np.log(m)
+            part_40 = part_34[:, None] + part_35[:, None] + part_37[:, None] + part_39
+            part_38 = _weighted(p, part_40) - term_7
+            part_41 = (part_36 + (part_32 + (KL[:, None] + part_33 + part_38) * m) * m) / m**2
+            curvature = np.maximum(_weighted(term_15, part_41), 0.001)
             results[""][rows] = L
             _put(results["slope"], rows, slope)
             _put(results["curvature"], rows, curvature)
@@ -200,7 +199,7 @@ def _link(z, b):
     K = z.shape[1]
     results = {"prediction": np.empty(z.shape)}
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z)
+        blocks = _blocks(2 * K * dtype.itemsize, z)
         for rows, z in blocks:
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
@@ -213,11 +212,11 @@ def _link(z, b):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -345,6 +344,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

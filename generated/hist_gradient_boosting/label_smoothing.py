@@ -44,7 +44,7 @@ from sklearn._loss.link import IdentityLink
 from sklearn._loss.loss import BaseLoss
 
 POLICY = "exact"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -105,7 +105,7 @@ def _derivatives(z, y, eps):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, y)
+        blocks = _blocks(6 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             index_K = np.arange(K)
             z_max, z_top = _largest(z)
@@ -119,7 +119,7 @@ def _derivatives(z, y, eps):
             L = -total
             sum_q = np.sum(q, axis=1)
             part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            part_2 = np.where(z == z_max[:, None], term_3[:, None], part_1)
+            part_2 = _where(z == z_max[:, None], term_3[:, None], part_1)
             curvature = _weighted(p, sum_q[:, None] * part_2 / (scale[:, None] * whole[:, None]))
             slope = np.subtract(_weighted(p, sum_q[:, None]), q, out=_room(results["slope"], rows))
             results[""][rows] = L
@@ -134,7 +134,7 @@ def _link(z, eps):
     K = z.shape[1]
     results = {"prediction": np.empty(z.shape)}
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z)
+        blocks = _blocks(2 * K * dtype.itemsize, z)
         for rows, z in blocks:
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
@@ -147,11 +147,11 @@ def _link(z, eps):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -279,6 +279,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

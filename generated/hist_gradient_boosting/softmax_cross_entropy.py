@@ -43,7 +43,7 @@ from sklearn._loss.link import IdentityLink
 from sklearn._loss.loss import BaseLoss
 
 POLICY = "exact"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -102,7 +102,7 @@ def _derivatives(a, y):
         "curvature": np.empty(a.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, y)
+        blocks = _blocks(4 * K * dtype.itemsize, a, y)
         for rows, a, y in blocks:
             N = len(a)
             index_N = np.arange(N)
@@ -114,11 +114,11 @@ def _derivatives(a, y):
             a_shifted = a_y - a_max
             term_3 = rest * scale
             L = np.log1p(term_3) - a_shifted
-            part_1 = np.where(a_y == a_max, term_3, scale * whole - _exp_difference(a_y, a_max))
+            part_1 = _where(a_y == a_max, term_3, scale * whole - _exp_difference(a_y, a_max))
             slope = p.copy(order="K")
             slope[index_N, y] = -part_1 / (scale * whole)
             part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_3 = np.where(a == a_max[:, None], term_3[:, None], part_2)
+            part_3 = _where(a == a_max[:, None], term_3[:, None], part_2)
             curvature = _weighted(p, part_3 / (scale[:, None] * whole[:, None]))
             results[""][rows] = L
             _put(results["slope"], rows, slope)
@@ -132,7 +132,7 @@ def _link(a):
     K = a.shape[1]
     results = {"prediction": np.empty(a.shape)}
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a)
+        blocks = _blocks(2 * K * dtype.itemsize, a)
         for rows, a in blocks:
             a_max = np.max(a, axis=1)
             exp_a, _ = _exponentials(a, a_max)
@@ -145,11 +145,11 @@ def _link(a):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -277,6 +277,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

@@ -38,7 +38,7 @@ from dataclasses import dataclass
 import numpy as np
 
 POLICY = "one"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -101,7 +101,7 @@ def _derivatives(z, y):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(dtype.itemsize, z, y)
+        blocks = _blocks(3 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
             L = np.maximum(0, 1 - _weighted(y, z))
@@ -116,11 +116,11 @@ def _derivatives(z, y):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)

@@ -39,7 +39,7 @@ from dataclasses import dataclass
 import numpy as np
 
 POLICY = "one"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -111,14 +111,14 @@ def _derivatives(z, t):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, z, t)
+        blocks = _blocks(4 * K * dtype.itemsize, z, t)
         for rows, z, t in blocks:
             N = len(z)
             index_K = np.arange(K)
             index_N = np.arange(N)
             z_t = z[index_N, t]
             term_2 = 1 + z - z_t[:, None]
-            L = np.sum(np.where(index_K != t[:, None], np.maximum(0, term_2), 0), axis=1)
+            L = np.sum(_where(index_K != t[:, None], np.maximum(0, term_2), 0), axis=1)
             term = np.where(term_2 > 0, 1, 0).astype(dtype)
             total_2 = np.sum(term, axis=1)
             curvature = np.full((N, K), 1, dtype=dtype)
@@ -132,11 +132,11 @@ def _derivatives(z, t):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -208,6 +208,22 @@ def _newton(slope, bends):
     steep = sizes > 1e-6 * sizes.max()
     along = np.where(steep, axes.T @ slope / np.where(steep, sizes, 1), 0)
     return np.clip(axes @ along, -4, 4)
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _example():

@@ -44,7 +44,7 @@ from dataclasses import dataclass
 import numpy as np
 
 POLICY = "majorizer"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -115,7 +115,7 @@ def _derivatives(z, y, d):
     }
     with np.errstate(all="ignore"):
         term_6 = d**2
-        blocks = _blocks(dtype.itemsize, z, y)
+        blocks = _blocks(9 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             r = z - y
             term_4 = np.abs(r / d)
@@ -125,7 +125,7 @@ def _derivatives(z, y, d):
             term_5 = term_6 + L
             slope = term_6 * r / term_5
             term_2 = term_6 / term_5
-            curvature = np.where(z == y, term_2 - d**4 * r**2 / term_5**3, term_2)
+            curvature = _where(z == y, term_2 - d**4 * r**2 / term_5**3, term_2)
             results[""][rows] = L
             results["slope"][rows] = slope
             results["curvature"][rows] = curvature
@@ -148,11 +148,11 @@ def _link(z, d):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -203,6 +203,22 @@ def _grouped(y, sample_weight):
     values, place = np.unique(np.asarray(y, dtype=np.float64), return_inverse=True)
     shares = np.bincount(place, sample_weight, len(values))
     return values, shares / shares.sum()
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _example():

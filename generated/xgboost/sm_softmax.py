@@ -42,7 +42,7 @@ from dataclasses import dataclass
 import numpy as np
 
 POLICY = "diagonal-bound"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -116,7 +116,7 @@ def _derivatives(a, t, m):
         "curvature": np.empty(a.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, t)
+        blocks = _blocks(5 * K * dtype.itemsize, a, t)
         for rows, a, t in blocks:
             N = len(a)
             index_K = np.arange(K)
@@ -131,9 +131,9 @@ def _derivatives(a, t, m):
             L = np.log1p(term_2) - z_shifted
             part_1 = scale * whole - _exp_difference(z[index_N, t], z_max)
             slope = p.copy(order="K")
-            slope[index_N, t] = -np.where(z[index_N, t] == z_max, term_2, part_1) / (scale * whole)
+            slope[index_N, t] = -_where(z[index_N, t] == z_max, term_2, part_1) / (scale * whole)
             part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            part_3 = np.where(z == z_max[:, None], term_2[:, None], part_2)
+            part_3 = _where(z == z_max[:, None], term_2[:, None], part_2)
             curvature = 2 * _weighted(p, part_3 / (scale[:, None] * whole[:, None]))
             results[""][rows] = L
             _put(results["slope"], rows, slope)
@@ -144,11 +144,11 @@ def _derivatives(a, t, m):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -271,6 +271,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):

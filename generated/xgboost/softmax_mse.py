@@ -46,7 +46,7 @@ from dataclasses import dataclass
 import numpy as np
 
 POLICY = "fisher"
-_CACHED = 2**21  # bytes of an array of a block
+_CACHED = 2**22  # bytes of the arrays of a block
 _SHORT = 16  # entries of a row
 
 
@@ -123,7 +123,7 @@ def _derivatives(a, y):
         "curvature": np.empty(a.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a, y)
+        blocks = _blocks(6 * K * dtype.itemsize, a, y)
         for rows, a, y in blocks:
             N = len(a)
             index_N = np.arange(N)
@@ -134,7 +134,7 @@ def _derivatives(a, y):
             a_y = a[index_N, y]
             part_1 = scale * whole - _exp_difference(a_y, a_max)
             term_2 = p.copy(order="K")
-            term_2[index_N, y] = -np.where(a_y == a_max, rest * scale, part_1) / (scale * whole)
+            term_2[index_N, y] = -_where(a_y == a_max, rest * scale, part_1) / (scale * whole)
             total = np.sum(term_2**2, axis=1)
             L = total / 2
             total_2 = np.sum(_weighted(p, term_2), axis=1)
@@ -154,7 +154,7 @@ def _link(a):
     K = a.shape[1]
     results = {"prediction": np.empty(a.shape)}
     with np.errstate(all="ignore"):
-        blocks = _blocks(K * dtype.itemsize, a)
+        blocks = _blocks(2 * K * dtype.itemsize, a)
         for rows, a in blocks:
             a_max = np.max(a, axis=1)
             exp_a, _ = _exponentials(a, a_max)
@@ -167,11 +167,11 @@ def _link(a):
 def _blocks(size, *arrays, least=1):
     """Blocks of samples that stay in cache: their rows, and the arrays there.
 
-    `size` is the number of bytes that an array takes a row, `least` the fewest rows of a block.
+    `size` is how many bytes a row takes in all of them, `least` the fewest rows of a block.
     Where rows are short each column is contiguous, so that NumPy's loops are long.
     """
     # Once it has freed a larger array, the C library keeps the memory of those of a block.
-    np.empty(8 * _CACHED, np.uint8)
+    np.empty(4 * _CACHED, np.uint8)
     step = max(least, 1, _CACHED // size)
     for start in range(0, len(arrays[0]), step):
         rows = slice(start, start + step)
@@ -299,6 +299,22 @@ def _sums(u, place):
         rest = np.sum(u, axis=1)
         u[place] = most
     return rest, rest + most
+
+
+def _where(test, value, other):
+    """np.where; where nearly all are of one kind, the few others are put into a copy."""
+    if not isinstance(test, np.ndarray):
+        return np.where(test, value, other)
+    many = np.count_nonzero(test)
+    if 2 * many > test.size:
+        test, value, other, many = ~test, other, value, test.size - many
+    shapes = {np.shape(other), np.broadcast_shapes(np.shape(value), test.shape)}
+    if 16 * many > test.size or not shapes <= {(), test.shape}:
+        return np.where(test, value, other)
+    chosen = np.empty_like(test, np.result_type(value, other))
+    chosen[...] = other
+    np.copyto(chosen, value, where=test)
+    return chosen
 
 
 def _weighted(w, x):
