@@ -42,6 +42,7 @@ REPRESENTATIVES = (
     ("softmax_mse", "index"),
     ("triplet", "dense"),
     ("tversky", "dense"),
+    ("weighted_softmax_cross_entropy", "dense"),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structures import MISFITS
 from sympy import Expr
 
 import codegen
@@ -162,7 +163,8 @@ def test_a_gradient_by_the_weight_is_refused() -> None:
 
 # -- kernels ---------------------------------------------------------------------------------
 
-targets = pytest.mark.parametrize("target", TARGETS)
+ABLE = [t for t in TARGETS if "weighted_softmax_cross_entropy" not in MISFITS.get(t, ())]
+targets = pytest.mark.parametrize("target", ABLE)
 
 
 @cache
