@@ -15,6 +15,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 import codegen
 import derive
+from codegen.cli import main
 from codegen.objectives import OBJECTIVES, fits
 from derive.errors import KernelError
 
@@ -376,6 +377,11 @@ def test_estimators_and_early_stopping() -> None:
         verbose_eval=False,
     )
     assert 0 < booster.best_iteration < 400
+
+
+def test_verify_refers_to_the_self_test(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "focal", "--target", "xgboost"]) == 2
+    assert "checks itself" in capsys.readouterr().err
 
 
 def test_files_run_alone(root: Path) -> None:

@@ -36,6 +36,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
+    _only_kernels(split_names(options.target))
     if options.accuracy:
         return accuracy(options)
     from rich.console import Console
@@ -57,6 +58,19 @@ def run(options: Namespace) -> int:
     _table(rows)
     say(f"{len(rows)} checks, {len(failed)} failed")
     return 1 if failed else 0
+
+
+def _only_kernels(targets: list[str]) -> None:
+    """Refuse the objectives of boosting libraries: each of their files checks itself."""
+    from codegen.objectives import OBJECTIVES
+    from derive.errors import KernelError
+
+    for name in targets:
+        if name in OBJECTIVES:
+            raise KernelError(
+                f"verify is for kernels, and {name} is an objective that checks itself: "
+                f"pminusy generate LOSS --target {name} -o DIR, then python DIR/LOSS.py"
+            )
 
 
 def _table(rows: list[Check]) -> None:
