@@ -206,10 +206,13 @@ def main() -> None:
 
 
 def gathered(files: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows and the notes of earlier runs."""
+    """The rows and the notes of earlier runs; of the same measurement the last."""
     parts = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
-    rows = [row for part in parts for row in part["rows"]]
-    return rows, list(dict.fromkeys(note for part in parts for note in part["notes"]))
+    same = ("case", "dtype", "threads", "peer")
+    rows = {tuple(row[key] for key in same): row for part in parts for row in part["rows"]}
+    return list(rows.values()), list(
+        dict.fromkeys(note for part in parts for note in part["notes"])
+    )
 
 
 def everything(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]:

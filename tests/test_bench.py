@@ -97,6 +97,26 @@ def test_kernels_are_checked_and_measured(root: Path, tmp_path: Path) -> None:
     assert picture.stat().st_size > 0
 
 
+def test_parts_are_put_together(root: Path, tmp_path: Path) -> None:
+    """A later part counts; the roof is the faster copy, and a peer that failed has no figure."""
+    shared = {"case": "ce 8x3", "dtype": "float32", "threads": 2, "error": 0.0, "extra_mib": 1.0}
+    shared |= {"is_ours": False, "runs": 1, "least_ms": 1.0, "note": ""}
+    times = [("copy", 2.0), ("copy past the cache", 1.5), ("c", 9.0), ("jax", None)], [("c", 3.0)]
+    for number, part in enumerate(times):
+        rows = [
+            {**shared, "peer": name, "median_ms": time, "is_roof": name.startswith("copy")}
+            for name, time in part
+        ]
+        text = json.dumps({"rows": rows, "notes": ["said twice"]})
+        (tmp_path / f"{number}.json").write_text(text, encoding="utf-8")
+    done = kernels(root, "--summary", "--from", *map(str, sorted(tmp_path.glob("*.json"))))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "| ms | roof | c | jax |"
+    assert lines[2] == "| ce 8x3, float32, 2 threads | 1.5 | 3 |  |"
+    assert lines[-1] == "said twice" and lines.count("said twice") == 1
+
+
 def test_an_unknown_case_or_peer_is_named(root: Path) -> None:
     assert "expected some of ce:1000000x3" in kernels(root, "--only", "none").stderr
     assert "no 'nobody'" in kernels(root, "--peers", "nobody").stderr
