@@ -207,11 +207,11 @@ def test_accuracy_is_shown_for_the_kernels_that_were_measured(
         if row.dtype == "float32" and row.regime == "moderate"
     ]
     text = page.read_text("utf-8")
-    assert "float32" in text and f"<td>{rows[0].value_of_terms:.2g}</td>" in text
+    assert "float32" in text and f"<td>{rows[0].value_of_terms:.2f}</td>" in text
     known = {"digest": measured.digest(["this"]), "tables": {"x": {"far": {"float64": [0.5, 1.0]}}}}
     monkeypatch.setattr(measured, "_file", lambda: {"x": known})
     (table,) = measured.kept("x", ["this"])
-    assert table.rows == (("far", ("0.5", "1", "–", "–")),)
+    assert table.rows == (("far", ("0.50", "1.00", "–", "–")),)
     assert measured.kept("x", ["another"]) == ()
 
 

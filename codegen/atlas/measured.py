@@ -64,9 +64,13 @@ def _shown(title: str, table: Table) -> Accuracy:
     rows = []
     for regime, errors in table.items():
         pairs = [errors.get(dtype) for dtype in DTYPES]
-        texts = [f"{x:.2g}" if pair else "–" for pair in pairs for x in pair or (0, 0)]
+        texts = [_decimals(x) if pair else "–" for pair in pairs for x in pair or (0, 0)]
         rows.append((regime, tuple(texts)))
     return Accuracy(title, tuple(rows))
+
+
+def _decimals(error: float) -> str:
+    return f"{error:.2f}" if error < 9.995 else f"{error:.3g}"
 
 
 def _file() -> dict[str, Any]:
