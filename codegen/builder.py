@@ -6,14 +6,16 @@ import keyword
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
+from codegen.autograd import assuming_nothing, autograd
 from codegen.chosen import selection_for
 from codegen.kernel import Kernel
 from codegen.lower import cut, lower_loss
-from codegen.stabilize import Gradient, Selection, as_written, stabilize
+from codegen.stabilize import Gradient, Selection, Stable, as_written, stabilize
 from codegen.targets import TARGETS
+from codegen.targets.autograd import Autograd
 from codegen.targets.facts import facts
 from codegen.targets.numpy import safe_names
 from codegen.wide import widened
@@ -22,7 +24,7 @@ from derive.engine import gradient
 from derive.errors import KernelError
 from derive.index import tensors
 from derive.labels import as_labels, with_labels
-from derive.loss import Domain, Loss
+from derive.loss import Loss
 
 LABELS = ("dense", "index")
 LABEL_NOTE = "{} is given as class labels: the derivation contracts the delta that they stand for."
@@ -109,19 +111,39 @@ def build(
     _one_of("accumulate", accumulate, ("", "float64"))
     loss = replace(loss, name=identifier(loss.name))
     names = default_wrt(loss) if wrt is None else tuple(dict.fromkeys(wrt))
+    whole = loss
+    loss, found, notes, stabilized, kernel = _made(loss, names, labels, stable, selection)
+    said = facts(loss, [(g.wrt, g.result) for g in found], kernel, notes, known)
+    dtypes = known if stable else (*known, "complex128")
+    more = (_autograd(whole, names, labels, stable, selection),) if TARGETS[target].autograd else ()
+    files = TARGETS[target].emit(kernel, said, dtypes, *more)
+    source, steps = next(iter(files.values())), stabilized.derivations
+    made = (loss, kernel, target, names, dtype, reduction, source, files, steps, accumulate)
+    return KernelFunction(*made)
+
+
+@lru_cache(maxsize=32)
+def _made(
+    loss: Loss, names: tuple[str, ...], labels: str, stable: bool, selection: Selection | None
+) -> tuple[Loss, tuple[Gradient, ...], tuple[str, ...], Stable, Kernel]:
+    """What the targets share: the loss cut, its gradients, notes, stable forms, and the kernel."""
     loss, found, notes = prepared(loss, names, labels)
     if stable:
         stabilized = stabilize(loss, found, selection or selection_for(loss, names))
     else:
         stabilized = as_written(loss, found)
     pairs = [(g.wrt, g.result) for g in stabilized.gradients]
-    kernel = lower_loss(stabilized.loss, pairs)
-    said = facts(loss, [(g.wrt, g.result) for g in found], kernel, notes, known)
-    dtypes = known if stable else (*known, "complex128")
-    files = TARGETS[target].emit(kernel, said, dtypes)
-    source, steps = next(iter(files.values())), stabilized.derivations
-    made = (loss, kernel, target, names, dtype, reduction, source, files, steps, accumulate)
-    return KernelFunction(*made)
+    return loss, found, notes, stabilized, lower_loss(stabilized.loss, pairs)
+
+
+@lru_cache(maxsize=32)
+def _autograd(
+    loss: Loss, names: tuple[str, ...], labels: str, stable: bool, selection: Selection | None
+) -> Autograd:
+    """The kernels of the backward passes."""
+    stabilized = _made(loss, names, labels, stable, selection)[3]
+    label = dense_target(loss) if labels == "index" else None
+    return autograd(cut(loss, names), stabilized, names, label)
 
 
 def prepared(
@@ -147,14 +169,9 @@ def dense_target(loss: Loss) -> str | None:
 
 def gradients(loss: Loss, names: Sequence[str]) -> tuple[Gradient, ...]:
     """The derived gradients, true for every target: nothing is assumed of what it sums to."""
-    free = tuple(
-        replace(d, domain=Domain()) if d.role == "target" and d.domain.kind == "simplex" else d
-        for d in loss.declarations
-    )
-    assuming_nothing = replace(loss, declarations=free)
-    found = []
+    free, found = assuming_nothing(loss), []
     for name in names:
-        derivation = gradient(assuming_nothing, name)
+        derivation = gradient(free, name)
         found.append(Gradient(derivation.wrt[0], derivation.result))
     return tuple(found)
 

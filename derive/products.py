@@ -96,6 +96,18 @@ def hvp(loss: Loss, wrt: str | Entry, along: Names | None = None) -> Derivation:
     return _product(found, title, value, (*moved, variable), shown, start, lemmas)
 
 
+def directional(loss: Loss, along: Names) -> Weighted:
+    """The change of the loss along a direction, sum_k v[k] dL/da[k], as a loss of its own.
+
+    Several names move together; the pairs are each direction with the gradient that it weights.
+    The gradient of this loss is the Hessian-vector product.
+    """
+    moved = _entries(loss, along, ())
+    value = loss.value.entry
+    loss, directions = _declared(loss, moved, "direction")
+    return _slopes(Weighted(loss, value), moved, directions)[0]
+
+
 def _product(
     found: Derivation,
     title: str,

@@ -1,5 +1,5 @@
 """Which kernels of the library a target is tried on: all, or one of each structure where the
-target takes seconds to compile one."""
+target takes seconds to make or compile one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codegen.kernel import Kernel, Reduce, trees
 from codegen.schedule import Phase, Sum, schedule
 from derive.index import walk
 
-SLOW = ("numba", "triton")
+SLOW = ("numba", "torch", "triton")
 # Triton leaves a loss that joins the rows of its batch to other targets, and weighted means.
 MISFITS = {
     "triton": (

@@ -15,7 +15,7 @@ from codegen.kernel import Contract, Map, Reduce, Statement, defines
 from codegen.targets.array_dialect import ArrayDialect
 from codegen.targets.array_expressions import MUL, SIGN, Layout, halves, is_array, place, show
 from codegen.targets.scattered import scattered, scattered_part
-from derive.index import Entry, Index, free_indices, order, rebuild, walk
+from derive.index import Choice, Condition, Entry, Index, free_indices, order, rebuild, walk
 
 WIDTH = 100 - 12
 SHORTEST = 12
@@ -158,14 +158,34 @@ def fitted(
         at = Layout(dialect, dims_of(statement), names)
         while isinstance(statement, Map | Reduce):
             part = scattered_part(statement)
-            if part is None and max(map(len, lines(statement, names))) > width:
+            long = max(map(len, lines(statement, names))) > width
+            if part is None and long:
                 part = _largest_part(statement.expr, at, width)
             if part is None:
-                break
+                nested = _nested(statement) if long else statement
+                if nested == statement:
+                    break
+                statement = nested
+                continue
             before, statement = _split(statement, part, names)
             done += fitted((before,), names, dialect, lines, width)
         done.append(statement)
     return done
+
+
+def _nested(statement: Map | Reduce) -> Map | Reduce:
+    """A choice under two conditions as a choice in a choice, which can be split."""
+
+    def visit(node: Basic) -> Basic:
+        node = rebuild(node, visit)
+        if isinstance(node, Choice) and node.args[0].op == "and":
+            both, value, otherwise = node.args
+            first, *rest = both.operands
+            inner = rest[0] if len(rest) == 1 else Condition("and", *rest)
+            return Choice(first, Choice(inner, value, otherwise), otherwise)
+        return node
+
+    return replace(statement, expr=visit(statement.expr))
 
 
 def _largest_part(expr: Expr, at: Layout, width: int) -> Expr | None:

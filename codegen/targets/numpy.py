@@ -102,10 +102,18 @@ def signature(
         named += ['reduction="none"', 'on_empty="nan"']
     named += more
     parameters = [*first, *(["*", *named] if named else [])]
-    flat = f"def {name}({', '.join(parameters)}):"
-    if len(flat) <= 100:
+    return folded(f"def {name}(", parameters, "):", "    ")
+
+
+def folded(opening: str, items: Sequence[str], closing: str, margin: str) -> str:
+    """A list of arguments as the formatter would break it, `margin` before what is inside."""
+    flat = f"{opening}{', '.join(items)}{closing}"
+    if len(margin) - 4 + len(flat) <= 100:
         return flat
-    return _folded(f"def {name}(", parameters, "):", "    ")
+    inner = f"{margin}{', '.join(items)}"
+    if len(inner) > 100:
+        inner = "\n".join(f"{margin}{item}," for item in items)
+    return f"{opening}\n{inner}\n{margin[4:]}{closing}"
 
 
 def default_of(given: Input) -> str:
@@ -132,14 +140,6 @@ def tables(kernel: Kernel, names: Mapping[str, str]) -> dict[str, Any]:
         "ignored": table_of(ignored),
         "defaults": tuple(f'"{names[g.name]}": {float(g.default or 0)!r}' for g in arrays),
     }
-
-
-def _folded(opening: str, items: Sequence[str], closing: str, margin: str) -> str:
-    """A long list of arguments as the formatter would break it."""
-    inner = f"{margin}{', '.join(items)}"
-    if len(inner) > 100:
-        inner = "\n".join(f"{margin}{item}," for item in items)
-    return f"{opening}\n{inner}\n{margin[4:]}{closing}"
 
 
 def table_of(rows: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:

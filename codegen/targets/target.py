@@ -24,18 +24,20 @@ class Target:
     """A target: `emit` gives files by name, `load` the Python functions of those files.
 
     `modules` and `programs` are what it needs to run, `remedy` is how to get them; `dtypes` are
-    those that it computes in.  `shard` gives the files of a kernel over several ranks.
+    those that it computes in.  `shard` gives the files of a kernel over several ranks.  With
+    `autograd` the function `emit` also takes the kernels of the backward passes.
     """
 
     name: str
     summary: str
-    emit: Callable[[Kernel, Facts, tuple[str, ...]], dict[str, str]]
+    emit: Callable[..., dict[str, str]]  # of a Kernel, Facts, and the dtypes that are accepted
     load: Callable[[Mapping[str, str], Kernel], Functions]
     modules: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     remedy: str = ""
     dtypes: tuple[str, ...] = ("float32", "float64")
     shard: Callable[[Program, Facts], dict[str, str]] | None = None
+    autograd: bool = False
 
 
 def python_module(source: str) -> dict[str, Any]:
@@ -47,6 +49,7 @@ def python_module(source: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def shared_module(source: str) -> dict[str, Any]:
+    """The same, made once."""
     return python_module(source)
 
 
