@@ -302,9 +302,9 @@ def _kind_of(given):
                 raise TypeError(f"{name}: expected a tensor or a number, found {kind}")
             continue
         found = str(value.dtype).removeprefix("torch.")
-        device = value.device if device is None or value.ndim else device
-        if value.ndim and value.device != device:
+        if value.ndim and value.device != (device or value.device):
             raise ValueError(f"{name}: expected a tensor on {device}, found {value.device}")
+        device = value.device if value.ndim else device
         if name in _LABELS:
             if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
                 raise TypeError(f"{name}: expected integer labels, found {found}")

@@ -233,9 +233,9 @@ def _kind_of(given):
                 raise TypeError(f"{name}: expected a tensor or a number, found {kind}")
             continue
         found = str(value.dtype).removeprefix("torch.")
-        device = value.device if device is None or value.ndim else device
-        if value.ndim and value.device != device:
+        if value.ndim and value.device != (device or value.device):
             raise ValueError(f"{name}: expected a tensor on {device}, found {value.device}")
+        device = value.device if value.ndim else device
         if value.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
             raise TypeError(f"{name}: expected float32 or float64, found {found}")
         wide = torch.promote_types(value.dtype, torch.float32)
