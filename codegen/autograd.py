@@ -90,7 +90,8 @@ def _as_loss(inner: Weighted, loss: Loss, like: dict[str, str]) -> Loss:
             role = "input" if loss.declared[like[d.name]].role == "input" else "param"
             d = Declaration(d.tensor, role)
         declared.append(d)
-    return replace(inner.loss, declarations=tuple(declared), definitions=_needed(inner))
+    whole = replace(inner.loss, declarations=tuple(declared), definitions=_needed(inner))
+    return replace(whole, weight=None)
 
 
 def _needed(inner: Weighted) -> tuple[Definition, ...]:

@@ -118,6 +118,10 @@ T = torch.tensor([0, 4, 2, 2, 1, 3])
 V, W = draw((8,), 2), draw((8,), 3)
 BITS = torch.tensor([0.0, 1, 1, 0, 1, 0, 0, 1], dtype=torch.float64)
 # Ours, torch's own, and the arguments of each; the first is differentiated by.
+MARKED = torch.tensor([0, -1, 2, 2, -1, 3])
+HEAVY = torch.tensor([0.5, 2.0, 0.0, 1.5, 3.0], dtype=torch.float64)
+SMOOTH = {"weight": HEAVY, "ignore_index": -1, "label_smoothing": 0.3}
+SOFT = torch.softmax(draw((6, 5), 4), -1)
 TWINS: dict[str, tuple[Any, Any]] = {
     "cross-entropy, probabilities": (
         lambda z, **o: function("softmax_cross_entropy")(z, Y, **o),
@@ -130,6 +134,28 @@ TWINS: dict[str, tuple[Any, Any]] = {
     "label smoothing": (
         lambda z, **o: function("label_smoothing", "index")(z, T, eps=0.2, **o),
         lambda z, **o: functional.cross_entropy(z, T, label_smoothing=0.2, **o),
+    ),
+    "weights, ignored labels, smoothing": (
+        lambda z, **o: function("weighted_softmax_cross_entropy")(z, MARKED, **SMOOTH, **o),
+        lambda z, **o: functional.cross_entropy(z, MARKED, **SMOOTH, **o),
+    ),
+    "weights, default": (
+        lambda z, **o: function("weighted_softmax_cross_entropy")(z, T, weight=HEAVY, **o),
+        lambda z, **o: functional.cross_entropy(z, T, weight=HEAVY, **o),
+    ),
+    "positive weights": (
+        lambda z, **o: _of_rows(
+            function("weighted_sigmoid_cross_entropy")(
+                z, SOFT, weight=HEAVY, pos_weight=1 + HEAVY, reduction="none"
+            ),
+            o,
+        ),
+        lambda z, **o: _of_rows(
+            functional.binary_cross_entropy_with_logits(
+                z, SOFT, weight=HEAVY, pos_weight=1 + HEAVY, reduction="none"
+            ).sum(1),
+            o,
+        ),
     ),
     "multi-margin": (
         lambda z, **o: _over_classes(function("multiclass_hinge")(z, T, reduction="none"), o),
@@ -156,7 +182,10 @@ TWINS: dict[str, tuple[Any, Any]] = {
 
 def _over_classes(loss: Any, options: dict[str, str]) -> Any:
     """torch divides the sum of margins by the number of classes."""
-    loss = loss / Z.shape[1]
+    return _of_rows(loss / Z.shape[1], options)
+
+
+def _of_rows(loss: Any, options: dict[str, str]) -> Any:
     return {"none": loss, "sum": loss.sum(), "mean": loss.mean()}[options["reduction"]]
 
 
@@ -165,7 +194,7 @@ def _over_classes(loss: Any, options: dict[str, str]) -> Any:
 def test_it_is_torchs_own_loss(twin: str, reduction: str) -> None:
     """The loss, its gradient and the gradient's gradient, where torch has the loss too."""
     ours, theirs = TWINS[twin]
-    point = Z if twin in list(TWINS)[:4] else V
+    point = Z if list(TWINS).index(twin) < list(TWINS).index("binary cross-entropy") else V
     results = []
     for loss in (ours, theirs):
         z = point.clone().requires_grad_()
@@ -243,6 +272,17 @@ def test_a_bad_label_is_poison_where_it_cannot_be_looked_at() -> None:
         assert torch.isnan(slopes(found, z)[0]).all(1).tolist() == wrong.tolist()
     with pytest.raises(ValueError, match=r"^y: row 1 holds the label 7, expected 0 <= label < 5$"):
         loss(z, bad)
+
+
+def test_only_ignored_labels() -> None:
+    """The mean of nothing is NaN or 0, and its gradient is 0, whatever the logits are."""
+    z = torch.full((2, 3), torch.nan, dtype=torch.float64, requires_grad=True)
+    loss = function("weighted_softmax_cross_entropy")
+    labels = torch.tensor([-100, -100])
+    assert torch.isnan(loss(z, labels))
+    zero = loss(z, labels, on_empty="zero")
+    assert zero == 0
+    assert torch.equal(slopes(zero, z)[0], torch.zeros((2, 3), dtype=torch.float64))
 
 
 def test_only_what_is_needed_is_computed() -> None:

@@ -7,7 +7,7 @@ from codegen.kernel import Input, Kernel
 from codegen.targets.array_lines import tuple_of
 from codegen.targets.autograd import Autograd
 from codegen.targets.facts import Facts, quoted, wrapped
-from codegen.targets.numpy import folded, table_of
+from codegen.targets.numpy import default_of, folded, tables
 from codegen.targets.target import Target
 from codegen.targets.torch_binding import REMEDY, load
 from codegen.targets.torch_names import class_name, torch_names
@@ -33,8 +33,8 @@ def emit(
     consts = [names[g.name] for g in kernel.inputs if g.role == "const"]
     arguments = [names[g.name] for g in kernel.inputs if g.role != "const"]
     options = _options(kernel)
-    shapes = {names[g.name]: tuple(x.name for x in g.tensor.axes) for g in kernel.inputs}
-    labels = {names[g.name]: str(g.tensor.label) for g in kernel.inputs if g.tensor.label}
+    said = tables(kernel, names)
+    labels = said["has_labels"]
     samples = samples_of(kernel, names, facts.domains)
     tests = {"_types()": True, "_batches()": kernel.batch, "_labels()": labels}
     text = render(
@@ -42,7 +42,7 @@ def emit(
         facts=facts,
         name=kernel.name,
         module=class_name(kernel.name),
-        prepare=_prepare(given, bool(labels)),
+        prepare=_prepare(given, labels),
         size=len(given),
         consts=consts,
         options=options,
@@ -57,13 +57,10 @@ def emit(
         results=[wrapped(line) for line in autograd.results],
         reason=quoted(autograd.reason),
         batch=tuple_of(f'"{names[g.name]}"' for g in kernel.inputs if _is_batched(kernel, g)),
-        batched=kernel.batch is not None,
         helpers={helper for helper in HELPERS if f"{helper}(" in body},
         math="math." in body,
         products=" @ " in body or "einsum(" in body,
-        shapes=table_of(shapes),
-        labels=table_of(labels),
-        has_labels=bool(labels),
+        **said,
         samples=samples,
         draws=any("drawn" in code for _, code in samples),
         parts=", ".join(name for name, wanted in tests.items() if wanted),
@@ -76,7 +73,7 @@ def _signatures(kernel: Kernel, names: dict[str, str]) -> dict[str, str]:
     first = [names[g.name] for g in kernel.inputs if g.role != "const"]
     consts = [g for g in kernel.inputs if g.role == "const"]
     named = [names[g.name] for g in consts if g.default is None]
-    named += [f"{names[g.name]}={float(g.default)!r}" for g in consts if g.default is not None]
+    named += [f"{names[g.name]}={default_of(g)}" for g in consts if g.default is not None]
     named += [f"{name}={OPTIONS[name]}" for name in _options(kernel)]
     return {
         "function": folded(f"def {kernel.name}(", [*first, *_star(named)], "):", "    "),
@@ -91,7 +88,7 @@ def _star(named: list[str]) -> list[str]:
 
 def _options(kernel: Kernel) -> list[str]:
     """The options that there are: of a reduction, and of labels."""
-    labels = any(g.tensor.label for g in kernel.inputs)
+    labels = any(g.tensor.label and not g.is_mark for g in kernel.inputs)
     wanted = {"reduction": kernel.batch, "on_empty": kernel.batch, "check": labels}
     return [name for name in OPTIONS if wanted[name]]
 

@@ -70,7 +70,7 @@ def _tensor(name: str, value: Any, module: Functions) -> Any:
     import numpy as np
     import torch
 
-    if isinstance(value, int | float):
+    if value is None or isinstance(value, int | float):
         return value
     array = np.asarray(value)
     if isinstance(value, np.generic):

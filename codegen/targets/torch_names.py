@@ -6,6 +6,7 @@ import keyword
 from collections.abc import Iterable
 
 from codegen.kernel import Kernel, defines
+from codegen.targets.array_expressions import lookup
 from codegen.targets.autograd import Autograd
 from derive.index import Tensor
 
@@ -45,7 +46,18 @@ def torch_names(kernel: Kernel, autograd: Autograd) -> dict[str, str]:
             name = f"{name.lstrip('_')}_"
         taken.add(name)
         names[tensor.name] = name
+    for given in kernel.inputs:
+        if given.ignored is not None:
+            names[lookup(given.name)] = _unused(f"{names[given.name]}_at", taken)
     return names
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """The name, made new; it is taken from then on."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _axes(tensors: Iterable[Tensor]) -> set[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from codegen.kernel import Kernel, Statement, reads
+from codegen.targets.array_expressions import lookup
 from codegen.targets.array_lines import array_lines
 from codegen.targets.autograd import Autograd
 from codegen.targets.torch_dialect import TORCH
@@ -41,20 +42,23 @@ class Pass:
 
 @dataclass(frozen=True)
 class Passes:
-    """The three passes; `keys` are what there are gradients by, `saved` what forward keeps."""
+    """The passes; `keys` are what there are gradients by, `saved` what forward keeps.
+
+    `weights` is no pass but a function: what each sample weighs in the mean.
+    """
 
     keys: tuple[str, ...]
     forward: Pass
     backward: Pass
     second: Pass | None
     saved: tuple[str, ...]
-    cotangent: str
     directions: tuple[str, ...]
+    weights: Pass | None = None
 
     @property
     def all(self) -> tuple[Pass, ...]:
         """Those that there are."""
-        found = (self.forward, self.backward, self.second)
+        found = (self.forward, self.backward, self.second, self.weights)
         return tuple(one for one in found if one is not None)
 
 
@@ -83,7 +87,20 @@ def passes_of(kernel: Kernel, autograd: Autograd, names: Mapping[str, str]) -> P
         outputs = tuple(names[e.tensor.name] for _, e in autograd.second.outputs)
         lines = _lines(autograd.second.statements, autograd.second, names, ("", *keys))
         second = Pass(("needs", cotangent, *given, *directions), tuple(lines), outputs)
-    return Passes(keys, forward, backward, second, kept, cotangent, directions)
+    weights = _weights(kernel, names, given)
+    return Passes(keys, forward, backward, second, kept, directions, weights)
+
+
+def _weights(kernel: Kernel, names: Mapping[str, str], given: tuple[str, ...]) -> Pass | None:
+    """What each sample weighs in the mean, where the loss says so."""
+    part = kernel.weights
+    if part is None:
+        return None
+    lines = list(_lines(part.statements, part, names, ()))
+    value = names[part.outputs[0][1].tensor.name]
+    if lines and lines[-1].startswith(f"{value} = "):
+        value = lines.pop()[len(value) + 3 :]
+    return Pass(given, tuple(lines), (value,))
 
 
 def _is_read(name: str, statements: Sequence[Statement]) -> bool:
@@ -119,7 +136,8 @@ def _wanted(name: str, kernel: Kernel, keys: Sequence[str]) -> tuple[int, ...]:
 
 def _setup(kernel: Kernel, names: Mapping[str, str], lines: Sequence[str]) -> Iterator[str]:
     """The type, the device and the sizes, as far as the lines mention them."""
-    words = _words("\n".join(lines))
+    lookups = list(_lookups(kernel, names, lines))
+    words = _words("\n".join((*lookups, *lines)))
     numbers = next(g for g in kernel.inputs if g.tensor.label is None)
     found = [word for word in ("dtype", "device") if word in words]
     if found:
@@ -131,6 +149,17 @@ def _setup(kernel: Kernel, names: Mapping[str, str], lines: Sequence[str]) -> It
             if axis.name in words and axis.name not in seen:
                 yield f"{axis.name} = {names[given.name]}.shape[{place}]"
                 seen.add(axis.name)
+    yield from lookups
+
+
+def _lookups(kernel: Kernel, names: Mapping[str, str], lines: Sequence[str]) -> Iterator[str]:
+    """Labels that may be ignored, 0 in the place of those: for looking up, not comparing."""
+    words = _words("\n".join(lines))
+    for given in kernel.inputs:
+        place = names.get(lookup(given.name))
+        if place in words:
+            label, size = names[given.name], given.tensor.label
+            yield f"{place} = torch.where(({label} >= 0) & ({label} < {size}), {label}, 0)"
 
 
 def _words(text: str) -> set[str]:

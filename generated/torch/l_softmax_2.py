@@ -331,7 +331,7 @@ def _prepare(check, **given):
         fits = fits.reshape(fits.shape[0], -1).all(dim=1)
         factor = torch.where(fits, 1.0, torch.nan).to(dtype)
         poison = factor if poison is None else poison * factor
-    return tuple(tensors.values()), poison
+    return tuple(tensors[name] for name in given), poison
 
 
 def _checked(name, labels, size):
@@ -359,6 +359,8 @@ def _kind_of(given):
             if not isinstance(value, (int, float)):
                 kind = type(value).__name__
                 raise TypeError(f"{name}: expected a tensor or a number, found {kind}")
+            if name in _LABELS and not isinstance(value, int):
+                raise TypeError(f"{name}: expected integer labels, found {type(value).__name__}")
             continue
         found = str(value.dtype).removeprefix("torch.")
         if value.ndim and value.device != (device or value.device):
