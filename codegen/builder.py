@@ -207,7 +207,7 @@ def _labelled(
 
 def identifier(name: str) -> str:
     cleaned = re.sub(r"\W", "_", name) or "loss"
-    clashes = cleaned[0].isdigit() or cleaned.startswith("_") or cleaned in ("np", "math")
+    clashes = cleaned[0].isdigit() or cleaned.startswith("_") or cleaned in ("np", "math", "torch")
     return f"loss_{cleaned}" if clashes or keyword.iskeyword(cleaned) else cleaned
 
 

@@ -19,7 +19,8 @@ from structures import library_variants
 
 import codegen
 import derive
-from codegen.builder import default_wrt, generate
+from codegen.builder import default_wrt
+from codegen.library import generate
 from codegen.targets.numpy import safe_names
 
 torch = pytest.importorskip("torch")
