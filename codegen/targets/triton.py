@@ -83,7 +83,7 @@ def _operator(host: Host, arguments: list[Argument], keys: tuple[str, ...]) -> d
     ordered = [*(a for a in arguments if a.tensor), *(a for a in arguments if not a.tensor)]
     parameters = [f"{a.name}: {a.kind}" for a in ordered]
     loss, *slopes = host.results
-    total = f"({loss} * scale).sum()"
+    total = f"({loss} * scale).sum() + 0 * scale[0]"
     fake = [
         *host.sizes(),
         f"{loss} = {host.main}.new_empty({host.size}, dtype=_real_dtype({host.main}))",

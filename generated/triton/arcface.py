@@ -68,7 +68,7 @@ def arcface(c, t, *, s=64.0, m=0.5, reduction="mean", on_empty="nan", check=Fals
     if wanted and reduction != "none":
         return _both(*given.values(), float(s), float(m), scale)[1]
     loss = _value(*given.values(), float(s), float(m))
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def arcface_value_and_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empty="nan", check=False):
@@ -128,7 +128,7 @@ def _both(c: torch.Tensor, t: torch.Tensor, s: float, m: float, scale: torch.Ten
     for first in range(0, N, step):
         at = slice(first, first + step)
         _both_steps(c[at], t[at], s, m, loss[at], dc[at], scale[at])
-    return loss, (loss * scale).sum(), dc
+    return loss, (loss * scale).sum() + 0 * scale[0], dc
 
 
 @_both.register_fake
@@ -547,7 +547,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

@@ -62,7 +62,7 @@ def cross_entropy_labels(p, y, *, reduction="mean", on_empty="nan", check=False)
     if wanted and reduction != "none":
         return _both(*given.values(), scale)[1]
     loss = _value(*given.values())
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def cross_entropy_labels_value_and_gradient(p, y, *, reduction="none", on_empty="nan", check=False):
@@ -118,7 +118,7 @@ def _both(p: torch.Tensor, y: torch.Tensor, scale: torch.Tensor) -> tuple[torch.
     for first in range(0, N, step):
         at = slice(first, first + step)
         _both_steps(p[at], y[at], loss[at], dp[at], scale[at])
-    return loss, (loss * scale).sum(), dp
+    return loss, (loss * scale).sum() + 0 * scale[0], dp
 
 
 @_both.register_fake
@@ -316,7 +316,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

@@ -66,7 +66,7 @@ def jensen_shannon_labels(z, y, *, b=0.5, reduction="mean", on_empty="nan", chec
     if wanted and reduction != "none":
         return _both(*given.values(), float(b), scale)[1]
     loss = _value(*given.values(), float(b))
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def jensen_shannon_labels_value_and_gradient(z, y, *, b=0.5, reduction="none", on_empty="nan", check=False):
@@ -124,7 +124,7 @@ def _both(z: torch.Tensor, y: torch.Tensor, b: float, scale: torch.Tensor) -> tu
     for first in range(0, N, step):
         at = slice(first, first + step)
         _both_steps(z[at], y[at], b, loss[at], dz[at], scale[at])
-    return loss, (loss * scale).sum(), dz
+    return loss, (loss * scale).sum() + 0 * scale[0], dz
 
 
 @_both.register_fake
@@ -572,7 +572,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

@@ -61,7 +61,7 @@ def label_smoothing(z, y, *, eps=0.1, reduction="mean", on_empty="nan"):
     if wanted and reduction != "none":
         return _both(*given.values(), float(eps), scale)[1]
     loss = _value(*given.values(), float(eps))
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def label_smoothing_value_and_gradient(z, y, *, eps=0.1, reduction="none", on_empty="nan"):
@@ -119,7 +119,7 @@ def _both(z: torch.Tensor, y: torch.Tensor, eps: float, scale: torch.Tensor) -> 
     for first in range(0, N, step):
         at = slice(first, first + step)
         _both_steps(z[at], y[at], eps, loss[at], dz[at], scale[at])
-    return loss, (loss * scale).sum(), dz
+    return loss, (loss * scale).sum() + 0 * scale[0], dz
 
 
 @_both.register_fake
@@ -488,7 +488,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

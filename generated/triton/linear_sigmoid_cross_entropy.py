@@ -67,7 +67,7 @@ def linear_sigmoid_cross_entropy(x, w, b, y, *, reduction="mean", on_empty="nan"
     if wanted and reduction != "none":
         return _both(*given.values(), scale)[1]
     loss = _value(*given.values())
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def linear_sigmoid_cross_entropy_value_and_gradient(x, w, b, y, *, reduction="none", on_empty="nan"):
@@ -127,7 +127,7 @@ def _both(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor, y: torch.Tensor, sc
         _both_steps(x[at], w, b, y[at], loss[at], dx[at], dw, db, scale[at])
     dw = dw.to(w.dtype)
     db = db.to(b.dtype)
-    return loss, (loss * scale).sum(), dx, dw, db
+    return loss, (loss * scale).sum() + 0 * scale[0], dx, dw, db
 
 
 @_both.register_fake
@@ -423,7 +423,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

@@ -73,7 +73,7 @@ def linear_softmax_cross_entropy_labels(x, W, b, y, *, reduction="mean", on_empt
     if wanted and reduction != "none":
         return _both(*given.values(), scale)[1]
     loss = _value(*given.values())
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def linear_softmax_cross_entropy_labels_value_and_gradient(x, W, b, y, *, reduction="none", on_empty="nan", check=False):
@@ -138,7 +138,7 @@ def _both(x: torch.Tensor, W: torch.Tensor, b: torch.Tensor, y: torch.Tensor, sc
         _both_steps(x[at], W, b, y[at], loss[at], dx[at], dW, db, scale[at])
     dW = dW.to(W.dtype)
     db = db.to(b.dtype)
-    return loss, (loss * scale).sum(), dx, dW, db
+    return loss, (loss * scale).sum() + 0 * scale[0], dx, dW, db
 
 
 @_both.register_fake
@@ -501,7 +501,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

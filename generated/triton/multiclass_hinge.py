@@ -62,7 +62,7 @@ def multiclass_hinge(z, t, *, reduction="mean", on_empty="nan", check=False):
     if wanted and reduction != "none":
         return _both(*given.values(), scale)[1]
     loss = _value(*given.values())
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def multiclass_hinge_value_and_gradient(z, t, *, reduction="none", on_empty="nan", check=False):
@@ -118,7 +118,7 @@ def _both(z: torch.Tensor, t: torch.Tensor, scale: torch.Tensor) -> tuple[torch.
     for first in range(0, N, step):
         at = slice(first, first + step)
         _both_steps(z[at], t[at], loss[at], dz[at], scale[at])
-    return loss, (loss * scale).sum(), dz
+    return loss, (loss * scale).sum() + 0 * scale[0], dz
 
 
 @_both.register_fake
@@ -375,7 +375,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

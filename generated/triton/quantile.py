@@ -60,7 +60,7 @@ def quantile(z, y, *, tau=0.5, reduction="mean", on_empty="nan"):
     if wanted and reduction != "none":
         return _both(*given.values(), float(tau), scale)[1]
     loss = _value(*given.values(), float(tau))
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def quantile_value_and_gradient(z, y, *, tau=0.5, reduction="none", on_empty="nan"):
@@ -114,7 +114,7 @@ def _both(z: torch.Tensor, y: torch.Tensor, tau: float, scale: torch.Tensor) -> 
     for first in range(0, N, step):
         at = slice(first, first + step)
         _both_steps(z[at], y[at], tau, loss[at], dz[at], scale[at])
-    return loss, (loss * scale).sum(), dz
+    return loss, (loss * scale).sum() + 0 * scale[0], dz
 
 
 @_both.register_fake
@@ -292,7 +292,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

@@ -59,7 +59,7 @@ def ranknet(u, v, *, reduction="mean", on_empty="nan"):
     if wanted and reduction != "none":
         return _both(*given.values(), scale)[1]
     loss = _value(*given.values())
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def ranknet_value_and_gradient(u, v, *, reduction="none", on_empty="nan"):
@@ -112,7 +112,7 @@ def _both(u: torch.Tensor, v: torch.Tensor, scale: torch.Tensor) -> tuple[torch.
     for first in range(0, N, step):
         at = slice(first, first + step)
         _both_steps(u[at], v[at], loss[at], du[at], dv[at], scale[at])
-    return loss, (loss * scale).sum(), du, dv
+    return loss, (loss * scale).sum() + 0 * scale[0], du, dv
 
 
 @_both.register_fake
@@ -338,7 +338,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

@@ -64,7 +64,7 @@ def sm_softmax(a, t, *, m=1.0, reduction="mean", on_empty="nan", check=False):
     if wanted and reduction != "none":
         return _both(*given.values(), float(m), scale)[1]
     loss = _value(*given.values(), float(m))
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def sm_softmax_value_and_gradient(a, t, *, m=1.0, reduction="none", on_empty="nan", check=False):
@@ -122,7 +122,7 @@ def _both(a: torch.Tensor, t: torch.Tensor, m: float, scale: torch.Tensor) -> tu
     for first in range(0, N, step):
         at = slice(first, first + step)
         _both_steps(a[at], t[at], m, loss[at], da[at], scale[at])
-    return loss, (loss * scale).sum(), da
+    return loss, (loss * scale).sum() + 0 * scale[0], da
 
 
 @_both.register_fake
@@ -476,7 +476,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

@@ -59,7 +59,7 @@ def softmax_cross_entropy(a, y, *, reduction="mean", on_empty="nan"):
     if wanted and reduction != "none":
         return _both(*given.values(), scale)[1]
     loss = _value(*given.values())
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def softmax_cross_entropy_value_and_gradient(a, y, *, reduction="none", on_empty="nan"):
@@ -115,7 +115,7 @@ def _both(a: torch.Tensor, y: torch.Tensor, scale: torch.Tensor) -> tuple[torch.
     for first in range(0, N, step):
         at = slice(first, first + step)
         _both_steps(a[at], y[at], loss[at], da[at], scale[at])
-    return loss, (loss * scale).sum(), da
+    return loss, (loss * scale).sum() + 0 * scale[0], da
 
 
 @_both.register_fake
@@ -476,7 +476,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

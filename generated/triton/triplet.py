@@ -63,7 +63,7 @@ def triplet(a, p, n_, *, m=0.2, reduction="mean", on_empty="nan"):
     if wanted and reduction != "none":
         return _both(*given.values(), float(m), scale)[1]
     loss = _value(*given.values(), float(m))
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def triplet_value_and_gradient(a, p, n_, *, m=0.2, reduction="none", on_empty="nan"):
@@ -123,7 +123,7 @@ def _both(a: torch.Tensor, p: torch.Tensor, n_: torch.Tensor, m: float, scale: t
     for first in range(0, N, step):
         at = slice(first, first + step)
         _both_steps(a[at], p[at], n_[at], m, loss[at], da[at], dp[at], dn_[at], scale[at])
-    return loss, (loss * scale).sum(), da, dp, dn_
+    return loss, (loss * scale).sum() + 0 * scale[0], da, dp, dn_
 
 
 @_both.register_fake
@@ -390,7 +390,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):

@@ -65,7 +65,7 @@ def tversky(z, y, *, alpha=0.3, beta=0.7, eps=1.0, reduction="mean", on_empty="n
     if wanted and reduction != "none":
         return _both(*given.values(), float(alpha), float(beta), float(eps), scale)[1]
     loss = _value(*given.values(), float(alpha), float(beta), float(eps))
-    return loss if reduction == "none" else (loss * scale).sum()
+    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
 
 
 def tversky_value_and_gradient(z, y, *, alpha=0.3, beta=0.7, eps=1.0, reduction="none", on_empty="nan"):
@@ -127,7 +127,7 @@ def _both(z: torch.Tensor, y: torch.Tensor, alpha: float, beta: float, eps: floa
     for first in range(0, N, step):
         at = slice(first, first + step)
         _both_steps(z[at], y[at], alpha, beta, eps, loss[at], dz[at], scale[at])
-    return loss, (loss * scale).sum(), dz
+    return loss, (loss * scale).sum() + 0 * scale[0], dz
 
 
 @_both.register_fake
@@ -430,7 +430,7 @@ def _scale(x, size, reduction, on_empty):
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
-    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(size)
+    return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
 def _prepare(check, **given):
