@@ -36,7 +36,7 @@ def selection_for(loss: Loss, wrt: Sequence[str]) -> Selection:
 
 
 def read(data: Row) -> Selection:
-    return Selection(tuple(data["without"]), tuple(data["with"]))
+    return Selection(tuple(data["without"]), tuple(data["with"]), data.get("compensated", False))
 
 
 def digest(loss: Loss, wrt: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from derive.derivation import Derivation
 from derive.loss import Loss
 from derive.record import Checker
 
+NAMED = ("without", "with", "compensated")  # what tells one candidate from another
+
 
 def stabilizations(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Iterator[Derivation]:
     """The rewriting of each definition, and of each gradient, that changes anything."""
@@ -35,7 +37,7 @@ def choice_lines(row: dict[str, Any] | None) -> list[str]:
         return ["Form: every rule; nothing was measured (--measure does)"]
     lines = ["Form, of the candidates that were measured (errors in ULP, excess over the best)"]
     for candidate in row["candidates"]:
-        won = {key: candidate[key] for key in row["chosen"]} == row["chosen"]
+        won = all(candidate.get(key) == row["chosen"].get(key) for key in NAMED)
         worst = f"error at most {candidate['worst']} ({candidate['in']})"
         figures = f"cost {candidate['cost']:5}, {worst}, excess {candidate['excess']}"
         lines.append(f"  {'*' if won else ' '} {_described(candidate)}: {figures}")
@@ -45,4 +47,5 @@ def choice_lines(row: dict[str, Any] | None) -> list[str]:
 def _described(candidate: dict[str, Any]) -> str:
     changes = [f"without '{name}'" for name in candidate["without"]]
     changes += [f"with '{name}'" for name in candidate["with"]]
+    changes += ["rounding errors carried"] if candidate.get("compensated") else []
     return ", ".join(changes) or "every rule"

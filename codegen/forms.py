@@ -1,6 +1,7 @@
 """The choice of a loss's form by measuring.
 
-A candidate leaves out one of the rules that had a say, or adds an optional one.  Each is run in
+A candidate leaves out one of the rules that had a say, adds an optional one, or carries rounding
+errors; the last is not tried where it would cost too much to win.  Each is run in
 rounded arithmetic that is the same on every machine, and held against balls regime by regime.
 An error counts as the multiple of the best one of its regime, so that what no form can mend
 decides nothing.  Of the candidates that cost at most 1.5 times the cheapest usable one, the most
@@ -26,6 +27,7 @@ from codegen.accuracy import GOAL, Stratum
 from codegen.builder import default_wrt, dense_target, prepared
 from codegen.chosen import TABLE, digest, table
 from codegen.commands import write_file
+from codegen.compensate import compensated
 from codegen.forms_points import strata
 from codegen.kernel import Kernel
 from codegen.lower import lower_loss
@@ -142,8 +144,9 @@ def _simplest(candidate: Candidate) -> tuple[int, int]:
     return candidate.cost, len(selection.without) + len(selection.added)
 
 
-def _named(selection: Selection) -> dict[str, list[str]]:
-    return {"without": list(selection.without), "with": list(selection.added)}
+def _named(selection: Selection) -> dict[str, Any]:
+    named: dict[str, Any] = {"without": list(selection.without), "with": list(selection.added)}
+    return named | ({"compensated": True} if selection.compensated else {})
 
 
 def _figure(value: float) -> float | str:
@@ -165,7 +168,8 @@ def _kernels(loss: Loss, found: tuple[Gradient, ...]) -> Iterator[tuple[Selectio
     """Each candidate with its kernel; those that come out alike only once."""
     stable = stabilize(loss, found, kind=Unchecked)
     fired = {step.name for d in stable.derivations for step in d.steps}
-    tried = [ALL, *(Selection((rule.name,)) for rule in RULES if rule.name in fired)]
+    tried = [ALL, ALL.carrying(True)]
+    tried += [Selection((rule.name,)) for rule in RULES if rule.name in fired]
     tried += [Selection((), (rule.name,)) for rule in OPTIONAL]
     if len(OPTIONAL) > 1:
         tried.append(Selection((), tuple(rule.name for rule in OPTIONAL)))
@@ -175,6 +179,11 @@ def _kernels(loss: Loss, found: tuple[Gradient, ...]) -> Iterator[tuple[Selectio
             stable = stabilize(loss, found, selection, Unchecked)
             kernel = lower_loss(stable.loss, [(g.wrt, g.result) for g in stable.gradients])
         except PminusyError:  # what is left has no end, or no kernel
+            continue
+        if selection.compensated:
+            plain, kernel = kernel, compensated(kernel)
+            if kernel != plain and cost(kernel, COUNTED) <= ROOM * cost(plain, COUNTED):
+                yield selection, kernel
             continue
         alike = any(
             other.loss.definitions == stable.loss.definitions

@@ -50,6 +50,34 @@ class exp_difference(Function):
     is_positive = True
 
 
+class sum_lost(Function):
+    """x + y - s, without rounding, for the rounded sum s; 0 where it is not finite."""
+
+    nargs = 3
+    is_real = True
+
+
+class product_lost(Function):
+    """x y - p, without rounding, for the rounded product p; 0 where it is not finite."""
+
+    nargs = 3
+    is_real = True
+
+
+class leading(Function):
+    """x to the last place of s, for |x| <= |s|: (s + x) - s as it is computed."""
+
+    nargs = 2
+    is_real = True
+
+
+class corrected(Function):
+    """x + e, and x itself where e is not finite."""
+
+    nargs = 2
+    is_real = True
+
+
 @dataclass(frozen=True)
 class Input:
     """An array the caller gives: its tensor, its role, and the default of each entry of a const.

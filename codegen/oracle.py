@@ -259,10 +259,11 @@ def _smaller(one: arb, two: arb) -> arb:
 
 def _scaled(parts: list[Known], share: arb) -> Known:
     """The sum of entries over a batch, divided by `share`."""
-    exact, unit, terms = (
-        sum((getattr(part, name) for part in parts), arb(0)) / share
-        for name in ("exact", "unit", "terms")
-    )
+    with ctx.workprec(PRECISIONS[-1]):
+        exact, unit, terms = (
+            sum((getattr(part, name) for part in parts), arb(0)) / share
+            for name in ("exact", "unit", "terms")
+        )
     return Known(exact, abs(unit.mid()), terms)
 
 

@@ -17,7 +17,19 @@ import numpy as np
 import sympy
 from sympy import Basic, Expr, Integer, Mul, Pow, Rational, exp, log
 
-from codegen.kernel import Contract, Kernel, Map, Reduce, Statement, weighted
+from codegen import rounding
+from codegen.kernel import (
+    Contract,
+    Kernel,
+    Map,
+    Reduce,
+    Statement,
+    corrected,
+    leading,
+    product_lost,
+    sum_lost,
+    weighted,
+)
 from codegen.rounding import BALLS, rounded
 from derive import functions
 from derive.errors import KernelError
@@ -44,6 +56,10 @@ DIRECT: Mapping[type, Callable[..., Any]] = {
     functions.largest: np.maximum,
     functions.smallest: np.minimum,
     weighted: lambda w, x: np.where(w == 0, 0.0, w * x),
+    corrected: lambda x, e: np.where(np.isfinite(e), x + e, x),
+    leading: lambda x, s: (s + x) - s,
+    sum_lost: lambda *x: _each(rounding.sum_lost, *x),
+    product_lost: lambda *x: _each(rounding.product_lost, *x),
 }
 FOLDS: Mapping[str, Callable[..., Any]] = {
     "sum": np.add,
@@ -56,6 +72,10 @@ FUNCTION, QUOTIENT = 8, 4  # what an elementary function, and a quotient or a ro
 COMPOSED: Mapping[type, int] = {
     functions.sigmoid: FUNCTION + QUOTIENT,
     functions.softplus: 2 * FUNCTION,
+    product_lost: 8,  # one fused multiply-add where there is one, 17 operations where not
+    sum_lost: 6,
+    leading: 2,
+    corrected: 3,
 }
 
 
@@ -207,8 +227,12 @@ class Elements:
             return DIRECT[kind](*values)
         if kind not in BALLS:
             raise KernelError(f"rounded arithmetic has no {kind.__name__}")
-        each = np.frompyfunc(lambda *x: rounded(kind, *map(float, x)), len(values), 1)
-        return np.asarray(each(*values), dtype=np.float64)
+        return _each(lambda *x: rounded(kind, *x), *values)
+
+
+def _each(function: Callable[..., float], *values: Array) -> Array:
+    each = np.frompyfunc(lambda *x: function(*map(float, x)), len(values), 1)
+    return np.asarray(each(*values), dtype=np.float64)
 
 
 def _negative(term: Expr) -> bool:

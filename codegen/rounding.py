@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from functools import lru_cache
 
 import sympy
@@ -15,6 +16,21 @@ from sympy import exp, log
 
 from codegen.kernel import exp_difference
 from derive import functions
+
+
+def sum_lost(x: float, y: float, s: float) -> float:
+    """x + y - s, rounded once; 0 where one of them is not finite."""
+    if not all(map(math.isfinite, (x, y, s))):
+        return 0.0
+    return float(Fraction(x) + Fraction(y) - Fraction(s))
+
+
+def product_lost(x: float, y: float, p: float) -> float:
+    """x y - p, rounded once; 0 where one of them is not finite."""
+    if not all(map(math.isfinite, (x, y, p))):
+        return 0.0
+    return float(Fraction(x) * Fraction(y) - Fraction(p))
+
 
 PRECISIONS = (120, 300, 1200, 4800)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codegen.commands import as_json, say, split_names, write_file
+from derive.errors import PminusyError
 
 if TYPE_CHECKING:
     from codegen.builder import KernelFunction
@@ -39,6 +40,11 @@ def arguments(parser: ArgumentParser) -> None:
     add("--wrt", metavar="NAMES", help="gradients with respect to these: a or W,b")
     add("--labels", choices=("dense", "index"), default="dense", help="the target as class labels")
     add("--naive", action="store_true", help="the formulas as written, not made stable")
+    add(
+        "--compensate",
+        action="store_true",
+        help="carry rounding errors where exp, powers and the like would make more of them",
+    )
     add("--explain", action="store_true", help="print what makes it stable, and the schedule")
     add("--measure", action="store_true", help="choose the form by measuring here and now")
     add("--shard", metavar="AXES", help="axes that are split over ranks: K (the classes), N, K,N")
@@ -57,7 +63,10 @@ def run(options: Namespace) -> int:
     how: dict[str, Any] = {"labels": options.labels, "stable": not options.naive}
     how["selection"] = read(row["chosen"]) if row is not None else None
     if options.shard is not None:
+        if options.compensate:
+            raise PminusyError("--compensate does not go with --shard: leave one of them out")
         return _over_ranks(loss, wrt, how, options)
+    how |= {"compensate": True} if options.compensate else {}
     files: dict[str, str] = {}
     targets = split_names(options.target)
     explained: list[str] = []
@@ -78,7 +87,7 @@ def _objective(
     from derive.errors import KernelError
 
     if target in OBJECTIVES:
-        if options.naive or options.measure:
+        if options.naive or options.measure or options.compensate:
             raise KernelError(f"{target}: an objective is always made stable, by every rule")
         return objective(loss, target, only(wrt, target), options.hessian)
     if options.hessian is not None:

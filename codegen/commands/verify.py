@@ -8,6 +8,7 @@ With --accuracy: the errors of the kernels in ULP, by loss and regime, against b
   pminusy verify
   pminusy verify softmax_cross_entropy examples/weight_decay.loss
   pminusy verify --accuracy focal entropy --target numpy,c --dtype float64
+  pminusy verify --accuracy tweedie --dtype float64 --compensate
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--accuracy", action="store_true", help="errors in ULP by regime, in place of the battery")
     add("--dtype", metavar="DTYPES", default="float64,float32", help="with --accuracy: of these")
     add("--accumulate", choices=("", "float64"), default="", help="float32 computed in float64")
+    add("--compensate", action="store_true", help="with --accuracy: rounding errors carried along")
     add("--peers", action="store_true", help="with --accuracy: torch, scipy, ... where installed")
 
 

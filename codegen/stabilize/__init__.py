@@ -49,15 +49,26 @@ WRITTEN = (expm1, expm1mx, grouped, log1p, log1pmx, sigmoid, softplus)
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rules a loss is made stable by: all but those without, and the optional ones added."""
+    """Which rules a loss is made stable by: all but those without, and the optional ones added.
+
+    A compensated kernel carries the rounding errors that its functions would make more of.
+    """
 
     without: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    compensated: bool = False
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         kept = tuple(rule for rule in RULES if rule.name not in self.without)
         return (*kept, *(rule for rule in OPTIONAL if rule.name in self.added))
+
+    def carrying(self, errors: bool) -> Selection:
+        """The same with the errors carried, or not; an error is put back once only."""
+        added = tuple(
+            name for name in self.added if not errors or name != differences.put_back.name
+        )
+        return replace(self, added=added, compensated=errors)
 
 
 ALL = Selection()

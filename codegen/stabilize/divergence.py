@@ -19,6 +19,8 @@ from derive.index import (
 )
 from derive.loss import Loss
 
+CLOSE = Integer(8)  # beyond, exp makes more of the rounding of c than the direct form loses
+
 
 def _exponent(entry: Expr, index: Index, loss: Loss) -> Expr | None:
     """f at the index, where the entry names the softmax exp(f)/sum exp(f) over its last index."""
@@ -37,8 +39,8 @@ def _exponent(entry: Expr, index: Index, loss: Loss) -> Expr | None:
 
 @rule(
     "divergence of two softmaxes",
-    "the two log-sum-exps, and with c of mean 0 the terms of the first order, cancel exactly;"
-    " where the two are close only terms of one sign are left",
+    "the two log-sum-exps, an offset of all classes, and with c of mean 0 the terms of the first"
+    " order, cancel exactly; where the two are close only terms of one sign are left",
 )
 def softmaxes(node: Expr, loss: Loss) -> Expr | None:
     """sum q log(q/p) = log(1 + sum q (exp(c) - 1 - c)), c = f_p - f_q less its mean under q."""
@@ -52,12 +54,19 @@ def softmaxes(node: Expr, loss: Loss) -> Expr | None:
         f_q, f_p = (_exponent(entry, index, loss) for entry in pair)
         if f_q is None or f_p is None:
             continue
-        q, gap = pair[0], factor_terms(f_p - f_q)
+        q, gap = pair[0], _gap(f_p, f_q, index)
         c = gap - total(index, q * gap)
         near = log1p(total(index, q * expm1mx(c)))
-        widest = peak_of(absolute(gap), index, TRUE)
-        return Choice(Condition("<", widest, Integer(1)), near, _apart(node))
+        widest = peak_of(absolute(c), index, TRUE)
+        return Choice(Condition("<", widest, CLOSE), near, _apart(node))
     return None
+
+
+def _gap(f_p: Expr, f_q: Expr, index: Index) -> Expr:
+    """f_p - f_q, or where they are far apart that without a common offset of either."""
+    gap = factor_terms(f_p - f_q)
+    own = (f_p - peak_of(f_p, index, TRUE)) - (f_q - peak_of(f_q, index, TRUE))
+    return Choice(Condition("<", peak_of(absolute(gap), index, TRUE), CLOSE), gap, own)
 
 
 def _apart(node: Total) -> Expr:

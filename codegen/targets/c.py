@@ -191,4 +191,5 @@ TARGET = Target(
     load,
     programs=("cc",),
     remedy="apt-get install gcc",
+    compensates=True,
 )

@@ -8,7 +8,14 @@ from functools import lru_cache
 import sympy
 from sympy import exp, log
 
-from codegen.kernel import exp_difference, weighted
+from codegen.kernel import (
+    corrected,
+    exp_difference,
+    leading,
+    product_lost,
+    sum_lost,
+    weighted,
+)
 from codegen.targets.c_functions import FUNCTIONS
 from codegen.targets.scalar_expressions import Dialect
 from derive import functions
@@ -46,6 +53,15 @@ SMALL: dict[type, str] = {
     functions.digamma: "digamma",
     functions.trigamma: "trigamma",
     weighted: "weighted",
+    corrected: "corrected",
+    leading: "leading",
+    product_lost: "product_lost",
+    sum_lost: "sum_lost",
+}
+ARGUMENTS: dict[type, int] = {
+    **dict.fromkeys((exp_difference, weighted, functions.largest, functions.smallest), 2),
+    **dict.fromkeys((corrected, leading), 2),
+    **dict.fromkeys((product_lost, sum_lost), 3),
 }
 
 
@@ -57,8 +73,8 @@ def dialect(real: str, along: bool = False) -> Dialect:
     calls = {kind: f"pm_{name}_{suffix}" for kind, name in {**own, **SMALL}.items()}
     calls |= {kind: f"{name}{f}" for kind, name in LIBRARY.items()}
     table = {kind: f"{name}({{}})" for kind, name in calls.items()}
-    for kind in (exp_difference, weighted, functions.largest, functions.smallest):
-        table[kind] = f"{calls[kind]}({{}}, {{}})"
+    for kind, count in ARGUMENTS.items():
+        table[kind] = f"{calls[kind]}({', '.join(['{}'] * count)})"
     return Dialect(
         name="c",
         functions=table,

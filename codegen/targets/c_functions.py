@@ -63,6 +63,10 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "softplus": Function(1, ("exp_nonpositive",), (2.0, 2.0)),
         "product_tail": Function(3, ("bits",)),
         "log_both": Function(2, ("log_split", "product_tail")),
+        "product_lost": Function(3, ("product_tail",)),
+        "sum_lost": Function(3),
+        "leading": Function(2),
+        "corrected": Function(2),
         "pow": Function(2, ("log_both", "log_edges", "exp_both"), (0.95, 1.1)),
     }
 )

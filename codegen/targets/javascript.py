@@ -203,4 +203,5 @@ TARGET = Target(
     programs=PROGRAMS[:1],
     remedy=REMEDY,
     dtypes=("float64",),
+    compensates=True,
 )

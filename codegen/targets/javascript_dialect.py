@@ -11,7 +11,14 @@ from mpmath import loggamma, mp, mpf, polygamma
 from sympy import exp, log
 
 from codegen.emit import render
-from codegen.kernel import exp_difference, weighted
+from codegen.kernel import (
+    corrected,
+    exp_difference,
+    leading,
+    product_lost,
+    sum_lost,
+    weighted,
+)
 from codegen.targets.scalar_expressions import Dialect
 from derive import functions
 
@@ -41,11 +48,16 @@ FUNCTIONS: dict[type, str] = {
     functions.smallest: "Math.min({}, {})",
     exp_difference: "_exp_difference({}, {})",
     weighted: "_weighted({}, {})",
+    corrected: "_corrected({}, {})",
+    leading: "_leading({}, {})",
+    product_lost: "_product_lost({}, {}, {})",
+    sum_lost: "_sum_lost({}, {}, {})",
 }
 # Each after those that it calls.
 HELPERS = (
     *("inside", "exp_difference", "sigmoid", "softplus", "step", "weighted", "power"),
     *("product_tail", "polynomial", "erf", "lgamma", "lost", "total"),
+    *("sum_lost", "product_lost", "leading", "corrected"),
 )
 NEEDS = {"erf": ("polynomial", "product_tail"), "lgamma": ("polynomial",)}
 DIALECT = Dialect(

@@ -226,4 +226,5 @@ TARGET = Target(
     load,
     modules=("numba",),
     remedy=REMEDY,
+    compensates=True,
 )

@@ -7,7 +7,14 @@ from functools import lru_cache, partial
 import sympy
 from sympy import exp, log
 
-from codegen.kernel import exp_difference, weighted
+from codegen.kernel import (
+    corrected,
+    exp_difference,
+    leading,
+    product_lost,
+    sum_lost,
+    weighted,
+)
 from codegen.targets.numba_functions import literal
 from codegen.targets.scalar_expressions import Dialect
 from derive import functions
@@ -31,7 +38,10 @@ PAIRS: dict[type, str] = {
     weighted: "weighted",
     functions.largest: "largest",
     functions.smallest: "smallest",
+    corrected: "corrected",
+    leading: "leading",
 }
+TRIPLES: dict[type, str] = {product_lost: "product_lost", sum_lost: "sum_lost"}
 LIBRARY: dict[type, str] = {
     sympy.sin: "math.sin",
     sympy.cos: "math.cos",
@@ -51,6 +61,7 @@ def dialect(suffix: str) -> Dialect:
     table = {kind: f"{name}({{}})" for kind, name in LIBRARY.items()}
     table |= {kind: f"_{name}_{suffix}({{}})" for kind, name in OWN.items()}
     table |= {kind: f"_{name}_{suffix}({{}}, {{}})" for kind, name in PAIRS.items()}
+    table |= {kind: f"_{name}_{suffix}({{}}, {{}}, {{}})" for kind, name in TRIPLES.items()}
     return Dialect(
         name="numba",
         functions=table,

@@ -15,8 +15,9 @@ HELPERS = (
     *("positive_part", "step", "sign", "largest", "smallest", "weighted"),
     *("exp", "exp_difference", "expm1", "sinh", "cosh", "tanh", "sigmoid"),
     *("log", "log1p", "softplus", "product_tail", "pow", "sum", "prod", "max", "min"),
+    *("product_lost", "sum_lost", "leading", "corrected"),
 )
-NEEDS = {"pow": ("product_tail",)}
+NEEDS = {"pow": ("product_tail",), "product_lost": ("product_tail",)}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ HELPERS = (
     *("_exp_difference", "_largest", "_exponentials", "_sums", "_sigmoid", "_softplus"),
     *("_decay", "_sigmoids", "_softpluses", "_where"),
     *("_weighted", "_erf", "_lgamma", "_blocks", "_room", "_put", "_weights"),
+    *("_sum_lost", "_product_lost", "_leading", "_corrected"),
 )
 SUMMARIES = {
     "": "The loss.",
@@ -153,4 +154,6 @@ def table_of(rows: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(f'"{name}": {value(item)}' for name, item in rows.items())
 
 
-TARGET = Target("numpy", "NumPy: a module that imports numpy alone", emit, load_python)
+TARGET = Target(
+    "numpy", "NumPy: a module that imports numpy alone", emit, load_python, compensates=True
+)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import sympy
 from sympy import exp, log
 
-from codegen.kernel import exp_difference, weighted
+from codegen.kernel import (
+    corrected,
+    exp_difference,
+    leading,
+    product_lost,
+    sum_lost,
+    weighted,
+)
 from codegen.targets.array_dialect import ArrayDialect
 from derive import functions
 
@@ -37,6 +44,10 @@ NUMPY = ArrayDialect(
         functions.smallest: "np.minimum({}, {})",
         exp_difference: "_exp_difference({}, {})",
         weighted: "_weighted({}, {})",
+        corrected: "_corrected({}, {})",
+        leading: "_leading({}, {})",
+        product_lost: "_product_lost({}, {}, {})",
+        sum_lost: "_sum_lost({}, {}, {})",
     },
     reductions={
         "sum": "np.sum({}, axis={})",

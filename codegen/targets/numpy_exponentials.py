@@ -12,11 +12,21 @@ from dataclasses import dataclass, replace
 
 from sympy import Basic, Expr, Integer
 
-from codegen.kernel import Map, Reduce, Statement, exp_difference, trees
+from codegen.kernel import (
+    Map,
+    Reduce,
+    Statement,
+    exp_difference,
+    leading,
+    product_lost,
+    sum_lost,
+    trees,
+)
 from derive.index import Choice, Condition, Entry, Index, Tensor, entries, rebuild
 
 # What these give is a number a row.
 OF_ROWS = ("_largest", "_sums")
+EXACT = (leading, product_lost, sum_lost)
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,8 @@ def unshifted(
 def _softmax(statement: Statement, statements: Sequence[Statement]) -> Softmax | None:
     if not isinstance(statement, Map) or not isinstance(statement.expr, exp_difference):
         return None
+    if any(tree.has(*EXACT) for other in statements for tree in trees(other)):
+        return None  # what is lost of a scaled number is not what is lost of the number
     x, peak = statement.expr.args
     name = peak.tensor.name if isinstance(peak, Entry) else ""
     largest = next((s for s in statements if s.name == name), None)

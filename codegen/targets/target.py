@@ -26,6 +26,7 @@ class Target:
     `modules` and `programs` are what it needs to run, `remedy` is how to get them; `dtypes` are
     those that it computes in.  `shard` gives the files of a kernel over several ranks.  With
     `autograd` the function `emit` also takes the kernels of the backward passes.
+    `compensates` tells that it has the error-free transformations of compensated kernels.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Target:
     dtypes: tuple[str, ...] = ("float32", "float64")
     shard: Callable[[Program, Facts], dict[str, str]] | None = None
     autograd: bool = False
+    compensates: bool = False
 
 
 def python_module(source: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ reduction="none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
 "mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,
 or 0 with on_empty="zero".
 `out` takes arrays for the results: {"loss": ..., "z": ...}.
+The gradient by z may go into the memory of the argument itself.
 Raises TypeError for a dtype other than float32 and float64, or two of them, and ValueError for a
 shape that does not fit.
 
@@ -67,7 +68,7 @@ _PARAMETERS = {
         ("workspace", ""),
     ),
 }
-_IN_PLACE = ()
+_IN_PLACE = ("z",)
 _libraries = {}
 
 

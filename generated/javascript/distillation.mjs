@@ -15,7 +15,8 @@
  * "mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,
  * or 0 with onEmpty: "zero".
  * Arrays are flat, row after row; everything is computed in float64, and sums keep what
- * rounding takes away.  Arguments are never changed.
+ * rounding takes away.  Arguments are never changed, unless their memory is given as `out`:
+ * the gradient by z may go into that of the argument itself.
  * Throws TypeError for what is missing, unknown or of another type, and RangeError for a length
  * that does not fit.
  *
@@ -54,7 +55,7 @@ const _GRADIENTS = {
   __proto__: null,
   z: ["N", "K"],
 };
-const _IN_PLACE = [];
+const _IN_PLACE = ["z"];
 
 /**
  * The loss.
@@ -89,29 +90,29 @@ export function distillation_value_and_gradient(given, options = {}) {
 /** The loss. */
 function _run(N, K, z, v, T, loss) {
   {
-    const term_5 = new Float64Array(K);
+    const term_7 = new Float64Array(K);
+    const term_8 = new Float64Array(K);
     const term_6 = new Float64Array(K);
-    const term_4 = new Float64Array(K);
     const exp_2 = new Float64Array(K);
     const q = new Float64Array(K);
+    const term_5 = new Float64Array(K);
     for (let row = 0; row < N; ++row) {
       let max_all = -Infinity;
       let max_2_all = -Infinity;
       let max_3_all = -Infinity;
       for (let k = 0; k < K; ++k) {
-        const term_5_now = z[row * K + k] / T;
-        const max_next = term_5_now;
+        const term_7_now = z[row * K + k] / T;
+        const max_next = term_7_now;
         if (max_next > max_all || max_next !== max_next) max_all = max_next;
-        const term_6_now = _weighted(v[row * K + k], 1.0 / T);
-        const max_2_next = term_6_now;
+        const term_8_now = _weighted(v[row * K + k], 1.0 / T);
+        const max_2_next = term_8_now;
         if (max_2_next > max_2_all || max_2_next !== max_2_next) max_2_all = max_2_next;
-        const term_7_2_now = z[row * K + k] - v[row * K + k];
-        const term_4_now = term_7_2_now / T;
-        const max_3_next = Math.abs(term_4_now);
+        const term_6_now = (z[row * K + k] - v[row * K + k]) / T;
+        const max_3_next = Math.abs(term_6_now);
         if (max_3_next > max_3_all || max_3_next !== max_3_next) max_3_all = max_3_next;
-        term_5[k] = term_5_now;
+        term_7[k] = term_7_now;
+        term_8[k] = term_8_now;
         term_6[k] = term_6_now;
-        term_4[k] = term_4_now;
       }
       const max = max_all;
       const max_2 = max_2_all;
@@ -121,18 +122,18 @@ function _run(N, K, z, v, T, loss) {
       let total_5_all = 0, total_5_lost = 0;
       let total_6_all = 0;
       for (let k = 0; k < K; ++k) {
-        const exp_2_now = _exp_difference(term_6[k], max_2);
-        const total_3_term = exp_2_now - (term_6[k] === max_2 ? 1.0 : 0.0);
+        const exp_2_now = _exp_difference(term_8[k], max_2);
+        const total_3_term = exp_2_now - (term_8[k] === max_2 ? 1.0 : 0.0);
         const total_3_next = total_3_all + total_3_term;
         total_3_lost += _lost(total_3_all, total_3_term, total_3_next);
         total_3_all = total_3_next;
-        total_4_all += (term_6[k] === max_2 ? 1.0 : 0.0);
-        const exp_now = _exp_difference(term_5[k], max);
-        const total_5_term = exp_now - (term_5[k] === max ? 1.0 : 0.0);
+        total_4_all += (term_8[k] === max_2 ? 1.0 : 0.0);
+        const exp_now = _exp_difference(term_7[k], max);
+        const total_5_term = exp_now - (term_7[k] === max ? 1.0 : 0.0);
         const total_5_next = total_5_all + total_5_term;
         total_5_lost += _lost(total_5_all, total_5_term, total_5_next);
         total_5_all = total_5_next;
-        total_6_all += (term_5[k] === max ? 1.0 : 0.0);
+        total_6_all += (term_7[k] === max ? 1.0 : 0.0);
         exp_2[k] = exp_2_now;
       }
       const total_3 = _total(total_3_all, total_3_lost);
@@ -141,41 +142,89 @@ function _run(N, K, z, v, T, loss) {
       const total_6 = total_6_all;
       const sum_exp_2 = total_3 + total_4;
       const once = 1.0 / sum_exp_2;
+      const once_4 = -max_2;
+      const once_5 = -max;
       const term_2 = total_4 - 1.0;
       const term_3 = total_6 - 1.0;
-      const once_5 = -max;
-      const once_6 = -max_2;
-      const once_7 = -Math.log1p(term_2 + total_3);
-      const once_8 = Math.log1p(term_3 + total_5);
+      const once_28 = -max;
+      const once_29 = -max_2;
+      const once_30 = -Math.log1p(term_2 + total_3);
+      const once_31 = Math.log1p(term_3 + total_5);
       let total_all = 0, total_lost = 0;
       let total_7_all = 0, total_7_lost = 0;
       for (let k = 0; k < K; ++k) {
         const q_now = once * exp_2[k];
-        const total_term = _weighted(q_now, z[row * K + k] - v[row * K + k]);
+        const shifted_2_2_now = once_4 + term_8[k];
+        const shifted_3_now = once_5 + term_7[k];
+        const term_5_now = (max_3 < 8.0 ? term_6[k] : shifted_3_now - shifted_2_2_now);
+        const total_term = _weighted(q_now, term_5_now);
         const total_next = total_all + total_term;
         total_lost += _lost(total_all, total_term, total_next);
         total_all = total_next;
-        const shifted_2_2_now = once_5 + term_5[k];
-        const shifted_3_now = once_6 + term_6[k];
-        const total_7_term = _weighted(q_now, once_7 + once_8 + shifted_3_now - shifted_2_2_now);
+        const shifted_2_3_now = once_29 + term_8[k];
+        const shifted_4_now = once_28 + term_7[k];
+        const total_7_term = _weighted(q_now, once_30 + once_31 + shifted_2_3_now - shifted_4_now);
         const total_7_next = total_7_all + total_7_term;
         total_7_lost += _lost(total_7_all, total_7_term, total_7_next);
         total_7_all = total_7_next;
         q[k] = q_now;
+        term_5[k] = term_5_now;
       }
       const total = _total(total_all, total_lost);
       const total_7 = _total(total_7_all, total_7_lost);
-      const once_2 = -total / T;
+      const once_7 = -total;
+      const once_8 = -total;
+      const once_9 = -total;
+      const once_10 = -total;
+      const once_11 = -total;
+      const once_12 = -total;
+      const once_13 = -total;
+      const once_14 = -total;
+      const once_15 = -total;
+      const once_16 = -total;
+      const once_17 = -total;
+      const once_18 = -total;
+      const once_19 = -total;
+      const once_20 = -total;
+      const once_21 = -total;
+      const once_22 = -total;
+      const once_23 = -total;
+      const once_24 = -total;
+      const once_25 = -total;
+      const once_26 = -total;
+      const once_27 = -total;
+      let max_4_all = -Infinity;
       let total_2_all = 0, total_2_lost = 0;
       for (let k = 0; k < K; ++k) {
-        const term_now = once_2 + term_4[k];
-        const total_2_term = _weighted(q[k], (Math.abs(term_now) < 0.5 ? (0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + term_now / 355687428096000.0) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * (term_now * term_now) : Math.expm1(term_now) - term_now));
+        const max_4_next = Math.abs(once_7 + term_5[k]);
+        if (max_4_next > max_4_all || max_4_next !== max_4_next) max_4_all = max_4_next;
+        const term_10_now = once_10 + term_5[k];
+        const term_11_now = once_11 + term_5[k];
+        const term_12_now = once_12 + term_5[k];
+        const term_13_now = once_13 + term_5[k];
+        const term_14_now = once_14 + term_5[k];
+        const term_15_now = once_15 + term_5[k];
+        const term_16_now = once_16 + term_5[k];
+        const term_17_now = once_17 + term_5[k];
+        const term_18_now = once_18 + term_5[k];
+        const term_19_now = once_19 + term_5[k];
+        const term_20_now = once_20 + term_5[k];
+        const term_21_now = once_21 + term_5[k];
+        const term_22_now = once_22 + term_5[k];
+        const term_23_now = once_23 + term_5[k];
+        const term_24_now = once_24 + term_5[k];
+        const term_25_now = once_25 + term_5[k];
+        const term_26_now = once_26 + term_5[k];
+        const term_4_now = once_8 + term_5[k];
+        const term_9_now = once_9 + term_5[k];
+        const total_2_term = _weighted(q[k], (Math.abs(once_27 + term_5[k]) < 1.0 ? (0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + (2.8114572543455206e-15 + (1.5619206968586225e-16 + (8.22063524662433e-18 + term_4_now / 2.43290200817664e+18) * term_9_now) * term_10_now) * term_11_now) * term_12_now) * term_13_now) * term_14_now) * term_15_now) * term_16_now) * term_17_now) * term_18_now) * term_19_now) * term_20_now) * term_21_now) * term_22_now) * term_23_now) * term_24_now) * term_25_now) * ((once_27 + term_5[k]) * (once_27 + term_5[k])) : Math.expm1(once_27 + term_5[k]) - term_26_now));
         const total_2_next = total_2_all + total_2_term;
         total_2_lost += _lost(total_2_all, total_2_term, total_2_next);
         total_2_all = total_2_next;
       }
+      const max_4 = max_4_all;
       const total_2 = _total(total_2_all, total_2_lost);
-      loss[row] = (max_3 < 1.0 ? Math.log1p(total_2) : total_7) * (T * T);
+      loss[row] = (max_4 < 8.0 ? Math.log1p(total_2) : total_7) * (T * T);
     }
   }
 }
@@ -183,29 +232,29 @@ function _run(N, K, z, v, T, loss) {
 /** The loss, and the gradients by name. `scale` multiplies every gradient. */
 function _run_value_and_gradient(N, K, z, v, T, loss, dz, scale) {
   {
+    const term_8 = new Float64Array(K);
     const term_6 = new Float64Array(K);
-    const term_4 = new Float64Array(K);
     const exp = new Float64Array(K);
     const exp_2 = new Float64Array(K);
     const q = new Float64Array(K);
+    const term_5 = new Float64Array(K);
     for (let row = 0; row < N; ++row) {
       let max_all = -Infinity;
       let max_2_all = -Infinity;
       let max_3_all = -Infinity;
       for (let k = 0; k < K; ++k) {
-        const term_5_now = z[row * K + k] / T;
-        const max_next = term_5_now;
+        const term_7_now = z[row * K + k] / T;
+        const max_next = term_7_now;
         if (max_next > max_all || max_next !== max_next) max_all = max_next;
-        const term_6_now = _weighted(v[row * K + k], 1.0 / T);
-        const max_2_next = term_6_now;
+        const term_8_now = _weighted(v[row * K + k], 1.0 / T);
+        const max_2_next = term_8_now;
         if (max_2_next > max_2_all || max_2_next !== max_2_next) max_2_all = max_2_next;
-        const term_7_2_now = z[row * K + k] - v[row * K + k];
-        const term_4_now = term_7_2_now / T;
-        const max_3_next = Math.abs(term_4_now);
+        const term_6_now = (z[row * K + k] - v[row * K + k]) / T;
+        const max_3_next = Math.abs(term_6_now);
         if (max_3_next > max_3_all || max_3_next !== max_3_next) max_3_all = max_3_next;
-        dz[row * K + k] = term_5_now;
+        dz[row * K + k] = term_7_now;
+        term_8[k] = term_8_now;
         term_6[k] = term_6_now;
-        term_4[k] = term_4_now;
       }
       const max = max_all;
       const max_2 = max_2_all;
@@ -221,12 +270,12 @@ function _run_value_and_gradient(N, K, z, v, T, loss, dz, scale) {
         total_5_lost += _lost(total_5_all, total_5_term, total_5_next);
         total_5_all = total_5_next;
         total_6_all += (dz[row * K + k] === max ? 1.0 : 0.0);
-        const exp_2_now = _exp_difference(term_6[k], max_2);
-        const total_3_term = exp_2_now - (term_6[k] === max_2 ? 1.0 : 0.0);
+        const exp_2_now = _exp_difference(term_8[k], max_2);
+        const total_3_term = exp_2_now - (term_8[k] === max_2 ? 1.0 : 0.0);
         const total_3_next = total_3_all + total_3_term;
         total_3_lost += _lost(total_3_all, total_3_term, total_3_next);
         total_3_all = total_3_next;
-        total_4_all += (term_6[k] === max_2 ? 1.0 : 0.0);
+        total_4_all += (term_8[k] === max_2 ? 1.0 : 0.0);
         exp[k] = exp_now;
         exp_2[k] = exp_2_now;
       }
@@ -238,44 +287,92 @@ function _run_value_and_gradient(N, K, z, v, T, loss, dz, scale) {
       const once = 1.0 / sum_exp;
       const sum_exp_2 = total_3 + total_4;
       const once_2 = 1.0 / sum_exp_2;
+      const once_5 = -max_2;
+      const once_6 = -max;
       const term_2 = total_4 - 1.0;
       const term_3 = total_6 - 1.0;
-      const once_6 = -max;
-      const once_7 = -max_2;
-      const once_8 = -Math.log1p(term_2 + total_3);
-      const once_9 = Math.log1p(term_3 + total_5);
+      const once_29 = -max;
+      const once_30 = -max_2;
+      const once_31 = -Math.log1p(term_2 + total_3);
+      const once_32 = Math.log1p(term_3 + total_5);
       let total_all = 0, total_lost = 0;
       let total_7_all = 0, total_7_lost = 0;
       for (let k = 0; k < K; ++k) {
         const q_now = once_2 * exp_2[k];
-        const total_term = _weighted(q_now, z[row * K + k] - v[row * K + k]);
+        const shifted_2_2_now = once_5 + term_8[k];
+        const shifted_3_now = once_6 + dz[row * K + k];
+        const term_5_now = (max_3 < 8.0 ? term_6[k] : shifted_3_now - shifted_2_2_now);
+        const total_term = _weighted(q_now, term_5_now);
         const total_next = total_all + total_term;
         total_lost += _lost(total_all, total_term, total_next);
         total_all = total_next;
-        const shifted_2_2_now = once_6 + dz[row * K + k];
-        const shifted_3_now = once_7 + term_6[k];
-        const total_7_term = _weighted(q_now, once_8 + once_9 + shifted_3_now - shifted_2_2_now);
+        const shifted_2_3_now = once_30 + term_8[k];
+        const shifted_4_now = once_29 + dz[row * K + k];
+        const total_7_term = _weighted(q_now, once_31 + once_32 + shifted_2_3_now - shifted_4_now);
         const total_7_next = total_7_all + total_7_term;
         total_7_lost += _lost(total_7_all, total_7_term, total_7_next);
         total_7_all = total_7_next;
         const p_now = once * exp[k];
         const dz_now = (p_now - q_now) * T;
         q[k] = q_now;
+        term_5[k] = term_5_now;
         dz[row * K + k] = scale * dz_now;
       }
       const total = _total(total_all, total_lost);
       const total_7 = _total(total_7_all, total_7_lost);
-      const once_3 = -total / T;
+      const once_8 = -total;
+      const once_9 = -total;
+      const once_10 = -total;
+      const once_11 = -total;
+      const once_12 = -total;
+      const once_13 = -total;
+      const once_14 = -total;
+      const once_15 = -total;
+      const once_16 = -total;
+      const once_17 = -total;
+      const once_18 = -total;
+      const once_19 = -total;
+      const once_20 = -total;
+      const once_21 = -total;
+      const once_22 = -total;
+      const once_23 = -total;
+      const once_24 = -total;
+      const once_25 = -total;
+      const once_26 = -total;
+      const once_27 = -total;
+      const once_28 = -total;
+      let max_4_all = -Infinity;
       let total_2_all = 0, total_2_lost = 0;
       for (let k = 0; k < K; ++k) {
-        const term_now = once_3 + term_4[k];
-        const total_2_term = _weighted(q[k], (Math.abs(term_now) < 0.5 ? (0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + term_now / 355687428096000.0) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * (term_now * term_now) : Math.expm1(term_now) - term_now));
+        const max_4_next = Math.abs(once_8 + term_5[k]);
+        if (max_4_next > max_4_all || max_4_next !== max_4_next) max_4_all = max_4_next;
+        const term_10_now = once_11 + term_5[k];
+        const term_11_now = once_12 + term_5[k];
+        const term_12_now = once_13 + term_5[k];
+        const term_13_now = once_14 + term_5[k];
+        const term_14_now = once_15 + term_5[k];
+        const term_15_now = once_16 + term_5[k];
+        const term_16_now = once_17 + term_5[k];
+        const term_17_now = once_18 + term_5[k];
+        const term_18_now = once_19 + term_5[k];
+        const term_19_now = once_20 + term_5[k];
+        const term_20_now = once_21 + term_5[k];
+        const term_21_now = once_22 + term_5[k];
+        const term_22_now = once_23 + term_5[k];
+        const term_23_now = once_24 + term_5[k];
+        const term_24_now = once_25 + term_5[k];
+        const term_25_now = once_26 + term_5[k];
+        const term_26_now = once_27 + term_5[k];
+        const term_4_now = once_9 + term_5[k];
+        const term_9_now = once_10 + term_5[k];
+        const total_2_term = _weighted(q[k], (Math.abs(once_28 + term_5[k]) < 1.0 ? (0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + (2.8114572543455206e-15 + (1.5619206968586225e-16 + (8.22063524662433e-18 + term_4_now / 2.43290200817664e+18) * term_9_now) * term_10_now) * term_11_now) * term_12_now) * term_13_now) * term_14_now) * term_15_now) * term_16_now) * term_17_now) * term_18_now) * term_19_now) * term_20_now) * term_21_now) * term_22_now) * term_23_now) * term_24_now) * term_25_now) * ((once_28 + term_5[k]) * (once_28 + term_5[k])) : Math.expm1(once_28 + term_5[k]) - term_26_now));
         const total_2_next = total_2_all + total_2_term;
         total_2_lost += _lost(total_2_all, total_2_term, total_2_next);
         total_2_all = total_2_next;
       }
+      const max_4 = max_4_all;
       const total_2 = _total(total_2_all, total_2_lost);
-      loss[row] = (max_3 < 1.0 ? Math.log1p(total_2) : total_7) * (T * T);
+      loss[row] = (max_4 < 8.0 ? Math.log1p(total_2) : total_7) * (T * T);
     }
   }
 }

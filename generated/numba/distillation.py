@@ -19,6 +19,7 @@ reduction="none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
 "mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,
 or 0 with on_empty="zero".
 `out` takes arrays for the results: {"loss": ..., "z": ...}.
+The gradient by z may go into the memory of the argument itself.
 Numba compiles each function at its first call, and keeps it in __pycache__.  Every sum is added
 up in one order, so that the number of threads changes nothing.
 Raises TypeError for a dtype other than float32 and float64, or two of them, and ValueError for a
@@ -43,7 +44,7 @@ _RESULTS = {
     "": ("N",),
     "z": ("N", "K"),
 }
-_IN_PLACE = ()
+_IN_PLACE = ("z",)
 
 
 def distillation(z, v, *, T=2.0, reduction="none", on_empty="nan", out=None):
@@ -509,11 +510,11 @@ def _max_f64(part, count, lanes):
 def _distillation_f32_strips_part(first, end, N, K, z, v, T, loss_of_row, scale):
     z_lanes = np.zeros((K, 64), f32)
     v_lanes = np.zeros((K, 64), f32)
-    term_5_lanes = np.empty((K, 64), f32)
+    term_7_lanes = np.empty((K, 64), f32)
     max__lanes = np.empty(64, f32)
-    term_6_lanes = np.empty((K, 64), f32)
+    term_8_lanes = np.empty((K, 64), f32)
     max_2_lanes = np.empty(64, f32)
-    term_4_lanes = np.empty((K, 64), f32)
+    term_6_lanes = np.empty((K, 64), f32)
     max_3_lanes = np.empty(64, f32)
     exp_2_lanes = np.empty((K, 64), f32)
     total_3_lanes = np.empty(64, f32)
@@ -521,14 +522,38 @@ def _distillation_f32_strips_part(first, end, N, K, z, v, T, loss_of_row, scale)
     total_5_lanes = np.empty(64, f32)
     total_6_lanes = np.empty(64, f32)
     once_lanes = np.empty(64, f32)
+    once_4_lanes = np.empty(64, f32)
     once_5_lanes = np.empty(64, f32)
-    once_6_lanes = np.empty(64, f32)
-    once_7_lanes = np.empty(64, f32)
-    once_8_lanes = np.empty(64, f32)
+    once_28_lanes = np.empty(64, f32)
+    once_29_lanes = np.empty(64, f32)
+    once_30_lanes = np.empty(64, f32)
+    once_31_lanes = np.empty(64, f32)
     q_lanes = np.empty((K, 64), f32)
+    term_5_lanes = np.empty((K, 64), f32)
     total_lanes = np.empty(64, f32)
     total_7_lanes = np.empty(64, f32)
-    once_2_lanes = np.empty(64, f32)
+    once_7_lanes = np.empty(64, f32)
+    once_8_lanes = np.empty(64, f32)
+    once_9_lanes = np.empty(64, f32)
+    once_10_lanes = np.empty(64, f32)
+    once_11_lanes = np.empty(64, f32)
+    once_12_lanes = np.empty(64, f32)
+    once_13_lanes = np.empty(64, f32)
+    once_14_lanes = np.empty(64, f32)
+    once_15_lanes = np.empty(64, f32)
+    once_16_lanes = np.empty(64, f32)
+    once_17_lanes = np.empty(64, f32)
+    once_18_lanes = np.empty(64, f32)
+    once_19_lanes = np.empty(64, f32)
+    once_20_lanes = np.empty(64, f32)
+    once_21_lanes = np.empty(64, f32)
+    once_22_lanes = np.empty(64, f32)
+    once_23_lanes = np.empty(64, f32)
+    once_24_lanes = np.empty(64, f32)
+    once_25_lanes = np.empty(64, f32)
+    once_26_lanes = np.empty(64, f32)
+    once_27_lanes = np.empty(64, f32)
+    max_4_lanes = np.empty(64, f32)
     total_2_lanes = np.empty(64, f32)
     loss_of_row_lanes = np.empty(64, f32)
     for start in range(first, end, 64):
@@ -545,16 +570,15 @@ def _distillation_f32_strips_part(first, end, N, K, z, v, T, loss_of_row, scale)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                term_5_now = z_lanes[k, lane] / T
-                term_5_lanes[k, lane] = term_5_now
-                max__lanes[lane] = _largest_f32(max__lanes[lane], term_5_now)
-                term_6_now = _weighted_f32(v_lanes[k, lane], f32(1.0) / T)
+                term_7_now = z_lanes[k, lane] / T
+                term_7_lanes[k, lane] = term_7_now
+                max__lanes[lane] = _largest_f32(max__lanes[lane], term_7_now)
+                term_8_now = _weighted_f32(v_lanes[k, lane], f32(1.0) / T)
+                term_8_lanes[k, lane] = term_8_now
+                max_2_lanes[lane] = _largest_f32(max_2_lanes[lane], term_8_now)
+                term_6_now = (z_lanes[k, lane] - v_lanes[k, lane]) / T
                 term_6_lanes[k, lane] = term_6_now
-                max_2_lanes[lane] = _largest_f32(max_2_lanes[lane], term_6_now)
-                term_7_2_now = z_lanes[k, lane] - v_lanes[k, lane]
-                term_4_now = term_7_2_now / T
-                term_4_lanes[k, lane] = term_4_now
-                max_3_lanes[lane] = _largest_f32(max_3_lanes[lane], abs(term_4_now))
+                max_3_lanes[lane] = _largest_f32(max_3_lanes[lane], abs(term_6_now))
         total_3_lanes[:] = f32(0.0)
         total_4_lanes[:] = f32(0.0)
         total_5_lanes[:] = f32(0.0)
@@ -562,27 +586,31 @@ def _distillation_f32_strips_part(first, end, N, K, z, v, T, loss_of_row, scale)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                exp_2_now = _exp_difference_f32(term_6_lanes[k, lane], max_2_lanes[lane])
+                exp_2_now = _exp_difference_f32(term_8_lanes[k, lane], max_2_lanes[lane])
                 exp_2_lanes[k, lane] = exp_2_now
-                total_3_lanes[lane] += exp_2_now - (f32(1.0) if term_6_lanes[k, lane] == max_2_lanes[lane] else f32(0.0))
-                total_4_lanes[lane] += (f32(1.0) if term_6_lanes[k, lane] == max_2_lanes[lane] else f32(0.0))
-                exp_now = _exp_difference_f32(term_5_lanes[k, lane], max__lanes[lane])
-                total_5_lanes[lane] += exp_now - (f32(1.0) if term_5_lanes[k, lane] == max__lanes[lane] else f32(0.0))
-                total_6_lanes[lane] += (f32(1.0) if term_5_lanes[k, lane] == max__lanes[lane] else f32(0.0))
+                total_3_lanes[lane] += exp_2_now - (f32(1.0) if term_8_lanes[k, lane] == max_2_lanes[lane] else f32(0.0))
+                total_4_lanes[lane] += (f32(1.0) if term_8_lanes[k, lane] == max_2_lanes[lane] else f32(0.0))
+                exp_now = _exp_difference_f32(term_7_lanes[k, lane], max__lanes[lane])
+                total_5_lanes[lane] += exp_now - (f32(1.0) if term_7_lanes[k, lane] == max__lanes[lane] else f32(0.0))
+                total_6_lanes[lane] += (f32(1.0) if term_7_lanes[k, lane] == max__lanes[lane] else f32(0.0))
         for lane in range(64):
             sum_exp_2_now = total_3_lanes[lane] + total_4_lanes[lane]
             once_now = f32(1.0) / sum_exp_2_now
             once_lanes[lane] = once_now
-            term_2_now = total_4_lanes[lane] - f32(1.0)
-            term_3_now = total_6_lanes[lane] - f32(1.0)
+            once_4_now = -max_2_lanes[lane]
+            once_4_lanes[lane] = once_4_now
             once_5_now = -max__lanes[lane]
             once_5_lanes[lane] = once_5_now
-            once_6_now = -max_2_lanes[lane]
-            once_6_lanes[lane] = once_6_now
-            once_7_now = -_log1p_f32(term_2_now + total_3_lanes[lane])
-            once_7_lanes[lane] = once_7_now
-            once_8_now = _log1p_f32(term_3_now + total_5_lanes[lane])
-            once_8_lanes[lane] = once_8_now
+            term_2_now = total_4_lanes[lane] - f32(1.0)
+            term_3_now = total_6_lanes[lane] - f32(1.0)
+            once_28_now = -max__lanes[lane]
+            once_28_lanes[lane] = once_28_now
+            once_29_now = -max_2_lanes[lane]
+            once_29_lanes[lane] = once_29_now
+            once_30_now = -_log1p_f32(term_2_now + total_3_lanes[lane])
+            once_30_lanes[lane] = once_30_now
+            once_31_now = _log1p_f32(term_3_now + total_5_lanes[lane])
+            once_31_lanes[lane] = once_31_now
         total_lanes[:] = f32(0.0)
         total_7_lanes[:] = f32(0.0)
         for k_at in range(K):
@@ -590,21 +618,85 @@ def _distillation_f32_strips_part(first, end, N, K, z, v, T, loss_of_row, scale)
             for lane in range(64):
                 q_now = once_lanes[lane] * exp_2_lanes[k, lane]
                 q_lanes[k, lane] = q_now
-                total_lanes[lane] += _weighted_f32(q_now, z_lanes[k, lane] - v_lanes[k, lane])
-                shifted_2_2_now = once_5_lanes[lane] + term_5_lanes[k, lane]
-                shifted_3_now = once_6_lanes[lane] + term_6_lanes[k, lane]
-                total_7_lanes[lane] += _weighted_f32(q_now, once_7_lanes[lane] + once_8_lanes[lane] + shifted_3_now - shifted_2_2_now)
+                shifted_2_2_now = once_4_lanes[lane] + term_8_lanes[k, lane]
+                shifted_3_now = once_5_lanes[lane] + term_7_lanes[k, lane]
+                term_5_now = (term_6_lanes[k, lane] if max_3_lanes[lane] < f32(8.0) else shifted_3_now - shifted_2_2_now)
+                term_5_lanes[k, lane] = term_5_now
+                total_lanes[lane] += _weighted_f32(q_now, term_5_now)
+                shifted_2_3_now = once_29_lanes[lane] + term_8_lanes[k, lane]
+                shifted_4_now = once_28_lanes[lane] + term_7_lanes[k, lane]
+                total_7_lanes[lane] += _weighted_f32(q_now, once_30_lanes[lane] + once_31_lanes[lane] + shifted_2_3_now - shifted_4_now)
         for lane in range(64):
-            once_2_now = -total_lanes[lane] / T
-            once_2_lanes[lane] = once_2_now
+            once_7_now = -total_lanes[lane]
+            once_7_lanes[lane] = once_7_now
+            once_8_now = -total_lanes[lane]
+            once_8_lanes[lane] = once_8_now
+            once_9_now = -total_lanes[lane]
+            once_9_lanes[lane] = once_9_now
+            once_10_now = -total_lanes[lane]
+            once_10_lanes[lane] = once_10_now
+            once_11_now = -total_lanes[lane]
+            once_11_lanes[lane] = once_11_now
+            once_12_now = -total_lanes[lane]
+            once_12_lanes[lane] = once_12_now
+            once_13_now = -total_lanes[lane]
+            once_13_lanes[lane] = once_13_now
+            once_14_now = -total_lanes[lane]
+            once_14_lanes[lane] = once_14_now
+            once_15_now = -total_lanes[lane]
+            once_15_lanes[lane] = once_15_now
+            once_16_now = -total_lanes[lane]
+            once_16_lanes[lane] = once_16_now
+            once_17_now = -total_lanes[lane]
+            once_17_lanes[lane] = once_17_now
+            once_18_now = -total_lanes[lane]
+            once_18_lanes[lane] = once_18_now
+            once_19_now = -total_lanes[lane]
+            once_19_lanes[lane] = once_19_now
+            once_20_now = -total_lanes[lane]
+            once_20_lanes[lane] = once_20_now
+            once_21_now = -total_lanes[lane]
+            once_21_lanes[lane] = once_21_now
+            once_22_now = -total_lanes[lane]
+            once_22_lanes[lane] = once_22_now
+            once_23_now = -total_lanes[lane]
+            once_23_lanes[lane] = once_23_now
+            once_24_now = -total_lanes[lane]
+            once_24_lanes[lane] = once_24_now
+            once_25_now = -total_lanes[lane]
+            once_25_lanes[lane] = once_25_now
+            once_26_now = -total_lanes[lane]
+            once_26_lanes[lane] = once_26_now
+            once_27_now = -total_lanes[lane]
+            once_27_lanes[lane] = once_27_now
+        max_4_lanes[:] = f32(-f32(np.inf))
         total_2_lanes[:] = f32(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                term_now = once_2_lanes[lane] + term_4_lanes[k, lane]
-                total_2_lanes[lane] += _weighted_f32(q_lanes[k, lane], ((f32(0.5) + (f32(0.16666666666666666) + (f32(0.041666666666666664) + (f32(0.008333333333333333) + (f32(0.001388888888888889) + (f32(0.0001984126984126984) + (f32(2.48015873015873e-05) + (f32(2.7557319223985893e-06) + (f32(2.755731922398589e-07) + (f32(2.505210838544172e-08) + (f32(2.08767569878681e-09) + (f32(1.6059043836821613e-10) + (f32(1.1470745597729725e-11) + (f32(7.647163731819816e-13) + (f32(4.779477332387385e-14) + term_now / f32(355687428096000.0)) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * (term_now * term_now) if abs(term_now) < f32(0.5) else _expm1_f32(term_now) - term_now))
+                max_4_lanes[lane] = _largest_f32(max_4_lanes[lane], abs(once_7_lanes[lane] + term_5_lanes[k, lane]))
+                term_10_now = once_10_lanes[lane] + term_5_lanes[k, lane]
+                term_11_now = once_11_lanes[lane] + term_5_lanes[k, lane]
+                term_12_now = once_12_lanes[lane] + term_5_lanes[k, lane]
+                term_13_now = once_13_lanes[lane] + term_5_lanes[k, lane]
+                term_14_now = once_14_lanes[lane] + term_5_lanes[k, lane]
+                term_15_now = once_15_lanes[lane] + term_5_lanes[k, lane]
+                term_16_now = once_16_lanes[lane] + term_5_lanes[k, lane]
+                term_17_now = once_17_lanes[lane] + term_5_lanes[k, lane]
+                term_18_now = once_18_lanes[lane] + term_5_lanes[k, lane]
+                term_19_now = once_19_lanes[lane] + term_5_lanes[k, lane]
+                term_20_now = once_20_lanes[lane] + term_5_lanes[k, lane]
+                term_21_now = once_21_lanes[lane] + term_5_lanes[k, lane]
+                term_22_now = once_22_lanes[lane] + term_5_lanes[k, lane]
+                term_23_now = once_23_lanes[lane] + term_5_lanes[k, lane]
+                term_24_now = once_24_lanes[lane] + term_5_lanes[k, lane]
+                term_25_now = once_25_lanes[lane] + term_5_lanes[k, lane]
+                term_26_now = once_26_lanes[lane] + term_5_lanes[k, lane]
+                term_4_now = once_8_lanes[lane] + term_5_lanes[k, lane]
+                term_9_now = once_9_lanes[lane] + term_5_lanes[k, lane]
+                total_2_lanes[lane] += _weighted_f32(q_lanes[k, lane], ((f32(0.5) + (f32(0.16666666666666666) + (f32(0.041666666666666664) + (f32(0.008333333333333333) + (f32(0.001388888888888889) + (f32(0.0001984126984126984) + (f32(2.48015873015873e-05) + (f32(2.7557319223985893e-06) + (f32(2.755731922398589e-07) + (f32(2.505210838544172e-08) + (f32(2.08767569878681e-09) + (f32(1.6059043836821613e-10) + (f32(1.1470745597729725e-11) + (f32(7.647163731819816e-13) + (f32(4.779477332387385e-14) + (f32(2.8114572543455206e-15) + (f32(1.5619206968586225e-16) + (f32(8.22063524662433e-18) + term_4_now / f32(2.43290200817664e+18)) * term_9_now) * term_10_now) * term_11_now) * term_12_now) * term_13_now) * term_14_now) * term_15_now) * term_16_now) * term_17_now) * term_18_now) * term_19_now) * term_20_now) * term_21_now) * term_22_now) * term_23_now) * term_24_now) * term_25_now) * ((once_27_lanes[lane] + term_5_lanes[k, lane]) * (once_27_lanes[lane] + term_5_lanes[k, lane])) if abs(once_27_lanes[lane] + term_5_lanes[k, lane]) < f32(1.0) else _expm1_f32(once_27_lanes[lane] + term_5_lanes[k, lane]) - term_26_now))
         for lane in range(64):
-            loss_of_row_now = (_log1p_f32(total_2_lanes[lane]) if max_3_lanes[lane] < f32(1.0) else total_7_lanes[lane]) * (T * T)
+            loss_of_row_now = (_log1p_f32(total_2_lanes[lane]) if max_4_lanes[lane] < f32(8.0) else total_7_lanes[lane]) * (T * T)
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -619,11 +711,11 @@ def _distillation_f32_strips(step, N, K, z, v, T, loss_of_row, scale):
 
 @njit(error_model="numpy", cache=True)
 def _distillation_f32_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
-    term_5 = np.empty((K,), f32)
+    term_7 = np.empty((K,), f32)
     max__part = np.empty(1024, f32)
-    term_6 = np.empty((K,), f32)
+    term_8 = np.empty((K,), f32)
     max_2_part = np.empty(1024, f32)
-    term_4 = np.empty((K,), f32)
+    term_6 = np.empty((K,), f32)
     max_3_part = np.empty(1024, f32)
     exp_2 = np.empty((K,), f32)
     total_3_part = np.empty(1024, f32)
@@ -631,8 +723,10 @@ def _distillation_f32_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
     total_5_part = np.empty(1024, f32)
     total_6_part = np.empty(1024, f32)
     q = np.empty((K,), f32)
+    term_5 = np.empty((K,), f32)
     total_part = np.empty(1024, f32)
     total_7_part = np.empty(1024, f32)
+    max_4_part = np.empty(1024, f32)
     total_2_part = np.empty(1024, f32)
     lanes_f32 = np.empty(64, f32)
     lanes_f64 = np.empty(64, f64)
@@ -645,16 +739,15 @@ def _distillation_f32_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                term_5_now = z[row, k] / T
-                max__part[lane] = term_5_now
-                term_6_now = _weighted_f32(v[row, k], f32(1.0) / T)
-                max_2_part[lane] = term_6_now
-                term_7_2_now = z[row, k] - v[row, k]
-                term_4_now = term_7_2_now / T
-                max_3_part[lane] = abs(term_4_now)
-                term_5[k] = term_5_now
+                term_7_now = z[row, k] / T
+                max__part[lane] = term_7_now
+                term_8_now = _weighted_f32(v[row, k], f32(1.0) / T)
+                max_2_part[lane] = term_8_now
+                term_6_now = (z[row, k] - v[row, k]) / T
+                max_3_part[lane] = abs(term_6_now)
+                term_7[k] = term_7_now
+                term_8[k] = term_8_now
                 term_6[k] = term_6_now
-                term_4[k] = term_4_now
             max__all = _largest_f32(max__all, _max_f32(max__part, count, lanes_f32))
             max_2_all = _largest_f32(max_2_all, _max_f32(max_2_part, count, lanes_f32))
             max_3_all = _largest_f32(max_3_all, _max_f32(max_3_part, count, lanes_f32))
@@ -669,12 +762,12 @@ def _distillation_f32_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                exp_2_now = _exp_difference_f32(term_6[k], f32(max_2))
-                total_3_part[lane] = exp_2_now - (f32(1.0) if term_6[k] == f32(max_2) else f32(0.0))
-                total_4_part[lane] = (f32(1.0) if term_6[k] == f32(max_2) else f32(0.0))
-                exp_now = _exp_difference_f32(term_5[k], f32(max_))
-                total_5_part[lane] = exp_now - (f32(1.0) if term_5[k] == f32(max_) else f32(0.0))
-                total_6_part[lane] = (f32(1.0) if term_5[k] == f32(max_) else f32(0.0))
+                exp_2_now = _exp_difference_f32(term_8[k], f32(max_2))
+                total_3_part[lane] = exp_2_now - (f32(1.0) if term_8[k] == f32(max_2) else f32(0.0))
+                total_4_part[lane] = (f32(1.0) if term_8[k] == f32(max_2) else f32(0.0))
+                exp_now = _exp_difference_f32(term_7[k], f32(max_))
+                total_5_part[lane] = exp_now - (f32(1.0) if term_7[k] == f32(max_) else f32(0.0))
+                total_6_part[lane] = (f32(1.0) if term_7[k] == f32(max_) else f32(0.0))
                 exp_2[k] = exp_2_now
             total_3_all += _sum_f32(total_3_part, count, lanes_f64)
             total_4_all += _sum_f32(total_4_part, count, lanes_f64)
@@ -686,12 +779,14 @@ def _distillation_f32_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
         total_6 = f64(total_6_all)
         sum_exp_2 = f64(total_3 + total_4)
         once = f64(1.0 / sum_exp_2)
+        once_4 = f64(-max_2)
+        once_5 = f64(-max_)
         term_2 = f64(total_4 - 1.0)
         term_3 = f64(total_6 - 1.0)
-        once_5 = f64(-max_)
-        once_6 = f64(-max_2)
-        once_7 = f64(-_log1p_f64(term_2 + total_3))
-        once_8 = f64(_log1p_f64(term_3 + total_5))
+        once_28 = f64(-max_)
+        once_29 = f64(-max_2)
+        once_30 = f64(-_log1p_f64(term_2 + total_3))
+        once_31 = f64(_log1p_f64(term_3 + total_5))
         total_all = 0.0
         total_7_all = 0.0
         for block in range(0, K, 1024):
@@ -699,26 +794,72 @@ def _distillation_f32_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
             for lane in range(count):
                 k = np.uintp(block + lane)
                 q_now = f32(once) * exp_2[k]
-                total_part[lane] = _weighted_f32(q_now, z[row, k] - v[row, k])
-                shifted_2_2_now = f32(once_5) + term_5[k]
-                shifted_3_now = f32(once_6) + term_6[k]
-                total_7_part[lane] = _weighted_f32(q_now, f32(once_7) + f32(once_8) + shifted_3_now - shifted_2_2_now)
+                shifted_2_2_now = f32(once_4) + term_8[k]
+                shifted_3_now = f32(once_5) + term_7[k]
+                term_5_now = (term_6[k] if f32(max_3) < f32(8.0) else shifted_3_now - shifted_2_2_now)
+                total_part[lane] = _weighted_f32(q_now, term_5_now)
+                shifted_2_3_now = f32(once_29) + term_8[k]
+                shifted_4_now = f32(once_28) + term_7[k]
+                total_7_part[lane] = _weighted_f32(q_now, f32(once_30) + f32(once_31) + shifted_2_3_now - shifted_4_now)
                 q[k] = q_now
+                term_5[k] = term_5_now
             total_all += _sum_f32(total_part, count, lanes_f64)
             total_7_all += _sum_f32(total_7_part, count, lanes_f64)
         total = f64(total_all)
         total_7 = f64(total_7_all)
-        once_2 = f64(-total / f64(T))
+        once_7 = f64(-total)
+        once_8 = f64(-total)
+        once_9 = f64(-total)
+        once_10 = f64(-total)
+        once_11 = f64(-total)
+        once_12 = f64(-total)
+        once_13 = f64(-total)
+        once_14 = f64(-total)
+        once_15 = f64(-total)
+        once_16 = f64(-total)
+        once_17 = f64(-total)
+        once_18 = f64(-total)
+        once_19 = f64(-total)
+        once_20 = f64(-total)
+        once_21 = f64(-total)
+        once_22 = f64(-total)
+        once_23 = f64(-total)
+        once_24 = f64(-total)
+        once_25 = f64(-total)
+        once_26 = f64(-total)
+        once_27 = f64(-total)
+        max_4_all = -f32(np.inf)
         total_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                term_now = f32(once_2) + term_4[k]
-                total_2_part[lane] = _weighted_f32(q[k], ((f32(0.5) + (f32(0.16666666666666666) + (f32(0.041666666666666664) + (f32(0.008333333333333333) + (f32(0.001388888888888889) + (f32(0.0001984126984126984) + (f32(2.48015873015873e-05) + (f32(2.7557319223985893e-06) + (f32(2.755731922398589e-07) + (f32(2.505210838544172e-08) + (f32(2.08767569878681e-09) + (f32(1.6059043836821613e-10) + (f32(1.1470745597729725e-11) + (f32(7.647163731819816e-13) + (f32(4.779477332387385e-14) + term_now / f32(355687428096000.0)) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * (term_now * term_now) if abs(term_now) < f32(0.5) else _expm1_f32(term_now) - term_now))
+                max_4_part[lane] = abs(f32(once_7) + term_5[k])
+                term_10_now = f32(once_10) + term_5[k]
+                term_11_now = f32(once_11) + term_5[k]
+                term_12_now = f32(once_12) + term_5[k]
+                term_13_now = f32(once_13) + term_5[k]
+                term_14_now = f32(once_14) + term_5[k]
+                term_15_now = f32(once_15) + term_5[k]
+                term_16_now = f32(once_16) + term_5[k]
+                term_17_now = f32(once_17) + term_5[k]
+                term_18_now = f32(once_18) + term_5[k]
+                term_19_now = f32(once_19) + term_5[k]
+                term_20_now = f32(once_20) + term_5[k]
+                term_21_now = f32(once_21) + term_5[k]
+                term_22_now = f32(once_22) + term_5[k]
+                term_23_now = f32(once_23) + term_5[k]
+                term_24_now = f32(once_24) + term_5[k]
+                term_25_now = f32(once_25) + term_5[k]
+                term_26_now = f32(once_26) + term_5[k]
+                term_4_now = f32(once_8) + term_5[k]
+                term_9_now = f32(once_9) + term_5[k]
+                total_2_part[lane] = _weighted_f32(q[k], ((f32(0.5) + (f32(0.16666666666666666) + (f32(0.041666666666666664) + (f32(0.008333333333333333) + (f32(0.001388888888888889) + (f32(0.0001984126984126984) + (f32(2.48015873015873e-05) + (f32(2.7557319223985893e-06) + (f32(2.755731922398589e-07) + (f32(2.505210838544172e-08) + (f32(2.08767569878681e-09) + (f32(1.6059043836821613e-10) + (f32(1.1470745597729725e-11) + (f32(7.647163731819816e-13) + (f32(4.779477332387385e-14) + (f32(2.8114572543455206e-15) + (f32(1.5619206968586225e-16) + (f32(8.22063524662433e-18) + term_4_now / f32(2.43290200817664e+18)) * term_9_now) * term_10_now) * term_11_now) * term_12_now) * term_13_now) * term_14_now) * term_15_now) * term_16_now) * term_17_now) * term_18_now) * term_19_now) * term_20_now) * term_21_now) * term_22_now) * term_23_now) * term_24_now) * term_25_now) * ((f32(once_27) + term_5[k]) * (f32(once_27) + term_5[k])) if abs(f32(once_27) + term_5[k]) < f32(1.0) else _expm1_f32(f32(once_27) + term_5[k]) - term_26_now))
+            max_4_all = _largest_f32(max_4_all, _max_f32(max_4_part, count, lanes_f32))
             total_2_all += _sum_f32(total_2_part, count, lanes_f64)
+        max_4 = f64(max_4_all)
         total_2 = f64(total_2_all)
-        loss_of_row[row] = f32((_log1p_f64(total_2) if max_3 < 1.0 else total_7) * (f64(T) * f64(T)))
+        loss_of_row[row] = f32((_log1p_f64(total_2) if max_4 < 8.0 else total_7) * (f64(T) * f64(T)))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -732,11 +873,11 @@ def _distillation_f32_1(step, N, K, z, v, T, loss_of_row, scale):
 def _distillation_f64_strips_part(first, end, N, K, z, v, T, loss_of_row, scale):
     z_lanes = np.zeros((K, 64), f64)
     v_lanes = np.zeros((K, 64), f64)
-    term_5_lanes = np.empty((K, 64), f64)
+    term_7_lanes = np.empty((K, 64), f64)
     max__lanes = np.empty(64, f64)
-    term_6_lanes = np.empty((K, 64), f64)
+    term_8_lanes = np.empty((K, 64), f64)
     max_2_lanes = np.empty(64, f64)
-    term_4_lanes = np.empty((K, 64), f64)
+    term_6_lanes = np.empty((K, 64), f64)
     max_3_lanes = np.empty(64, f64)
     exp_2_lanes = np.empty((K, 64), f64)
     total_3_lanes = np.empty(64, f64)
@@ -744,14 +885,38 @@ def _distillation_f64_strips_part(first, end, N, K, z, v, T, loss_of_row, scale)
     total_5_lanes = np.empty(64, f64)
     total_6_lanes = np.empty(64, f64)
     once_lanes = np.empty(64, f64)
+    once_4_lanes = np.empty(64, f64)
     once_5_lanes = np.empty(64, f64)
-    once_6_lanes = np.empty(64, f64)
-    once_7_lanes = np.empty(64, f64)
-    once_8_lanes = np.empty(64, f64)
+    once_28_lanes = np.empty(64, f64)
+    once_29_lanes = np.empty(64, f64)
+    once_30_lanes = np.empty(64, f64)
+    once_31_lanes = np.empty(64, f64)
     q_lanes = np.empty((K, 64), f64)
+    term_5_lanes = np.empty((K, 64), f64)
     total_lanes = np.empty(64, f64)
     total_7_lanes = np.empty(64, f64)
-    once_2_lanes = np.empty(64, f64)
+    once_7_lanes = np.empty(64, f64)
+    once_8_lanes = np.empty(64, f64)
+    once_9_lanes = np.empty(64, f64)
+    once_10_lanes = np.empty(64, f64)
+    once_11_lanes = np.empty(64, f64)
+    once_12_lanes = np.empty(64, f64)
+    once_13_lanes = np.empty(64, f64)
+    once_14_lanes = np.empty(64, f64)
+    once_15_lanes = np.empty(64, f64)
+    once_16_lanes = np.empty(64, f64)
+    once_17_lanes = np.empty(64, f64)
+    once_18_lanes = np.empty(64, f64)
+    once_19_lanes = np.empty(64, f64)
+    once_20_lanes = np.empty(64, f64)
+    once_21_lanes = np.empty(64, f64)
+    once_22_lanes = np.empty(64, f64)
+    once_23_lanes = np.empty(64, f64)
+    once_24_lanes = np.empty(64, f64)
+    once_25_lanes = np.empty(64, f64)
+    once_26_lanes = np.empty(64, f64)
+    once_27_lanes = np.empty(64, f64)
+    max_4_lanes = np.empty(64, f64)
     total_2_lanes = np.empty(64, f64)
     loss_of_row_lanes = np.empty(64, f64)
     for start in range(first, end, 64):
@@ -768,16 +933,15 @@ def _distillation_f64_strips_part(first, end, N, K, z, v, T, loss_of_row, scale)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                term_5_now = z_lanes[k, lane] / T
-                term_5_lanes[k, lane] = term_5_now
-                max__lanes[lane] = _largest_f64(max__lanes[lane], term_5_now)
-                term_6_now = _weighted_f64(v_lanes[k, lane], 1.0 / T)
+                term_7_now = z_lanes[k, lane] / T
+                term_7_lanes[k, lane] = term_7_now
+                max__lanes[lane] = _largest_f64(max__lanes[lane], term_7_now)
+                term_8_now = _weighted_f64(v_lanes[k, lane], 1.0 / T)
+                term_8_lanes[k, lane] = term_8_now
+                max_2_lanes[lane] = _largest_f64(max_2_lanes[lane], term_8_now)
+                term_6_now = (z_lanes[k, lane] - v_lanes[k, lane]) / T
                 term_6_lanes[k, lane] = term_6_now
-                max_2_lanes[lane] = _largest_f64(max_2_lanes[lane], term_6_now)
-                term_7_2_now = z_lanes[k, lane] - v_lanes[k, lane]
-                term_4_now = term_7_2_now / T
-                term_4_lanes[k, lane] = term_4_now
-                max_3_lanes[lane] = _largest_f64(max_3_lanes[lane], abs(term_4_now))
+                max_3_lanes[lane] = _largest_f64(max_3_lanes[lane], abs(term_6_now))
         total_3_lanes[:] = f64(0.0)
         total_4_lanes[:] = f64(0.0)
         total_5_lanes[:] = f64(0.0)
@@ -785,27 +949,31 @@ def _distillation_f64_strips_part(first, end, N, K, z, v, T, loss_of_row, scale)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                exp_2_now = _exp_difference_f64(term_6_lanes[k, lane], max_2_lanes[lane])
+                exp_2_now = _exp_difference_f64(term_8_lanes[k, lane], max_2_lanes[lane])
                 exp_2_lanes[k, lane] = exp_2_now
-                total_3_lanes[lane] += exp_2_now - (1.0 if term_6_lanes[k, lane] == max_2_lanes[lane] else 0.0)
-                total_4_lanes[lane] += (1.0 if term_6_lanes[k, lane] == max_2_lanes[lane] else 0.0)
-                exp_now = _exp_difference_f64(term_5_lanes[k, lane], max__lanes[lane])
-                total_5_lanes[lane] += exp_now - (1.0 if term_5_lanes[k, lane] == max__lanes[lane] else 0.0)
-                total_6_lanes[lane] += (1.0 if term_5_lanes[k, lane] == max__lanes[lane] else 0.0)
+                total_3_lanes[lane] += exp_2_now - (1.0 if term_8_lanes[k, lane] == max_2_lanes[lane] else 0.0)
+                total_4_lanes[lane] += (1.0 if term_8_lanes[k, lane] == max_2_lanes[lane] else 0.0)
+                exp_now = _exp_difference_f64(term_7_lanes[k, lane], max__lanes[lane])
+                total_5_lanes[lane] += exp_now - (1.0 if term_7_lanes[k, lane] == max__lanes[lane] else 0.0)
+                total_6_lanes[lane] += (1.0 if term_7_lanes[k, lane] == max__lanes[lane] else 0.0)
         for lane in range(64):
             sum_exp_2_now = total_3_lanes[lane] + total_4_lanes[lane]
             once_now = 1.0 / sum_exp_2_now
             once_lanes[lane] = once_now
-            term_2_now = total_4_lanes[lane] - 1.0
-            term_3_now = total_6_lanes[lane] - 1.0
+            once_4_now = -max_2_lanes[lane]
+            once_4_lanes[lane] = once_4_now
             once_5_now = -max__lanes[lane]
             once_5_lanes[lane] = once_5_now
-            once_6_now = -max_2_lanes[lane]
-            once_6_lanes[lane] = once_6_now
-            once_7_now = -_log1p_f64(term_2_now + total_3_lanes[lane])
-            once_7_lanes[lane] = once_7_now
-            once_8_now = _log1p_f64(term_3_now + total_5_lanes[lane])
-            once_8_lanes[lane] = once_8_now
+            term_2_now = total_4_lanes[lane] - 1.0
+            term_3_now = total_6_lanes[lane] - 1.0
+            once_28_now = -max__lanes[lane]
+            once_28_lanes[lane] = once_28_now
+            once_29_now = -max_2_lanes[lane]
+            once_29_lanes[lane] = once_29_now
+            once_30_now = -_log1p_f64(term_2_now + total_3_lanes[lane])
+            once_30_lanes[lane] = once_30_now
+            once_31_now = _log1p_f64(term_3_now + total_5_lanes[lane])
+            once_31_lanes[lane] = once_31_now
         total_lanes[:] = f64(0.0)
         total_7_lanes[:] = f64(0.0)
         for k_at in range(K):
@@ -813,21 +981,85 @@ def _distillation_f64_strips_part(first, end, N, K, z, v, T, loss_of_row, scale)
             for lane in range(64):
                 q_now = once_lanes[lane] * exp_2_lanes[k, lane]
                 q_lanes[k, lane] = q_now
-                total_lanes[lane] += _weighted_f64(q_now, z_lanes[k, lane] - v_lanes[k, lane])
-                shifted_2_2_now = once_5_lanes[lane] + term_5_lanes[k, lane]
-                shifted_3_now = once_6_lanes[lane] + term_6_lanes[k, lane]
-                total_7_lanes[lane] += _weighted_f64(q_now, once_7_lanes[lane] + once_8_lanes[lane] + shifted_3_now - shifted_2_2_now)
+                shifted_2_2_now = once_4_lanes[lane] + term_8_lanes[k, lane]
+                shifted_3_now = once_5_lanes[lane] + term_7_lanes[k, lane]
+                term_5_now = (term_6_lanes[k, lane] if max_3_lanes[lane] < 8.0 else shifted_3_now - shifted_2_2_now)
+                term_5_lanes[k, lane] = term_5_now
+                total_lanes[lane] += _weighted_f64(q_now, term_5_now)
+                shifted_2_3_now = once_29_lanes[lane] + term_8_lanes[k, lane]
+                shifted_4_now = once_28_lanes[lane] + term_7_lanes[k, lane]
+                total_7_lanes[lane] += _weighted_f64(q_now, once_30_lanes[lane] + once_31_lanes[lane] + shifted_2_3_now - shifted_4_now)
         for lane in range(64):
-            once_2_now = -total_lanes[lane] / T
-            once_2_lanes[lane] = once_2_now
+            once_7_now = -total_lanes[lane]
+            once_7_lanes[lane] = once_7_now
+            once_8_now = -total_lanes[lane]
+            once_8_lanes[lane] = once_8_now
+            once_9_now = -total_lanes[lane]
+            once_9_lanes[lane] = once_9_now
+            once_10_now = -total_lanes[lane]
+            once_10_lanes[lane] = once_10_now
+            once_11_now = -total_lanes[lane]
+            once_11_lanes[lane] = once_11_now
+            once_12_now = -total_lanes[lane]
+            once_12_lanes[lane] = once_12_now
+            once_13_now = -total_lanes[lane]
+            once_13_lanes[lane] = once_13_now
+            once_14_now = -total_lanes[lane]
+            once_14_lanes[lane] = once_14_now
+            once_15_now = -total_lanes[lane]
+            once_15_lanes[lane] = once_15_now
+            once_16_now = -total_lanes[lane]
+            once_16_lanes[lane] = once_16_now
+            once_17_now = -total_lanes[lane]
+            once_17_lanes[lane] = once_17_now
+            once_18_now = -total_lanes[lane]
+            once_18_lanes[lane] = once_18_now
+            once_19_now = -total_lanes[lane]
+            once_19_lanes[lane] = once_19_now
+            once_20_now = -total_lanes[lane]
+            once_20_lanes[lane] = once_20_now
+            once_21_now = -total_lanes[lane]
+            once_21_lanes[lane] = once_21_now
+            once_22_now = -total_lanes[lane]
+            once_22_lanes[lane] = once_22_now
+            once_23_now = -total_lanes[lane]
+            once_23_lanes[lane] = once_23_now
+            once_24_now = -total_lanes[lane]
+            once_24_lanes[lane] = once_24_now
+            once_25_now = -total_lanes[lane]
+            once_25_lanes[lane] = once_25_now
+            once_26_now = -total_lanes[lane]
+            once_26_lanes[lane] = once_26_now
+            once_27_now = -total_lanes[lane]
+            once_27_lanes[lane] = once_27_now
+        max_4_lanes[:] = f64(-f64(np.inf))
         total_2_lanes[:] = f64(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                term_now = once_2_lanes[lane] + term_4_lanes[k, lane]
-                total_2_lanes[lane] += _weighted_f64(q_lanes[k, lane], ((0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + term_now / 355687428096000.0) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * (term_now * term_now) if abs(term_now) < 0.5 else _expm1_f64(term_now) - term_now))
+                max_4_lanes[lane] = _largest_f64(max_4_lanes[lane], abs(once_7_lanes[lane] + term_5_lanes[k, lane]))
+                term_10_now = once_10_lanes[lane] + term_5_lanes[k, lane]
+                term_11_now = once_11_lanes[lane] + term_5_lanes[k, lane]
+                term_12_now = once_12_lanes[lane] + term_5_lanes[k, lane]
+                term_13_now = once_13_lanes[lane] + term_5_lanes[k, lane]
+                term_14_now = once_14_lanes[lane] + term_5_lanes[k, lane]
+                term_15_now = once_15_lanes[lane] + term_5_lanes[k, lane]
+                term_16_now = once_16_lanes[lane] + term_5_lanes[k, lane]
+                term_17_now = once_17_lanes[lane] + term_5_lanes[k, lane]
+                term_18_now = once_18_lanes[lane] + term_5_lanes[k, lane]
+                term_19_now = once_19_lanes[lane] + term_5_lanes[k, lane]
+                term_20_now = once_20_lanes[lane] + term_5_lanes[k, lane]
+                term_21_now = once_21_lanes[lane] + term_5_lanes[k, lane]
+                term_22_now = once_22_lanes[lane] + term_5_lanes[k, lane]
+                term_23_now = once_23_lanes[lane] + term_5_lanes[k, lane]
+                term_24_now = once_24_lanes[lane] + term_5_lanes[k, lane]
+                term_25_now = once_25_lanes[lane] + term_5_lanes[k, lane]
+                term_26_now = once_26_lanes[lane] + term_5_lanes[k, lane]
+                term_4_now = once_8_lanes[lane] + term_5_lanes[k, lane]
+                term_9_now = once_9_lanes[lane] + term_5_lanes[k, lane]
+                total_2_lanes[lane] += _weighted_f64(q_lanes[k, lane], ((0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + (2.8114572543455206e-15 + (1.5619206968586225e-16 + (8.22063524662433e-18 + term_4_now / 2.43290200817664e+18) * term_9_now) * term_10_now) * term_11_now) * term_12_now) * term_13_now) * term_14_now) * term_15_now) * term_16_now) * term_17_now) * term_18_now) * term_19_now) * term_20_now) * term_21_now) * term_22_now) * term_23_now) * term_24_now) * term_25_now) * ((once_27_lanes[lane] + term_5_lanes[k, lane]) * (once_27_lanes[lane] + term_5_lanes[k, lane])) if abs(once_27_lanes[lane] + term_5_lanes[k, lane]) < 1.0 else _expm1_f64(once_27_lanes[lane] + term_5_lanes[k, lane]) - term_26_now))
         for lane in range(64):
-            loss_of_row_now = (_log1p_f64(total_2_lanes[lane]) if max_3_lanes[lane] < 1.0 else total_7_lanes[lane]) * (T * T)
+            loss_of_row_now = (_log1p_f64(total_2_lanes[lane]) if max_4_lanes[lane] < 8.0 else total_7_lanes[lane]) * (T * T)
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -842,11 +1074,11 @@ def _distillation_f64_strips(step, N, K, z, v, T, loss_of_row, scale):
 
 @njit(error_model="numpy", cache=True)
 def _distillation_f64_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
-    term_5 = np.empty((K,), f64)
+    term_7 = np.empty((K,), f64)
     max__part = np.empty(1024, f64)
-    term_6 = np.empty((K,), f64)
+    term_8 = np.empty((K,), f64)
     max_2_part = np.empty(1024, f64)
-    term_4 = np.empty((K,), f64)
+    term_6 = np.empty((K,), f64)
     max_3_part = np.empty(1024, f64)
     exp_2 = np.empty((K,), f64)
     total_3_part = np.empty(1024, f64)
@@ -854,8 +1086,10 @@ def _distillation_f64_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
     total_5_part = np.empty(1024, f64)
     total_6_part = np.empty(1024, f64)
     q = np.empty((K,), f64)
+    term_5 = np.empty((K,), f64)
     total_part = np.empty(1024, f64)
     total_7_part = np.empty(1024, f64)
+    max_4_part = np.empty(1024, f64)
     total_2_part = np.empty(1024, f64)
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
@@ -867,16 +1101,15 @@ def _distillation_f64_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                term_5_now = z[row, k] / T
-                max__part[lane] = term_5_now
-                term_6_now = _weighted_f64(v[row, k], 1.0 / T)
-                max_2_part[lane] = term_6_now
-                term_7_2_now = z[row, k] - v[row, k]
-                term_4_now = term_7_2_now / T
-                max_3_part[lane] = abs(term_4_now)
-                term_5[k] = term_5_now
+                term_7_now = z[row, k] / T
+                max__part[lane] = term_7_now
+                term_8_now = _weighted_f64(v[row, k], 1.0 / T)
+                max_2_part[lane] = term_8_now
+                term_6_now = (z[row, k] - v[row, k]) / T
+                max_3_part[lane] = abs(term_6_now)
+                term_7[k] = term_7_now
+                term_8[k] = term_8_now
                 term_6[k] = term_6_now
-                term_4[k] = term_4_now
             max__all = _largest_f64(max__all, _max_f64(max__part, count, lanes_f64))
             max_2_all = _largest_f64(max_2_all, _max_f64(max_2_part, count, lanes_f64))
             max_3_all = _largest_f64(max_3_all, _max_f64(max_3_part, count, lanes_f64))
@@ -891,12 +1124,12 @@ def _distillation_f64_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                exp_2_now = _exp_difference_f64(term_6[k], max_2)
-                total_3_part[lane] = exp_2_now - (1.0 if term_6[k] == max_2 else 0.0)
-                total_4_part[lane] = (1.0 if term_6[k] == max_2 else 0.0)
-                exp_now = _exp_difference_f64(term_5[k], max_)
-                total_5_part[lane] = exp_now - (1.0 if term_5[k] == max_ else 0.0)
-                total_6_part[lane] = (1.0 if term_5[k] == max_ else 0.0)
+                exp_2_now = _exp_difference_f64(term_8[k], max_2)
+                total_3_part[lane] = exp_2_now - (1.0 if term_8[k] == max_2 else 0.0)
+                total_4_part[lane] = (1.0 if term_8[k] == max_2 else 0.0)
+                exp_now = _exp_difference_f64(term_7[k], max_)
+                total_5_part[lane] = exp_now - (1.0 if term_7[k] == max_ else 0.0)
+                total_6_part[lane] = (1.0 if term_7[k] == max_ else 0.0)
                 exp_2[k] = exp_2_now
             total_3_all += _sum_f64(total_3_part, count, lanes_f64)
             total_4_all += _sum_f64(total_4_part, count, lanes_f64)
@@ -908,12 +1141,14 @@ def _distillation_f64_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
         total_6 = f64(total_6_all)
         sum_exp_2 = f64(total_3 + total_4)
         once = f64(1.0 / sum_exp_2)
+        once_4 = f64(-max_2)
+        once_5 = f64(-max_)
         term_2 = f64(total_4 - 1.0)
         term_3 = f64(total_6 - 1.0)
-        once_5 = f64(-max_)
-        once_6 = f64(-max_2)
-        once_7 = f64(-_log1p_f64(term_2 + total_3))
-        once_8 = f64(_log1p_f64(term_3 + total_5))
+        once_28 = f64(-max_)
+        once_29 = f64(-max_2)
+        once_30 = f64(-_log1p_f64(term_2 + total_3))
+        once_31 = f64(_log1p_f64(term_3 + total_5))
         total_all = 0.0
         total_7_all = 0.0
         for block in range(0, K, 1024):
@@ -921,26 +1156,72 @@ def _distillation_f64_1_part(first, end, N, K, z, v, T, loss_of_row, scale):
             for lane in range(count):
                 k = np.uintp(block + lane)
                 q_now = once * exp_2[k]
-                total_part[lane] = _weighted_f64(q_now, z[row, k] - v[row, k])
-                shifted_2_2_now = once_5 + term_5[k]
-                shifted_3_now = once_6 + term_6[k]
-                total_7_part[lane] = _weighted_f64(q_now, once_7 + once_8 + shifted_3_now - shifted_2_2_now)
+                shifted_2_2_now = once_4 + term_8[k]
+                shifted_3_now = once_5 + term_7[k]
+                term_5_now = (term_6[k] if max_3 < 8.0 else shifted_3_now - shifted_2_2_now)
+                total_part[lane] = _weighted_f64(q_now, term_5_now)
+                shifted_2_3_now = once_29 + term_8[k]
+                shifted_4_now = once_28 + term_7[k]
+                total_7_part[lane] = _weighted_f64(q_now, once_30 + once_31 + shifted_2_3_now - shifted_4_now)
                 q[k] = q_now
+                term_5[k] = term_5_now
             total_all += _sum_f64(total_part, count, lanes_f64)
             total_7_all += _sum_f64(total_7_part, count, lanes_f64)
         total = f64(total_all)
         total_7 = f64(total_7_all)
-        once_2 = f64(-total / T)
+        once_7 = f64(-total)
+        once_8 = f64(-total)
+        once_9 = f64(-total)
+        once_10 = f64(-total)
+        once_11 = f64(-total)
+        once_12 = f64(-total)
+        once_13 = f64(-total)
+        once_14 = f64(-total)
+        once_15 = f64(-total)
+        once_16 = f64(-total)
+        once_17 = f64(-total)
+        once_18 = f64(-total)
+        once_19 = f64(-total)
+        once_20 = f64(-total)
+        once_21 = f64(-total)
+        once_22 = f64(-total)
+        once_23 = f64(-total)
+        once_24 = f64(-total)
+        once_25 = f64(-total)
+        once_26 = f64(-total)
+        once_27 = f64(-total)
+        max_4_all = -f64(np.inf)
         total_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                term_now = once_2 + term_4[k]
-                total_2_part[lane] = _weighted_f64(q[k], ((0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + term_now / 355687428096000.0) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * (term_now * term_now) if abs(term_now) < 0.5 else _expm1_f64(term_now) - term_now))
+                max_4_part[lane] = abs(once_7 + term_5[k])
+                term_10_now = once_10 + term_5[k]
+                term_11_now = once_11 + term_5[k]
+                term_12_now = once_12 + term_5[k]
+                term_13_now = once_13 + term_5[k]
+                term_14_now = once_14 + term_5[k]
+                term_15_now = once_15 + term_5[k]
+                term_16_now = once_16 + term_5[k]
+                term_17_now = once_17 + term_5[k]
+                term_18_now = once_18 + term_5[k]
+                term_19_now = once_19 + term_5[k]
+                term_20_now = once_20 + term_5[k]
+                term_21_now = once_21 + term_5[k]
+                term_22_now = once_22 + term_5[k]
+                term_23_now = once_23 + term_5[k]
+                term_24_now = once_24 + term_5[k]
+                term_25_now = once_25 + term_5[k]
+                term_26_now = once_26 + term_5[k]
+                term_4_now = once_8 + term_5[k]
+                term_9_now = once_9 + term_5[k]
+                total_2_part[lane] = _weighted_f64(q[k], ((0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + (2.8114572543455206e-15 + (1.5619206968586225e-16 + (8.22063524662433e-18 + term_4_now / 2.43290200817664e+18) * term_9_now) * term_10_now) * term_11_now) * term_12_now) * term_13_now) * term_14_now) * term_15_now) * term_16_now) * term_17_now) * term_18_now) * term_19_now) * term_20_now) * term_21_now) * term_22_now) * term_23_now) * term_24_now) * term_25_now) * ((once_27 + term_5[k]) * (once_27 + term_5[k])) if abs(once_27 + term_5[k]) < 1.0 else _expm1_f64(once_27 + term_5[k]) - term_26_now))
+            max_4_all = _largest_f64(max_4_all, _max_f64(max_4_part, count, lanes_f64))
             total_2_all += _sum_f64(total_2_part, count, lanes_f64)
+        max_4 = f64(max_4_all)
         total_2 = f64(total_2_all)
-        loss_of_row[row] = (_log1p_f64(total_2) if max_3 < 1.0 else total_7) * (T * T)
+        loss_of_row[row] = (_log1p_f64(total_2) if max_4 < 8.0 else total_7) * (T * T)
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -954,11 +1235,11 @@ def _distillation_f64_1(step, N, K, z, v, T, loss_of_row, scale):
 def _distillation_value_and_gradient_f32_strips_part(first, end, N, K, z, v, T, loss_of_row, dz, scale):
     z_lanes = np.zeros((K, 64), f32)
     v_lanes = np.zeros((K, 64), f32)
-    term_5_lanes = np.empty((K, 64), f32)
+    term_7_lanes = np.empty((K, 64), f32)
     max__lanes = np.empty(64, f32)
-    term_6_lanes = np.empty((K, 64), f32)
+    term_8_lanes = np.empty((K, 64), f32)
     max_2_lanes = np.empty(64, f32)
-    term_4_lanes = np.empty((K, 64), f32)
+    term_6_lanes = np.empty((K, 64), f32)
     max_3_lanes = np.empty(64, f32)
     exp_lanes = np.empty((K, 64), f32)
     total_5_lanes = np.empty(64, f32)
@@ -968,15 +1249,39 @@ def _distillation_value_and_gradient_f32_strips_part(first, end, N, K, z, v, T, 
     total_4_lanes = np.empty(64, f32)
     once_lanes = np.empty(64, f32)
     once_2_lanes = np.empty(64, f32)
+    once_5_lanes = np.empty(64, f32)
     once_6_lanes = np.empty(64, f32)
-    once_7_lanes = np.empty(64, f32)
-    once_8_lanes = np.empty(64, f32)
-    once_9_lanes = np.empty(64, f32)
+    once_29_lanes = np.empty(64, f32)
+    once_30_lanes = np.empty(64, f32)
+    once_31_lanes = np.empty(64, f32)
+    once_32_lanes = np.empty(64, f32)
     q_lanes = np.empty((K, 64), f32)
+    term_5_lanes = np.empty((K, 64), f32)
     total_lanes = np.empty(64, f32)
     total_7_lanes = np.empty(64, f32)
     dz_lanes = np.empty((K, 64), f32)
-    once_3_lanes = np.empty(64, f32)
+    once_8_lanes = np.empty(64, f32)
+    once_9_lanes = np.empty(64, f32)
+    once_10_lanes = np.empty(64, f32)
+    once_11_lanes = np.empty(64, f32)
+    once_12_lanes = np.empty(64, f32)
+    once_13_lanes = np.empty(64, f32)
+    once_14_lanes = np.empty(64, f32)
+    once_15_lanes = np.empty(64, f32)
+    once_16_lanes = np.empty(64, f32)
+    once_17_lanes = np.empty(64, f32)
+    once_18_lanes = np.empty(64, f32)
+    once_19_lanes = np.empty(64, f32)
+    once_20_lanes = np.empty(64, f32)
+    once_21_lanes = np.empty(64, f32)
+    once_22_lanes = np.empty(64, f32)
+    once_23_lanes = np.empty(64, f32)
+    once_24_lanes = np.empty(64, f32)
+    once_25_lanes = np.empty(64, f32)
+    once_26_lanes = np.empty(64, f32)
+    once_27_lanes = np.empty(64, f32)
+    once_28_lanes = np.empty(64, f32)
+    max_4_lanes = np.empty(64, f32)
     total_2_lanes = np.empty(64, f32)
     loss_of_row_lanes = np.empty(64, f32)
     for start in range(first, end, 64):
@@ -993,16 +1298,15 @@ def _distillation_value_and_gradient_f32_strips_part(first, end, N, K, z, v, T, 
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                term_5_now = z_lanes[k, lane] / T
-                term_5_lanes[k, lane] = term_5_now
-                max__lanes[lane] = _largest_f32(max__lanes[lane], term_5_now)
-                term_6_now = _weighted_f32(v_lanes[k, lane], f32(1.0) / T)
+                term_7_now = z_lanes[k, lane] / T
+                term_7_lanes[k, lane] = term_7_now
+                max__lanes[lane] = _largest_f32(max__lanes[lane], term_7_now)
+                term_8_now = _weighted_f32(v_lanes[k, lane], f32(1.0) / T)
+                term_8_lanes[k, lane] = term_8_now
+                max_2_lanes[lane] = _largest_f32(max_2_lanes[lane], term_8_now)
+                term_6_now = (z_lanes[k, lane] - v_lanes[k, lane]) / T
                 term_6_lanes[k, lane] = term_6_now
-                max_2_lanes[lane] = _largest_f32(max_2_lanes[lane], term_6_now)
-                term_7_2_now = z_lanes[k, lane] - v_lanes[k, lane]
-                term_4_now = term_7_2_now / T
-                term_4_lanes[k, lane] = term_4_now
-                max_3_lanes[lane] = _largest_f32(max_3_lanes[lane], abs(term_4_now))
+                max_3_lanes[lane] = _largest_f32(max_3_lanes[lane], abs(term_6_now))
         total_5_lanes[:] = f32(0.0)
         total_6_lanes[:] = f32(0.0)
         total_3_lanes[:] = f32(0.0)
@@ -1010,14 +1314,14 @@ def _distillation_value_and_gradient_f32_strips_part(first, end, N, K, z, v, T, 
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                exp_now = _exp_difference_f32(term_5_lanes[k, lane], max__lanes[lane])
+                exp_now = _exp_difference_f32(term_7_lanes[k, lane], max__lanes[lane])
                 exp_lanes[k, lane] = exp_now
-                total_5_lanes[lane] += exp_now - (f32(1.0) if term_5_lanes[k, lane] == max__lanes[lane] else f32(0.0))
-                total_6_lanes[lane] += (f32(1.0) if term_5_lanes[k, lane] == max__lanes[lane] else f32(0.0))
-                exp_2_now = _exp_difference_f32(term_6_lanes[k, lane], max_2_lanes[lane])
+                total_5_lanes[lane] += exp_now - (f32(1.0) if term_7_lanes[k, lane] == max__lanes[lane] else f32(0.0))
+                total_6_lanes[lane] += (f32(1.0) if term_7_lanes[k, lane] == max__lanes[lane] else f32(0.0))
+                exp_2_now = _exp_difference_f32(term_8_lanes[k, lane], max_2_lanes[lane])
                 exp_2_lanes[k, lane] = exp_2_now
-                total_3_lanes[lane] += exp_2_now - (f32(1.0) if term_6_lanes[k, lane] == max_2_lanes[lane] else f32(0.0))
-                total_4_lanes[lane] += (f32(1.0) if term_6_lanes[k, lane] == max_2_lanes[lane] else f32(0.0))
+                total_3_lanes[lane] += exp_2_now - (f32(1.0) if term_8_lanes[k, lane] == max_2_lanes[lane] else f32(0.0))
+                total_4_lanes[lane] += (f32(1.0) if term_8_lanes[k, lane] == max_2_lanes[lane] else f32(0.0))
         for lane in range(64):
             sum_exp_now = total_5_lanes[lane] + total_6_lanes[lane]
             once_now = f32(1.0) / sum_exp_now
@@ -1025,16 +1329,20 @@ def _distillation_value_and_gradient_f32_strips_part(first, end, N, K, z, v, T, 
             sum_exp_2_now = total_3_lanes[lane] + total_4_lanes[lane]
             once_2_now = f32(1.0) / sum_exp_2_now
             once_2_lanes[lane] = once_2_now
-            term_2_now = total_4_lanes[lane] - f32(1.0)
-            term_3_now = total_6_lanes[lane] - f32(1.0)
+            once_5_now = -max_2_lanes[lane]
+            once_5_lanes[lane] = once_5_now
             once_6_now = -max__lanes[lane]
             once_6_lanes[lane] = once_6_now
-            once_7_now = -max_2_lanes[lane]
-            once_7_lanes[lane] = once_7_now
-            once_8_now = -_log1p_f32(term_2_now + total_3_lanes[lane])
-            once_8_lanes[lane] = once_8_now
-            once_9_now = _log1p_f32(term_3_now + total_5_lanes[lane])
-            once_9_lanes[lane] = once_9_now
+            term_2_now = total_4_lanes[lane] - f32(1.0)
+            term_3_now = total_6_lanes[lane] - f32(1.0)
+            once_29_now = -max__lanes[lane]
+            once_29_lanes[lane] = once_29_now
+            once_30_now = -max_2_lanes[lane]
+            once_30_lanes[lane] = once_30_now
+            once_31_now = -_log1p_f32(term_2_now + total_3_lanes[lane])
+            once_31_lanes[lane] = once_31_now
+            once_32_now = _log1p_f32(term_3_now + total_5_lanes[lane])
+            once_32_lanes[lane] = once_32_now
         total_lanes[:] = f32(0.0)
         total_7_lanes[:] = f32(0.0)
         for k_at in range(K):
@@ -1042,24 +1350,88 @@ def _distillation_value_and_gradient_f32_strips_part(first, end, N, K, z, v, T, 
             for lane in range(64):
                 q_now = once_2_lanes[lane] * exp_2_lanes[k, lane]
                 q_lanes[k, lane] = q_now
-                total_lanes[lane] += _weighted_f32(q_now, z_lanes[k, lane] - v_lanes[k, lane])
-                shifted_2_2_now = once_6_lanes[lane] + term_5_lanes[k, lane]
-                shifted_3_now = once_7_lanes[lane] + term_6_lanes[k, lane]
-                total_7_lanes[lane] += _weighted_f32(q_now, once_8_lanes[lane] + once_9_lanes[lane] + shifted_3_now - shifted_2_2_now)
+                shifted_2_2_now = once_5_lanes[lane] + term_8_lanes[k, lane]
+                shifted_3_now = once_6_lanes[lane] + term_7_lanes[k, lane]
+                term_5_now = (term_6_lanes[k, lane] if max_3_lanes[lane] < f32(8.0) else shifted_3_now - shifted_2_2_now)
+                term_5_lanes[k, lane] = term_5_now
+                total_lanes[lane] += _weighted_f32(q_now, term_5_now)
+                shifted_2_3_now = once_30_lanes[lane] + term_8_lanes[k, lane]
+                shifted_4_now = once_29_lanes[lane] + term_7_lanes[k, lane]
+                total_7_lanes[lane] += _weighted_f32(q_now, once_31_lanes[lane] + once_32_lanes[lane] + shifted_2_3_now - shifted_4_now)
                 p_now = once_lanes[lane] * exp_lanes[k, lane]
                 dz_now = (p_now - q_now) * T
                 dz_lanes[k, lane] = dz_now
         for lane in range(64):
-            once_3_now = -total_lanes[lane] / T
-            once_3_lanes[lane] = once_3_now
+            once_8_now = -total_lanes[lane]
+            once_8_lanes[lane] = once_8_now
+            once_9_now = -total_lanes[lane]
+            once_9_lanes[lane] = once_9_now
+            once_10_now = -total_lanes[lane]
+            once_10_lanes[lane] = once_10_now
+            once_11_now = -total_lanes[lane]
+            once_11_lanes[lane] = once_11_now
+            once_12_now = -total_lanes[lane]
+            once_12_lanes[lane] = once_12_now
+            once_13_now = -total_lanes[lane]
+            once_13_lanes[lane] = once_13_now
+            once_14_now = -total_lanes[lane]
+            once_14_lanes[lane] = once_14_now
+            once_15_now = -total_lanes[lane]
+            once_15_lanes[lane] = once_15_now
+            once_16_now = -total_lanes[lane]
+            once_16_lanes[lane] = once_16_now
+            once_17_now = -total_lanes[lane]
+            once_17_lanes[lane] = once_17_now
+            once_18_now = -total_lanes[lane]
+            once_18_lanes[lane] = once_18_now
+            once_19_now = -total_lanes[lane]
+            once_19_lanes[lane] = once_19_now
+            once_20_now = -total_lanes[lane]
+            once_20_lanes[lane] = once_20_now
+            once_21_now = -total_lanes[lane]
+            once_21_lanes[lane] = once_21_now
+            once_22_now = -total_lanes[lane]
+            once_22_lanes[lane] = once_22_now
+            once_23_now = -total_lanes[lane]
+            once_23_lanes[lane] = once_23_now
+            once_24_now = -total_lanes[lane]
+            once_24_lanes[lane] = once_24_now
+            once_25_now = -total_lanes[lane]
+            once_25_lanes[lane] = once_25_now
+            once_26_now = -total_lanes[lane]
+            once_26_lanes[lane] = once_26_now
+            once_27_now = -total_lanes[lane]
+            once_27_lanes[lane] = once_27_now
+            once_28_now = -total_lanes[lane]
+            once_28_lanes[lane] = once_28_now
+        max_4_lanes[:] = f32(-f32(np.inf))
         total_2_lanes[:] = f32(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                term_now = once_3_lanes[lane] + term_4_lanes[k, lane]
-                total_2_lanes[lane] += _weighted_f32(q_lanes[k, lane], ((f32(0.5) + (f32(0.16666666666666666) + (f32(0.041666666666666664) + (f32(0.008333333333333333) + (f32(0.001388888888888889) + (f32(0.0001984126984126984) + (f32(2.48015873015873e-05) + (f32(2.7557319223985893e-06) + (f32(2.755731922398589e-07) + (f32(2.505210838544172e-08) + (f32(2.08767569878681e-09) + (f32(1.6059043836821613e-10) + (f32(1.1470745597729725e-11) + (f32(7.647163731819816e-13) + (f32(4.779477332387385e-14) + term_now / f32(355687428096000.0)) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * (term_now * term_now) if abs(term_now) < f32(0.5) else _expm1_f32(term_now) - term_now))
+                max_4_lanes[lane] = _largest_f32(max_4_lanes[lane], abs(once_8_lanes[lane] + term_5_lanes[k, lane]))
+                term_10_now = once_11_lanes[lane] + term_5_lanes[k, lane]
+                term_11_now = once_12_lanes[lane] + term_5_lanes[k, lane]
+                term_12_now = once_13_lanes[lane] + term_5_lanes[k, lane]
+                term_13_now = once_14_lanes[lane] + term_5_lanes[k, lane]
+                term_14_now = once_15_lanes[lane] + term_5_lanes[k, lane]
+                term_15_now = once_16_lanes[lane] + term_5_lanes[k, lane]
+                term_16_now = once_17_lanes[lane] + term_5_lanes[k, lane]
+                term_17_now = once_18_lanes[lane] + term_5_lanes[k, lane]
+                term_18_now = once_19_lanes[lane] + term_5_lanes[k, lane]
+                term_19_now = once_20_lanes[lane] + term_5_lanes[k, lane]
+                term_20_now = once_21_lanes[lane] + term_5_lanes[k, lane]
+                term_21_now = once_22_lanes[lane] + term_5_lanes[k, lane]
+                term_22_now = once_23_lanes[lane] + term_5_lanes[k, lane]
+                term_23_now = once_24_lanes[lane] + term_5_lanes[k, lane]
+                term_24_now = once_25_lanes[lane] + term_5_lanes[k, lane]
+                term_25_now = once_26_lanes[lane] + term_5_lanes[k, lane]
+                term_26_now = once_27_lanes[lane] + term_5_lanes[k, lane]
+                term_4_now = once_9_lanes[lane] + term_5_lanes[k, lane]
+                term_9_now = once_10_lanes[lane] + term_5_lanes[k, lane]
+                total_2_lanes[lane] += _weighted_f32(q_lanes[k, lane], ((f32(0.5) + (f32(0.16666666666666666) + (f32(0.041666666666666664) + (f32(0.008333333333333333) + (f32(0.001388888888888889) + (f32(0.0001984126984126984) + (f32(2.48015873015873e-05) + (f32(2.7557319223985893e-06) + (f32(2.755731922398589e-07) + (f32(2.505210838544172e-08) + (f32(2.08767569878681e-09) + (f32(1.6059043836821613e-10) + (f32(1.1470745597729725e-11) + (f32(7.647163731819816e-13) + (f32(4.779477332387385e-14) + (f32(2.8114572543455206e-15) + (f32(1.5619206968586225e-16) + (f32(8.22063524662433e-18) + term_4_now / f32(2.43290200817664e+18)) * term_9_now) * term_10_now) * term_11_now) * term_12_now) * term_13_now) * term_14_now) * term_15_now) * term_16_now) * term_17_now) * term_18_now) * term_19_now) * term_20_now) * term_21_now) * term_22_now) * term_23_now) * term_24_now) * term_25_now) * ((once_28_lanes[lane] + term_5_lanes[k, lane]) * (once_28_lanes[lane] + term_5_lanes[k, lane])) if abs(once_28_lanes[lane] + term_5_lanes[k, lane]) < f32(1.0) else _expm1_f32(once_28_lanes[lane] + term_5_lanes[k, lane]) - term_26_now))
         for lane in range(64):
-            loss_of_row_now = (_log1p_f32(total_2_lanes[lane]) if max_3_lanes[lane] < f32(1.0) else total_7_lanes[lane]) * (T * T)
+            loss_of_row_now = (_log1p_f32(total_2_lanes[lane]) if max_4_lanes[lane] < f32(8.0) else total_7_lanes[lane]) * (T * T)
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             for at in range(K):
@@ -1078,9 +1450,9 @@ def _distillation_value_and_gradient_f32_strips(step, N, K, z, v, T, loss_of_row
 @njit(error_model="numpy", cache=True)
 def _distillation_value_and_gradient_f32_1_part(first, end, N, K, z, v, T, loss_of_row, dz, scale):
     max__part = np.empty(1024, f32)
-    term_6 = np.empty((K,), f32)
+    term_8 = np.empty((K,), f32)
     max_2_part = np.empty(1024, f32)
-    term_4 = np.empty((K,), f32)
+    term_6 = np.empty((K,), f32)
     max_3_part = np.empty(1024, f32)
     exp = np.empty((K,), f32)
     total_5_part = np.empty(1024, f32)
@@ -1089,8 +1461,10 @@ def _distillation_value_and_gradient_f32_1_part(first, end, N, K, z, v, T, loss_
     total_3_part = np.empty(1024, f32)
     total_4_part = np.empty(1024, f32)
     q = np.empty((K,), f32)
+    term_5 = np.empty((K,), f32)
     total_part = np.empty(1024, f32)
     total_7_part = np.empty(1024, f32)
+    max_4_part = np.empty(1024, f32)
     total_2_part = np.empty(1024, f32)
     lanes_f32 = np.empty(64, f32)
     lanes_f64 = np.empty(64, f64)
@@ -1103,16 +1477,15 @@ def _distillation_value_and_gradient_f32_1_part(first, end, N, K, z, v, T, loss_
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                term_5_now = z[row, k] / T
-                max__part[lane] = term_5_now
-                term_6_now = _weighted_f32(v[row, k], f32(1.0) / T)
-                max_2_part[lane] = term_6_now
-                term_7_2_now = z[row, k] - v[row, k]
-                term_4_now = term_7_2_now / T
-                max_3_part[lane] = abs(term_4_now)
-                dz[row, k] = term_5_now
+                term_7_now = z[row, k] / T
+                max__part[lane] = term_7_now
+                term_8_now = _weighted_f32(v[row, k], f32(1.0) / T)
+                max_2_part[lane] = term_8_now
+                term_6_now = (z[row, k] - v[row, k]) / T
+                max_3_part[lane] = abs(term_6_now)
+                dz[row, k] = term_7_now
+                term_8[k] = term_8_now
                 term_6[k] = term_6_now
-                term_4[k] = term_4_now
             max__all = _largest_f32(max__all, _max_f32(max__part, count, lanes_f32))
             max_2_all = _largest_f32(max_2_all, _max_f32(max_2_part, count, lanes_f32))
             max_3_all = _largest_f32(max_3_all, _max_f32(max_3_part, count, lanes_f32))
@@ -1130,9 +1503,9 @@ def _distillation_value_and_gradient_f32_1_part(first, end, N, K, z, v, T, loss_
                 exp_now = _exp_difference_f32(dz[row, k], f32(max_))
                 total_5_part[lane] = exp_now - (f32(1.0) if dz[row, k] == f32(max_) else f32(0.0))
                 total_6_part[lane] = (f32(1.0) if dz[row, k] == f32(max_) else f32(0.0))
-                exp_2_now = _exp_difference_f32(term_6[k], f32(max_2))
-                total_3_part[lane] = exp_2_now - (f32(1.0) if term_6[k] == f32(max_2) else f32(0.0))
-                total_4_part[lane] = (f32(1.0) if term_6[k] == f32(max_2) else f32(0.0))
+                exp_2_now = _exp_difference_f32(term_8[k], f32(max_2))
+                total_3_part[lane] = exp_2_now - (f32(1.0) if term_8[k] == f32(max_2) else f32(0.0))
+                total_4_part[lane] = (f32(1.0) if term_8[k] == f32(max_2) else f32(0.0))
                 exp[k] = exp_now
                 exp_2[k] = exp_2_now
             total_5_all += _sum_f32(total_5_part, count, lanes_f64)
@@ -1147,12 +1520,14 @@ def _distillation_value_and_gradient_f32_1_part(first, end, N, K, z, v, T, loss_
         once = f64(1.0 / sum_exp)
         sum_exp_2 = f64(total_3 + total_4)
         once_2 = f64(1.0 / sum_exp_2)
+        once_5 = f64(-max_2)
+        once_6 = f64(-max_)
         term_2 = f64(total_4 - 1.0)
         term_3 = f64(total_6 - 1.0)
-        once_6 = f64(-max_)
-        once_7 = f64(-max_2)
-        once_8 = f64(-_log1p_f64(term_2 + total_3))
-        once_9 = f64(_log1p_f64(term_3 + total_5))
+        once_29 = f64(-max_)
+        once_30 = f64(-max_2)
+        once_31 = f64(-_log1p_f64(term_2 + total_3))
+        once_32 = f64(_log1p_f64(term_3 + total_5))
         total_all = 0.0
         total_7_all = 0.0
         for block in range(0, K, 1024):
@@ -1160,29 +1535,75 @@ def _distillation_value_and_gradient_f32_1_part(first, end, N, K, z, v, T, loss_
             for lane in range(count):
                 k = np.uintp(block + lane)
                 q_now = f32(once_2) * exp_2[k]
-                total_part[lane] = _weighted_f32(q_now, z[row, k] - v[row, k])
-                shifted_2_2_now = f32(once_6) + dz[row, k]
-                shifted_3_now = f32(once_7) + term_6[k]
-                total_7_part[lane] = _weighted_f32(q_now, f32(once_8) + f32(once_9) + shifted_3_now - shifted_2_2_now)
+                shifted_2_2_now = f32(once_5) + term_8[k]
+                shifted_3_now = f32(once_6) + dz[row, k]
+                term_5_now = (term_6[k] if f32(max_3) < f32(8.0) else shifted_3_now - shifted_2_2_now)
+                total_part[lane] = _weighted_f32(q_now, term_5_now)
+                shifted_2_3_now = f32(once_30) + term_8[k]
+                shifted_4_now = f32(once_29) + dz[row, k]
+                total_7_part[lane] = _weighted_f32(q_now, f32(once_31) + f32(once_32) + shifted_2_3_now - shifted_4_now)
                 p_now = f32(once) * exp[k]
                 dz_now = (p_now - q_now) * T
                 q[k] = q_now
+                term_5[k] = term_5_now
                 dz[row, k] = f32(scale) * dz_now
             total_all += _sum_f32(total_part, count, lanes_f64)
             total_7_all += _sum_f32(total_7_part, count, lanes_f64)
         total = f64(total_all)
         total_7 = f64(total_7_all)
-        once_3 = f64(-total / f64(T))
+        once_8 = f64(-total)
+        once_9 = f64(-total)
+        once_10 = f64(-total)
+        once_11 = f64(-total)
+        once_12 = f64(-total)
+        once_13 = f64(-total)
+        once_14 = f64(-total)
+        once_15 = f64(-total)
+        once_16 = f64(-total)
+        once_17 = f64(-total)
+        once_18 = f64(-total)
+        once_19 = f64(-total)
+        once_20 = f64(-total)
+        once_21 = f64(-total)
+        once_22 = f64(-total)
+        once_23 = f64(-total)
+        once_24 = f64(-total)
+        once_25 = f64(-total)
+        once_26 = f64(-total)
+        once_27 = f64(-total)
+        once_28 = f64(-total)
+        max_4_all = -f32(np.inf)
         total_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                term_now = f32(once_3) + term_4[k]
-                total_2_part[lane] = _weighted_f32(q[k], ((f32(0.5) + (f32(0.16666666666666666) + (f32(0.041666666666666664) + (f32(0.008333333333333333) + (f32(0.001388888888888889) + (f32(0.0001984126984126984) + (f32(2.48015873015873e-05) + (f32(2.7557319223985893e-06) + (f32(2.755731922398589e-07) + (f32(2.505210838544172e-08) + (f32(2.08767569878681e-09) + (f32(1.6059043836821613e-10) + (f32(1.1470745597729725e-11) + (f32(7.647163731819816e-13) + (f32(4.779477332387385e-14) + term_now / f32(355687428096000.0)) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * (term_now * term_now) if abs(term_now) < f32(0.5) else _expm1_f32(term_now) - term_now))
+                max_4_part[lane] = abs(f32(once_8) + term_5[k])
+                term_10_now = f32(once_11) + term_5[k]
+                term_11_now = f32(once_12) + term_5[k]
+                term_12_now = f32(once_13) + term_5[k]
+                term_13_now = f32(once_14) + term_5[k]
+                term_14_now = f32(once_15) + term_5[k]
+                term_15_now = f32(once_16) + term_5[k]
+                term_16_now = f32(once_17) + term_5[k]
+                term_17_now = f32(once_18) + term_5[k]
+                term_18_now = f32(once_19) + term_5[k]
+                term_19_now = f32(once_20) + term_5[k]
+                term_20_now = f32(once_21) + term_5[k]
+                term_21_now = f32(once_22) + term_5[k]
+                term_22_now = f32(once_23) + term_5[k]
+                term_23_now = f32(once_24) + term_5[k]
+                term_24_now = f32(once_25) + term_5[k]
+                term_25_now = f32(once_26) + term_5[k]
+                term_26_now = f32(once_27) + term_5[k]
+                term_4_now = f32(once_9) + term_5[k]
+                term_9_now = f32(once_10) + term_5[k]
+                total_2_part[lane] = _weighted_f32(q[k], ((f32(0.5) + (f32(0.16666666666666666) + (f32(0.041666666666666664) + (f32(0.008333333333333333) + (f32(0.001388888888888889) + (f32(0.0001984126984126984) + (f32(2.48015873015873e-05) + (f32(2.7557319223985893e-06) + (f32(2.755731922398589e-07) + (f32(2.505210838544172e-08) + (f32(2.08767569878681e-09) + (f32(1.6059043836821613e-10) + (f32(1.1470745597729725e-11) + (f32(7.647163731819816e-13) + (f32(4.779477332387385e-14) + (f32(2.8114572543455206e-15) + (f32(1.5619206968586225e-16) + (f32(8.22063524662433e-18) + term_4_now / f32(2.43290200817664e+18)) * term_9_now) * term_10_now) * term_11_now) * term_12_now) * term_13_now) * term_14_now) * term_15_now) * term_16_now) * term_17_now) * term_18_now) * term_19_now) * term_20_now) * term_21_now) * term_22_now) * term_23_now) * term_24_now) * term_25_now) * ((f32(once_28) + term_5[k]) * (f32(once_28) + term_5[k])) if abs(f32(once_28) + term_5[k]) < f32(1.0) else _expm1_f32(f32(once_28) + term_5[k]) - term_26_now))
+            max_4_all = _largest_f32(max_4_all, _max_f32(max_4_part, count, lanes_f32))
             total_2_all += _sum_f32(total_2_part, count, lanes_f64)
+        max_4 = f64(max_4_all)
         total_2 = f64(total_2_all)
-        loss_of_row[row] = f32((_log1p_f64(total_2) if max_3 < 1.0 else total_7) * (f64(T) * f64(T)))
+        loss_of_row[row] = f32((_log1p_f64(total_2) if max_4 < 8.0 else total_7) * (f64(T) * f64(T)))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -1196,11 +1617,11 @@ def _distillation_value_and_gradient_f32_1(step, N, K, z, v, T, loss_of_row, dz,
 def _distillation_value_and_gradient_f64_strips_part(first, end, N, K, z, v, T, loss_of_row, dz, scale):
     z_lanes = np.zeros((K, 64), f64)
     v_lanes = np.zeros((K, 64), f64)
-    term_5_lanes = np.empty((K, 64), f64)
+    term_7_lanes = np.empty((K, 64), f64)
     max__lanes = np.empty(64, f64)
-    term_6_lanes = np.empty((K, 64), f64)
+    term_8_lanes = np.empty((K, 64), f64)
     max_2_lanes = np.empty(64, f64)
-    term_4_lanes = np.empty((K, 64), f64)
+    term_6_lanes = np.empty((K, 64), f64)
     max_3_lanes = np.empty(64, f64)
     exp_lanes = np.empty((K, 64), f64)
     total_5_lanes = np.empty(64, f64)
@@ -1210,15 +1631,39 @@ def _distillation_value_and_gradient_f64_strips_part(first, end, N, K, z, v, T, 
     total_4_lanes = np.empty(64, f64)
     once_lanes = np.empty(64, f64)
     once_2_lanes = np.empty(64, f64)
+    once_5_lanes = np.empty(64, f64)
     once_6_lanes = np.empty(64, f64)
-    once_7_lanes = np.empty(64, f64)
-    once_8_lanes = np.empty(64, f64)
-    once_9_lanes = np.empty(64, f64)
+    once_29_lanes = np.empty(64, f64)
+    once_30_lanes = np.empty(64, f64)
+    once_31_lanes = np.empty(64, f64)
+    once_32_lanes = np.empty(64, f64)
     q_lanes = np.empty((K, 64), f64)
+    term_5_lanes = np.empty((K, 64), f64)
     total_lanes = np.empty(64, f64)
     total_7_lanes = np.empty(64, f64)
     dz_lanes = np.empty((K, 64), f64)
-    once_3_lanes = np.empty(64, f64)
+    once_8_lanes = np.empty(64, f64)
+    once_9_lanes = np.empty(64, f64)
+    once_10_lanes = np.empty(64, f64)
+    once_11_lanes = np.empty(64, f64)
+    once_12_lanes = np.empty(64, f64)
+    once_13_lanes = np.empty(64, f64)
+    once_14_lanes = np.empty(64, f64)
+    once_15_lanes = np.empty(64, f64)
+    once_16_lanes = np.empty(64, f64)
+    once_17_lanes = np.empty(64, f64)
+    once_18_lanes = np.empty(64, f64)
+    once_19_lanes = np.empty(64, f64)
+    once_20_lanes = np.empty(64, f64)
+    once_21_lanes = np.empty(64, f64)
+    once_22_lanes = np.empty(64, f64)
+    once_23_lanes = np.empty(64, f64)
+    once_24_lanes = np.empty(64, f64)
+    once_25_lanes = np.empty(64, f64)
+    once_26_lanes = np.empty(64, f64)
+    once_27_lanes = np.empty(64, f64)
+    once_28_lanes = np.empty(64, f64)
+    max_4_lanes = np.empty(64, f64)
     total_2_lanes = np.empty(64, f64)
     loss_of_row_lanes = np.empty(64, f64)
     for start in range(first, end, 64):
@@ -1235,16 +1680,15 @@ def _distillation_value_and_gradient_f64_strips_part(first, end, N, K, z, v, T, 
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                term_5_now = z_lanes[k, lane] / T
-                term_5_lanes[k, lane] = term_5_now
-                max__lanes[lane] = _largest_f64(max__lanes[lane], term_5_now)
-                term_6_now = _weighted_f64(v_lanes[k, lane], 1.0 / T)
+                term_7_now = z_lanes[k, lane] / T
+                term_7_lanes[k, lane] = term_7_now
+                max__lanes[lane] = _largest_f64(max__lanes[lane], term_7_now)
+                term_8_now = _weighted_f64(v_lanes[k, lane], 1.0 / T)
+                term_8_lanes[k, lane] = term_8_now
+                max_2_lanes[lane] = _largest_f64(max_2_lanes[lane], term_8_now)
+                term_6_now = (z_lanes[k, lane] - v_lanes[k, lane]) / T
                 term_6_lanes[k, lane] = term_6_now
-                max_2_lanes[lane] = _largest_f64(max_2_lanes[lane], term_6_now)
-                term_7_2_now = z_lanes[k, lane] - v_lanes[k, lane]
-                term_4_now = term_7_2_now / T
-                term_4_lanes[k, lane] = term_4_now
-                max_3_lanes[lane] = _largest_f64(max_3_lanes[lane], abs(term_4_now))
+                max_3_lanes[lane] = _largest_f64(max_3_lanes[lane], abs(term_6_now))
         total_5_lanes[:] = f64(0.0)
         total_6_lanes[:] = f64(0.0)
         total_3_lanes[:] = f64(0.0)
@@ -1252,14 +1696,14 @@ def _distillation_value_and_gradient_f64_strips_part(first, end, N, K, z, v, T, 
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                exp_now = _exp_difference_f64(term_5_lanes[k, lane], max__lanes[lane])
+                exp_now = _exp_difference_f64(term_7_lanes[k, lane], max__lanes[lane])
                 exp_lanes[k, lane] = exp_now
-                total_5_lanes[lane] += exp_now - (1.0 if term_5_lanes[k, lane] == max__lanes[lane] else 0.0)
-                total_6_lanes[lane] += (1.0 if term_5_lanes[k, lane] == max__lanes[lane] else 0.0)
-                exp_2_now = _exp_difference_f64(term_6_lanes[k, lane], max_2_lanes[lane])
+                total_5_lanes[lane] += exp_now - (1.0 if term_7_lanes[k, lane] == max__lanes[lane] else 0.0)
+                total_6_lanes[lane] += (1.0 if term_7_lanes[k, lane] == max__lanes[lane] else 0.0)
+                exp_2_now = _exp_difference_f64(term_8_lanes[k, lane], max_2_lanes[lane])
                 exp_2_lanes[k, lane] = exp_2_now
-                total_3_lanes[lane] += exp_2_now - (1.0 if term_6_lanes[k, lane] == max_2_lanes[lane] else 0.0)
-                total_4_lanes[lane] += (1.0 if term_6_lanes[k, lane] == max_2_lanes[lane] else 0.0)
+                total_3_lanes[lane] += exp_2_now - (1.0 if term_8_lanes[k, lane] == max_2_lanes[lane] else 0.0)
+                total_4_lanes[lane] += (1.0 if term_8_lanes[k, lane] == max_2_lanes[lane] else 0.0)
         for lane in range(64):
             sum_exp_now = total_5_lanes[lane] + total_6_lanes[lane]
             once_now = 1.0 / sum_exp_now
@@ -1267,16 +1711,20 @@ def _distillation_value_and_gradient_f64_strips_part(first, end, N, K, z, v, T, 
             sum_exp_2_now = total_3_lanes[lane] + total_4_lanes[lane]
             once_2_now = 1.0 / sum_exp_2_now
             once_2_lanes[lane] = once_2_now
-            term_2_now = total_4_lanes[lane] - 1.0
-            term_3_now = total_6_lanes[lane] - 1.0
+            once_5_now = -max_2_lanes[lane]
+            once_5_lanes[lane] = once_5_now
             once_6_now = -max__lanes[lane]
             once_6_lanes[lane] = once_6_now
-            once_7_now = -max_2_lanes[lane]
-            once_7_lanes[lane] = once_7_now
-            once_8_now = -_log1p_f64(term_2_now + total_3_lanes[lane])
-            once_8_lanes[lane] = once_8_now
-            once_9_now = _log1p_f64(term_3_now + total_5_lanes[lane])
-            once_9_lanes[lane] = once_9_now
+            term_2_now = total_4_lanes[lane] - 1.0
+            term_3_now = total_6_lanes[lane] - 1.0
+            once_29_now = -max__lanes[lane]
+            once_29_lanes[lane] = once_29_now
+            once_30_now = -max_2_lanes[lane]
+            once_30_lanes[lane] = once_30_now
+            once_31_now = -_log1p_f64(term_2_now + total_3_lanes[lane])
+            once_31_lanes[lane] = once_31_now
+            once_32_now = _log1p_f64(term_3_now + total_5_lanes[lane])
+            once_32_lanes[lane] = once_32_now
         total_lanes[:] = f64(0.0)
         total_7_lanes[:] = f64(0.0)
         for k_at in range(K):
@@ -1284,24 +1732,88 @@ def _distillation_value_and_gradient_f64_strips_part(first, end, N, K, z, v, T, 
             for lane in range(64):
                 q_now = once_2_lanes[lane] * exp_2_lanes[k, lane]
                 q_lanes[k, lane] = q_now
-                total_lanes[lane] += _weighted_f64(q_now, z_lanes[k, lane] - v_lanes[k, lane])
-                shifted_2_2_now = once_6_lanes[lane] + term_5_lanes[k, lane]
-                shifted_3_now = once_7_lanes[lane] + term_6_lanes[k, lane]
-                total_7_lanes[lane] += _weighted_f64(q_now, once_8_lanes[lane] + once_9_lanes[lane] + shifted_3_now - shifted_2_2_now)
+                shifted_2_2_now = once_5_lanes[lane] + term_8_lanes[k, lane]
+                shifted_3_now = once_6_lanes[lane] + term_7_lanes[k, lane]
+                term_5_now = (term_6_lanes[k, lane] if max_3_lanes[lane] < 8.0 else shifted_3_now - shifted_2_2_now)
+                term_5_lanes[k, lane] = term_5_now
+                total_lanes[lane] += _weighted_f64(q_now, term_5_now)
+                shifted_2_3_now = once_30_lanes[lane] + term_8_lanes[k, lane]
+                shifted_4_now = once_29_lanes[lane] + term_7_lanes[k, lane]
+                total_7_lanes[lane] += _weighted_f64(q_now, once_31_lanes[lane] + once_32_lanes[lane] + shifted_2_3_now - shifted_4_now)
                 p_now = once_lanes[lane] * exp_lanes[k, lane]
                 dz_now = (p_now - q_now) * T
                 dz_lanes[k, lane] = dz_now
         for lane in range(64):
-            once_3_now = -total_lanes[lane] / T
-            once_3_lanes[lane] = once_3_now
+            once_8_now = -total_lanes[lane]
+            once_8_lanes[lane] = once_8_now
+            once_9_now = -total_lanes[lane]
+            once_9_lanes[lane] = once_9_now
+            once_10_now = -total_lanes[lane]
+            once_10_lanes[lane] = once_10_now
+            once_11_now = -total_lanes[lane]
+            once_11_lanes[lane] = once_11_now
+            once_12_now = -total_lanes[lane]
+            once_12_lanes[lane] = once_12_now
+            once_13_now = -total_lanes[lane]
+            once_13_lanes[lane] = once_13_now
+            once_14_now = -total_lanes[lane]
+            once_14_lanes[lane] = once_14_now
+            once_15_now = -total_lanes[lane]
+            once_15_lanes[lane] = once_15_now
+            once_16_now = -total_lanes[lane]
+            once_16_lanes[lane] = once_16_now
+            once_17_now = -total_lanes[lane]
+            once_17_lanes[lane] = once_17_now
+            once_18_now = -total_lanes[lane]
+            once_18_lanes[lane] = once_18_now
+            once_19_now = -total_lanes[lane]
+            once_19_lanes[lane] = once_19_now
+            once_20_now = -total_lanes[lane]
+            once_20_lanes[lane] = once_20_now
+            once_21_now = -total_lanes[lane]
+            once_21_lanes[lane] = once_21_now
+            once_22_now = -total_lanes[lane]
+            once_22_lanes[lane] = once_22_now
+            once_23_now = -total_lanes[lane]
+            once_23_lanes[lane] = once_23_now
+            once_24_now = -total_lanes[lane]
+            once_24_lanes[lane] = once_24_now
+            once_25_now = -total_lanes[lane]
+            once_25_lanes[lane] = once_25_now
+            once_26_now = -total_lanes[lane]
+            once_26_lanes[lane] = once_26_now
+            once_27_now = -total_lanes[lane]
+            once_27_lanes[lane] = once_27_now
+            once_28_now = -total_lanes[lane]
+            once_28_lanes[lane] = once_28_now
+        max_4_lanes[:] = f64(-f64(np.inf))
         total_2_lanes[:] = f64(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                term_now = once_3_lanes[lane] + term_4_lanes[k, lane]
-                total_2_lanes[lane] += _weighted_f64(q_lanes[k, lane], ((0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + term_now / 355687428096000.0) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * (term_now * term_now) if abs(term_now) < 0.5 else _expm1_f64(term_now) - term_now))
+                max_4_lanes[lane] = _largest_f64(max_4_lanes[lane], abs(once_8_lanes[lane] + term_5_lanes[k, lane]))
+                term_10_now = once_11_lanes[lane] + term_5_lanes[k, lane]
+                term_11_now = once_12_lanes[lane] + term_5_lanes[k, lane]
+                term_12_now = once_13_lanes[lane] + term_5_lanes[k, lane]
+                term_13_now = once_14_lanes[lane] + term_5_lanes[k, lane]
+                term_14_now = once_15_lanes[lane] + term_5_lanes[k, lane]
+                term_15_now = once_16_lanes[lane] + term_5_lanes[k, lane]
+                term_16_now = once_17_lanes[lane] + term_5_lanes[k, lane]
+                term_17_now = once_18_lanes[lane] + term_5_lanes[k, lane]
+                term_18_now = once_19_lanes[lane] + term_5_lanes[k, lane]
+                term_19_now = once_20_lanes[lane] + term_5_lanes[k, lane]
+                term_20_now = once_21_lanes[lane] + term_5_lanes[k, lane]
+                term_21_now = once_22_lanes[lane] + term_5_lanes[k, lane]
+                term_22_now = once_23_lanes[lane] + term_5_lanes[k, lane]
+                term_23_now = once_24_lanes[lane] + term_5_lanes[k, lane]
+                term_24_now = once_25_lanes[lane] + term_5_lanes[k, lane]
+                term_25_now = once_26_lanes[lane] + term_5_lanes[k, lane]
+                term_26_now = once_27_lanes[lane] + term_5_lanes[k, lane]
+                term_4_now = once_9_lanes[lane] + term_5_lanes[k, lane]
+                term_9_now = once_10_lanes[lane] + term_5_lanes[k, lane]
+                total_2_lanes[lane] += _weighted_f64(q_lanes[k, lane], ((0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + (2.8114572543455206e-15 + (1.5619206968586225e-16 + (8.22063524662433e-18 + term_4_now / 2.43290200817664e+18) * term_9_now) * term_10_now) * term_11_now) * term_12_now) * term_13_now) * term_14_now) * term_15_now) * term_16_now) * term_17_now) * term_18_now) * term_19_now) * term_20_now) * term_21_now) * term_22_now) * term_23_now) * term_24_now) * term_25_now) * ((once_28_lanes[lane] + term_5_lanes[k, lane]) * (once_28_lanes[lane] + term_5_lanes[k, lane])) if abs(once_28_lanes[lane] + term_5_lanes[k, lane]) < 1.0 else _expm1_f64(once_28_lanes[lane] + term_5_lanes[k, lane]) - term_26_now))
         for lane in range(64):
-            loss_of_row_now = (_log1p_f64(total_2_lanes[lane]) if max_3_lanes[lane] < 1.0 else total_7_lanes[lane]) * (T * T)
+            loss_of_row_now = (_log1p_f64(total_2_lanes[lane]) if max_4_lanes[lane] < 8.0 else total_7_lanes[lane]) * (T * T)
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             for at in range(K):
@@ -1320,9 +1832,9 @@ def _distillation_value_and_gradient_f64_strips(step, N, K, z, v, T, loss_of_row
 @njit(error_model="numpy", cache=True)
 def _distillation_value_and_gradient_f64_1_part(first, end, N, K, z, v, T, loss_of_row, dz, scale):
     max__part = np.empty(1024, f64)
-    term_6 = np.empty((K,), f64)
+    term_8 = np.empty((K,), f64)
     max_2_part = np.empty(1024, f64)
-    term_4 = np.empty((K,), f64)
+    term_6 = np.empty((K,), f64)
     max_3_part = np.empty(1024, f64)
     exp = np.empty((K,), f64)
     total_5_part = np.empty(1024, f64)
@@ -1331,8 +1843,10 @@ def _distillation_value_and_gradient_f64_1_part(first, end, N, K, z, v, T, loss_
     total_3_part = np.empty(1024, f64)
     total_4_part = np.empty(1024, f64)
     q = np.empty((K,), f64)
+    term_5 = np.empty((K,), f64)
     total_part = np.empty(1024, f64)
     total_7_part = np.empty(1024, f64)
+    max_4_part = np.empty(1024, f64)
     total_2_part = np.empty(1024, f64)
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
@@ -1344,16 +1858,15 @@ def _distillation_value_and_gradient_f64_1_part(first, end, N, K, z, v, T, loss_
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                term_5_now = z[row, k] / T
-                max__part[lane] = term_5_now
-                term_6_now = _weighted_f64(v[row, k], 1.0 / T)
-                max_2_part[lane] = term_6_now
-                term_7_2_now = z[row, k] - v[row, k]
-                term_4_now = term_7_2_now / T
-                max_3_part[lane] = abs(term_4_now)
-                dz[row, k] = term_5_now
+                term_7_now = z[row, k] / T
+                max__part[lane] = term_7_now
+                term_8_now = _weighted_f64(v[row, k], 1.0 / T)
+                max_2_part[lane] = term_8_now
+                term_6_now = (z[row, k] - v[row, k]) / T
+                max_3_part[lane] = abs(term_6_now)
+                dz[row, k] = term_7_now
+                term_8[k] = term_8_now
                 term_6[k] = term_6_now
-                term_4[k] = term_4_now
             max__all = _largest_f64(max__all, _max_f64(max__part, count, lanes_f64))
             max_2_all = _largest_f64(max_2_all, _max_f64(max_2_part, count, lanes_f64))
             max_3_all = _largest_f64(max_3_all, _max_f64(max_3_part, count, lanes_f64))
@@ -1371,9 +1884,9 @@ def _distillation_value_and_gradient_f64_1_part(first, end, N, K, z, v, T, loss_
                 exp_now = _exp_difference_f64(dz[row, k], max_)
                 total_5_part[lane] = exp_now - (1.0 if dz[row, k] == max_ else 0.0)
                 total_6_part[lane] = (1.0 if dz[row, k] == max_ else 0.0)
-                exp_2_now = _exp_difference_f64(term_6[k], max_2)
-                total_3_part[lane] = exp_2_now - (1.0 if term_6[k] == max_2 else 0.0)
-                total_4_part[lane] = (1.0 if term_6[k] == max_2 else 0.0)
+                exp_2_now = _exp_difference_f64(term_8[k], max_2)
+                total_3_part[lane] = exp_2_now - (1.0 if term_8[k] == max_2 else 0.0)
+                total_4_part[lane] = (1.0 if term_8[k] == max_2 else 0.0)
                 exp[k] = exp_now
                 exp_2[k] = exp_2_now
             total_5_all += _sum_f64(total_5_part, count, lanes_f64)
@@ -1388,12 +1901,14 @@ def _distillation_value_and_gradient_f64_1_part(first, end, N, K, z, v, T, loss_
         once = f64(1.0 / sum_exp)
         sum_exp_2 = f64(total_3 + total_4)
         once_2 = f64(1.0 / sum_exp_2)
+        once_5 = f64(-max_2)
+        once_6 = f64(-max_)
         term_2 = f64(total_4 - 1.0)
         term_3 = f64(total_6 - 1.0)
-        once_6 = f64(-max_)
-        once_7 = f64(-max_2)
-        once_8 = f64(-_log1p_f64(term_2 + total_3))
-        once_9 = f64(_log1p_f64(term_3 + total_5))
+        once_29 = f64(-max_)
+        once_30 = f64(-max_2)
+        once_31 = f64(-_log1p_f64(term_2 + total_3))
+        once_32 = f64(_log1p_f64(term_3 + total_5))
         total_all = 0.0
         total_7_all = 0.0
         for block in range(0, K, 1024):
@@ -1401,29 +1916,75 @@ def _distillation_value_and_gradient_f64_1_part(first, end, N, K, z, v, T, loss_
             for lane in range(count):
                 k = np.uintp(block + lane)
                 q_now = once_2 * exp_2[k]
-                total_part[lane] = _weighted_f64(q_now, z[row, k] - v[row, k])
-                shifted_2_2_now = once_6 + dz[row, k]
-                shifted_3_now = once_7 + term_6[k]
-                total_7_part[lane] = _weighted_f64(q_now, once_8 + once_9 + shifted_3_now - shifted_2_2_now)
+                shifted_2_2_now = once_5 + term_8[k]
+                shifted_3_now = once_6 + dz[row, k]
+                term_5_now = (term_6[k] if max_3 < 8.0 else shifted_3_now - shifted_2_2_now)
+                total_part[lane] = _weighted_f64(q_now, term_5_now)
+                shifted_2_3_now = once_30 + term_8[k]
+                shifted_4_now = once_29 + dz[row, k]
+                total_7_part[lane] = _weighted_f64(q_now, once_31 + once_32 + shifted_2_3_now - shifted_4_now)
                 p_now = once * exp[k]
                 dz_now = (p_now - q_now) * T
                 q[k] = q_now
+                term_5[k] = term_5_now
                 dz[row, k] = f64(scale) * dz_now
             total_all += _sum_f64(total_part, count, lanes_f64)
             total_7_all += _sum_f64(total_7_part, count, lanes_f64)
         total = f64(total_all)
         total_7 = f64(total_7_all)
-        once_3 = f64(-total / T)
+        once_8 = f64(-total)
+        once_9 = f64(-total)
+        once_10 = f64(-total)
+        once_11 = f64(-total)
+        once_12 = f64(-total)
+        once_13 = f64(-total)
+        once_14 = f64(-total)
+        once_15 = f64(-total)
+        once_16 = f64(-total)
+        once_17 = f64(-total)
+        once_18 = f64(-total)
+        once_19 = f64(-total)
+        once_20 = f64(-total)
+        once_21 = f64(-total)
+        once_22 = f64(-total)
+        once_23 = f64(-total)
+        once_24 = f64(-total)
+        once_25 = f64(-total)
+        once_26 = f64(-total)
+        once_27 = f64(-total)
+        once_28 = f64(-total)
+        max_4_all = -f64(np.inf)
         total_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                term_now = once_3 + term_4[k]
-                total_2_part[lane] = _weighted_f64(q[k], ((0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + term_now / 355687428096000.0) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * term_now) * (term_now * term_now) if abs(term_now) < 0.5 else _expm1_f64(term_now) - term_now))
+                max_4_part[lane] = abs(once_8 + term_5[k])
+                term_10_now = once_11 + term_5[k]
+                term_11_now = once_12 + term_5[k]
+                term_12_now = once_13 + term_5[k]
+                term_13_now = once_14 + term_5[k]
+                term_14_now = once_15 + term_5[k]
+                term_15_now = once_16 + term_5[k]
+                term_16_now = once_17 + term_5[k]
+                term_17_now = once_18 + term_5[k]
+                term_18_now = once_19 + term_5[k]
+                term_19_now = once_20 + term_5[k]
+                term_20_now = once_21 + term_5[k]
+                term_21_now = once_22 + term_5[k]
+                term_22_now = once_23 + term_5[k]
+                term_23_now = once_24 + term_5[k]
+                term_24_now = once_25 + term_5[k]
+                term_25_now = once_26 + term_5[k]
+                term_26_now = once_27 + term_5[k]
+                term_4_now = once_9 + term_5[k]
+                term_9_now = once_10 + term_5[k]
+                total_2_part[lane] = _weighted_f64(q[k], ((0.5 + (0.16666666666666666 + (0.041666666666666664 + (0.008333333333333333 + (0.001388888888888889 + (0.0001984126984126984 + (2.48015873015873e-05 + (2.7557319223985893e-06 + (2.755731922398589e-07 + (2.505210838544172e-08 + (2.08767569878681e-09 + (1.6059043836821613e-10 + (1.1470745597729725e-11 + (7.647163731819816e-13 + (4.779477332387385e-14 + (2.8114572543455206e-15 + (1.5619206968586225e-16 + (8.22063524662433e-18 + term_4_now / 2.43290200817664e+18) * term_9_now) * term_10_now) * term_11_now) * term_12_now) * term_13_now) * term_14_now) * term_15_now) * term_16_now) * term_17_now) * term_18_now) * term_19_now) * term_20_now) * term_21_now) * term_22_now) * term_23_now) * term_24_now) * term_25_now) * ((once_28 + term_5[k]) * (once_28 + term_5[k])) if abs(once_28 + term_5[k]) < 1.0 else _expm1_f64(once_28 + term_5[k]) - term_26_now))
+            max_4_all = _largest_f64(max_4_all, _max_f64(max_4_part, count, lanes_f64))
             total_2_all += _sum_f64(total_2_part, count, lanes_f64)
+        max_4 = f64(max_4_all)
         total_2 = f64(total_2_all)
-        loss_of_row[row] = (_log1p_f64(total_2) if max_3 < 1.0 else total_7) * (T * T)
+        loss_of_row[row] = (_log1p_f64(total_2) if max_4 < 8.0 else total_7) * (T * T)
 
 
 @njit(parallel=True, error_model="numpy", cache=True)

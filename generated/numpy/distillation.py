@@ -54,37 +54,39 @@ def distillation(z, v, *, T=2.0, reduction="none", on_empty="nan", out=None):
     with np.errstate(all="ignore"):
         blocks = _blocks(10 * K * dtype.itemsize, z, v)
         for rows, z, v in blocks:
-            term_5 = z / T
-            max_, term_5_top = _largest(term_5)
-            exp, scale = _exponentials(term_5, max_)
-            rest, _ = _sums(exp, term_5_top)
-            term_6 = _weighted(v, 1 / T)
-            max_2, term_6_top = _largest(term_6)
-            exp_2, scale_ = _exponentials(term_6, max_2)
-            rest_, whole_ = _sums(exp_2, term_6_top)
+            term_7 = z / T
+            max_, term_7_top = _largest(term_7)
+            exp, scale = _exponentials(term_7, max_)
+            rest, _ = _sums(exp, term_7_top)
+            term_8 = _weighted(v, 1 / T)
+            max_2, term_8_top = _largest(term_8)
+            exp_2, scale_ = _exponentials(term_8, max_2)
+            rest_, whole_ = _sums(exp_2, term_8_top)
             q = exp_2 / whole_[:, None]
-            term_7 = z - v
-            term_4 = term_7 / T
-            max_3 = np.max(np.abs(term_4), axis=1)
-            total = np.sum(_weighted(q, term_7), axis=1)
-            term = term_4 - total[:, None] / T
-            part_1 = (4.779477332387385e-14 + term / 355687428096000) * term
-            part_2 = (1.1470745597729725e-11 + (7.647163731819816e-13 + part_1) * term) * term
-            part_3 = (2.08767569878681e-09 + (1.6059043836821613e-10 + part_2) * term) * term
-            part_4 = (2.755731922398589e-07 + (2.505210838544172e-08 + part_3) * term) * term
-            part_5 = (2.48015873015873e-05 + (2.7557319223985893e-06 + part_4) * term) * term
-            part_6 = (0.001388888888888889 + (0.0001984126984126984 + part_5) * term) * term
-            part_7 = (0.041666666666666664 + (0.008333333333333333 + part_6) * term) * term
-            part_8 = (0.5 + (0.16666666666666666 + part_7) * term) * term**2
-            part_9 = _where(np.abs(term) < 0.5, part_8, np.expm1(term) - term)
-            total_2 = np.sum(_weighted(q, part_9), axis=1)
-            shifted = term_6 - max_2[:, None]
-            shifted_2 = term_5 - max_[:, None]
-            part_10 = -np.log1p(rest_ * scale_)
-            part_11 = np.log1p(rest * scale)
-            part_12 = part_10[:, None] + part_11[:, None] + shifted - shifted_2
-            total_7 = np.sum(_weighted(q, part_12), axis=1)
-            L = _where(max_3 < 1, np.log1p(total_2), total_7) * T**2
+            term_6 = (z - v) / T
+            max_3 = np.max(np.abs(term_6), axis=1)
+            shifted = term_7 - max_[:, None]
+            shifted_2 = term_8 - max_2[:, None]
+            term_5 = _where(max_3[:, None] < 8, term_6, shifted - shifted_2)
+            total = np.sum(_weighted(q, term_5), axis=1)
+            term = term_5 - total[:, None]
+            max_4 = np.max(np.abs(term), axis=1)
+            part_1 = (8.22063524662433e-18 + term / 2432902008176640000) * term
+            part_2 = (2.8114572543455206e-15 + (1.5619206968586225e-16 + part_1) * term) * term
+            part_3 = (7.647163731819816e-13 + (4.779477332387385e-14 + part_2) * term) * term
+            part_4 = (1.6059043836821613e-10 + (1.1470745597729725e-11 + part_3) * term) * term
+            part_5 = (2.505210838544172e-08 + (2.08767569878681e-09 + part_4) * term) * term
+            part_6 = (2.7557319223985893e-06 + (2.755731922398589e-07 + part_5) * term) * term
+            part_7 = (0.0001984126984126984 + (2.48015873015873e-05 + part_6) * term) * term
+            part_8 = (0.008333333333333333 + (0.001388888888888889 + part_7) * term) * term
+            part_9 = 0.5 + (0.16666666666666666 + (0.041666666666666664 + part_8) * term) * term
+            part_10 = _where(np.abs(term) < 1, part_9 * term**2, np.expm1(term) - term)
+            total_2 = np.sum(_weighted(q, part_10), axis=1)
+            part_11 = -np.log1p(rest_ * scale_)
+            part_12 = np.log1p(rest * scale)
+            part_13 = part_11[:, None] + part_12[:, None] + shifted_2 - shifted
+            total_7 = np.sum(_weighted(q, part_13), axis=1)
+            L = _where(max_4 < 8, np.log1p(total_2), total_7) * T**2
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -99,14 +101,14 @@ def distillation_gradient(z, v, *, T=2.0, reduction="none", on_empty="nan", out=
     with np.errstate(all="ignore"):
         blocks = _blocks(7 * K * dtype.itemsize, z, v)
         for rows, z, v in blocks:
-            term_5 = z / T
-            max_ = np.max(term_5, axis=1)
-            exp, _ = _exponentials(term_5, max_)
+            term_7 = z / T
+            max_ = np.max(term_7, axis=1)
+            exp, _ = _exponentials(term_7, max_)
             sum_exp = np.sum(exp, axis=1)
             p = exp / sum_exp[:, None]
-            term_6 = _weighted(v, 1 / T)
-            max_2 = np.max(term_6, axis=1)
-            exp_2, _ = _exponentials(term_6, max_2)
+            term_8 = _weighted(v, 1 / T)
+            max_2 = np.max(term_8, axis=1)
+            exp_2, _ = _exponentials(term_8, max_2)
             sum_exp_2 = np.sum(exp_2, axis=1)
             q = exp_2 / sum_exp_2[:, None]
             grad_z = np.multiply(p - q, T, out=_room(results["z"], rows))
@@ -124,38 +126,40 @@ def distillation_value_and_gradient(z, v, *, T=2.0, reduction="none", on_empty="
     with np.errstate(all="ignore"):
         blocks = _blocks(12 * K * dtype.itemsize, z, v)
         for rows, z, v in blocks:
-            term_5 = z / T
-            max_, term_5_top = _largest(term_5)
-            exp, scale = _exponentials(term_5, max_)
-            rest, whole = _sums(exp, term_5_top)
+            term_7 = z / T
+            max_, term_7_top = _largest(term_7)
+            exp, scale = _exponentials(term_7, max_)
+            rest, whole = _sums(exp, term_7_top)
             p = exp / whole[:, None]
-            term_6 = _weighted(v, 1 / T)
-            max_2, term_6_top = _largest(term_6)
-            exp_2, scale_ = _exponentials(term_6, max_2)
-            rest_, whole_ = _sums(exp_2, term_6_top)
+            term_8 = _weighted(v, 1 / T)
+            max_2, term_8_top = _largest(term_8)
+            exp_2, scale_ = _exponentials(term_8, max_2)
+            rest_, whole_ = _sums(exp_2, term_8_top)
             q = exp_2 / whole_[:, None]
-            term_7 = z - v
-            term_4 = term_7 / T
-            max_3 = np.max(np.abs(term_4), axis=1)
-            total = np.sum(_weighted(q, term_7), axis=1)
-            term = term_4 - total[:, None] / T
-            part_1 = (4.779477332387385e-14 + term / 355687428096000) * term
-            part_2 = (1.1470745597729725e-11 + (7.647163731819816e-13 + part_1) * term) * term
-            part_3 = (2.08767569878681e-09 + (1.6059043836821613e-10 + part_2) * term) * term
-            part_4 = (2.755731922398589e-07 + (2.505210838544172e-08 + part_3) * term) * term
-            part_5 = (2.48015873015873e-05 + (2.7557319223985893e-06 + part_4) * term) * term
-            part_6 = (0.001388888888888889 + (0.0001984126984126984 + part_5) * term) * term
-            part_7 = (0.041666666666666664 + (0.008333333333333333 + part_6) * term) * term
-            part_8 = (0.5 + (0.16666666666666666 + part_7) * term) * term**2
-            part_9 = _where(np.abs(term) < 0.5, part_8, np.expm1(term) - term)
-            total_2 = np.sum(_weighted(q, part_9), axis=1)
-            shifted = term_6 - max_2[:, None]
-            shifted_2 = term_5 - max_[:, None]
-            part_10 = -np.log1p(rest_ * scale_)
-            part_11 = np.log1p(rest * scale)
-            part_12 = part_10[:, None] + part_11[:, None] + shifted - shifted_2
-            total_7 = np.sum(_weighted(q, part_12), axis=1)
-            L = _where(max_3 < 1, np.log1p(total_2), total_7) * T**2
+            term_6 = (z - v) / T
+            max_3 = np.max(np.abs(term_6), axis=1)
+            shifted = term_7 - max_[:, None]
+            shifted_2 = term_8 - max_2[:, None]
+            term_5 = _where(max_3[:, None] < 8, term_6, shifted - shifted_2)
+            total = np.sum(_weighted(q, term_5), axis=1)
+            term = term_5 - total[:, None]
+            max_4 = np.max(np.abs(term), axis=1)
+            part_1 = (8.22063524662433e-18 + term / 2432902008176640000) * term
+            part_2 = (2.8114572543455206e-15 + (1.5619206968586225e-16 + part_1) * term) * term
+            part_3 = (7.647163731819816e-13 + (4.779477332387385e-14 + part_2) * term) * term
+            part_4 = (1.6059043836821613e-10 + (1.1470745597729725e-11 + part_3) * term) * term
+            part_5 = (2.505210838544172e-08 + (2.08767569878681e-09 + part_4) * term) * term
+            part_6 = (2.7557319223985893e-06 + (2.755731922398589e-07 + part_5) * term) * term
+            part_7 = (0.0001984126984126984 + (2.48015873015873e-05 + part_6) * term) * term
+            part_8 = (0.008333333333333333 + (0.001388888888888889 + part_7) * term) * term
+            part_9 = 0.5 + (0.16666666666666666 + (0.041666666666666664 + part_8) * term) * term
+            part_10 = _where(np.abs(term) < 1, part_9 * term**2, np.expm1(term) - term)
+            total_2 = np.sum(_weighted(q, part_10), axis=1)
+            part_11 = -np.log1p(rest_ * scale_)
+            part_12 = np.log1p(rest * scale)
+            part_13 = part_11[:, None] + part_12[:, None] + shifted_2 - shifted
+            total_7 = np.sum(_weighted(q, part_13), axis=1)
+            L = _where(max_4 < 8, np.log1p(total_2), total_7) * T**2
             grad_z = np.multiply(p - q, T, out=_room(results["z"], rows))
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
