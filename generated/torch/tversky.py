@@ -272,7 +272,7 @@ def _prepare(**given):
     for axis, size in sizes.items():
         if size == 0 and axis != "N":
             raise ValueError(f"axis {axis} is empty: expected at least one entry")
-    return tuple(tensors.values())
+    return tuple(tensors[name] for name in given)
 
 
 def _kind_of(given):
