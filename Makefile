@@ -28,7 +28,7 @@ tests/js/node_modules: tests/js/package-lock.json
 	else echo "npm is not installed: some tests of documents are skipped" >&2; fi
 
 test: $(STAMP) tests/js/node_modules  ## the whole test suite
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 demo: $(STAMP)  ## derive, check, evaluate, and train on real digits
 	@PATH="$(abspath $(BIN)):$$PATH" sh examples/demo.sh

@@ -130,7 +130,7 @@ def build(
     return KernelFunction(*made)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def _made(
     loss: Loss,
     names: tuple[str, ...],
@@ -149,7 +149,7 @@ def _made(
     return loss, found, notes, stabilized, kernel
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def _autograd(
     loss: Loss, names: tuple[str, ...], labels: str, stable: bool, selection: Selection | None
 ) -> Autograd:
