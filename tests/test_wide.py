@@ -25,6 +25,9 @@ LOSSES = [
     "poisson",
     "gamma",
     "tweedie",
+    "ranknet",
+    "cross_entropy",
+    "distillation",
 ]
 
 
