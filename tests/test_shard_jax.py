@@ -86,6 +86,22 @@ rows, back = jax.vjp(jax.jit(lambda a: call({"a": a, "y": y})), jnp.asarray(a))
 (slope,) = back(jnp.ones_like(rows))
 np.testing.assert_allclose(rows[np.array([0, 3])], np.log([4, 8]), rtol=1e-15)
 assert np.isnan(rows[1]) and np.isnan(rows[2]) and np.all(np.isnan(slope[2]))
+# The kernel of one device, over samples that are split.
+kernel = codegen.build(derive.load("linear_softmax_cross_entropy"), "jax", labels="index")
+module = python_module(kernel.source)
+given = samples.arrays(kernel.loss, SIZES)
+mesh = jax.make_mesh((4,), ("N",), axis_types=(AxisType.Auto,))
+call = jax.shard_map(
+    lambda x, W, b, y: jax.lax.pmean(
+        module["linear_softmax_cross_entropy"](x, W, b, y, reduction="mean"), "N"
+    ),
+    mesh=mesh, in_specs=(P("N"), P(), P(), P("N")), out_specs=P(),
+)
+arrays = [jnp.asarray(given[name]) for name in ("x", "W", "b", "y")]
+found = jax.jit(jax.grad(call, argnums=(0, 1, 2)))(*arrays)
+_, slopes = kernel(**given, reduction="mean")
+for wrt, slope in zip(("x", "W", "b"), found, strict=True):
+    assert distance(np.asarray(slope), slopes[wrt]) <= 16, wrt
 print("as on one device")
 """
 

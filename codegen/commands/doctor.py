@@ -19,6 +19,7 @@ PACKAGES = (
     ("rigorous arithmetic", "python-flint", "pip install python-flint"),
     ("the NumPy target", "numpy", "pip install numpy"),
     ("the PyTorch target", "torch", "pip install 'pminusy[torch]'"),
+    ("the JAX target", "jax", "pip install 'pminusy[jax]'"),
     ("the Numba target", "numba", "pip install 'pminusy[numba]'"),
     ("the Triton target", "triton", "pip install 'pminusy[triton]'"),
     ("objectives for XGBoost", "xgboost", "pip install 'pminusy[xgboost]'"),

@@ -34,7 +34,7 @@ def arguments(parser: ArgumentParser) -> None:
         "--target",
         metavar="TARGETS",
         default="numpy",
-        help="numpy, c, numba, javascript, torch, triton, xgboost, lightgbm, catboost, "
+        help="numpy, c, numba, javascript, torch, jax, triton, xgboost, lightgbm, catboost, "
         "hist_gradient_boosting: one or more",
     )
     add("--wrt", metavar="NAMES", help="gradients with respect to these: a or W,b")

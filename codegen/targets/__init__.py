@@ -1,6 +1,6 @@
 """The targets: one small file and one template each."""
 
-from codegen.targets import c, javascript, numba, numpy, torch, triton
+from codegen.targets import c, javascript, jax, numba, numpy, torch, triton
 from codegen.targets.target import Target
 
 TARGETS: dict[str, Target] = {
@@ -11,6 +11,7 @@ TARGETS: dict[str, Target] = {
         numba.TARGET,
         javascript.TARGET,
         torch.TARGET,
+        jax.TARGET,
         triton.TARGET,
     )
 }
