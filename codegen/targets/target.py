@@ -8,8 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 from codegen.kernel import Kernel
-from codegen.shard.program import Program
-from codegen.targets.facts import Facts
 from derive.errors import KernelError
 
 Functions = Mapping[str, Any]
@@ -24,8 +22,8 @@ class Target:
     """A target: `emit` gives files by name, `load` the Python functions of those files.
 
     `modules` and `programs` are what it needs to run, `remedy` is how to get them; `dtypes` are
-    those that it computes in.  `shard` gives the files of a kernel over several ranks.  With
-    `autograd` the function `emit` also takes the kernels of the backward passes.
+    those that it computes in.  With `autograd` the function `emit` also
+    takes the kernels of the backward passes.
     `compensates` tells that it has the error-free transformations of compensated kernels.
     """
 
@@ -37,7 +35,6 @@ class Target:
     programs: tuple[str, ...] = ()
     remedy: str = ""
     dtypes: tuple[str, ...] = ("float32", "float64")
-    shard: Callable[[Program, Facts], dict[str, str]] | None = None
     autograd: bool = False
     compensates: bool = False
 
