@@ -265,7 +265,7 @@ def _prepare(**given):
         if isinstance(value, (int, float)):
             continue
         found = arrays[name].dtype
-        if arrays[name].ndim and dtype not in (None, found):
+        if arrays[name].ndim and dtype is not None and dtype != found:
             raise TypeError(f"{name}: expected {dtype} like the rest, found {found}")
         dtype = found if dtype is None or arrays[name].ndim else dtype
     sizes = _sizes(arrays)
