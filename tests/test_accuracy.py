@@ -164,3 +164,13 @@ def test_gamma_functions(dtype: Any) -> None:
             exact = mp.digamma(mpf(float(at)))
             unit = mpf(float(np.spacing(dtype(1 + abs(float(exact))))))
             assert abs(mpf(float(mine)) - exact) <= 8 * unit, at
+
+
+def test_one_plus_a_small_number_keeps_it() -> None:
+    """log(1 + x) is one function, also where the gradient reads 1 + x as well."""
+    text = "z: input\ny: target\nnu: const > 0 = 4\nL = (nu + 1)/2 * log(1 + (z - y)**2/nu)\n"
+    loss = derive.parse(text, name="student_t")
+    for regime, sample in samples(loss, "float64"):
+        if regime in ("near zero", "close 1e-6"):
+            row = Stratum(loss, regime, sample).row(codegen.build(loss), "numpy")
+            assert row.worst <= COMPENSATED, row

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sympy import Add, Basic, Expr, Function, Integer, Mul, S, exp, oo
+from sympy import Add, Basic, Expr, Function, Integer, Mul, S, exp, log, oo
 
 from codegen.bounds import bounded, is_shifted, vanishes
 from codegen.kernel import Contract, Map, Reduce, Statement, exp_difference, weighted
 from codegen.lower.names import canonical, suggest, unique
 from codegen.lower.series import SERIES
 from derive.errors import KernelError
-from derive.functions import grouped
+from derive.functions import grouped, log1p
 from derive.index import (
     TRUE,
     Argmax,
@@ -68,6 +68,8 @@ def lower(expr: Basic, to: Builder) -> Basic:
         return lower(SERIES[type(expr)](_named(expr.args[0], to)), to)
     if isinstance(expr, grouped):
         return hoist(expr.args[0], suggest(expr, expr.args[0]), to)
+    if isinstance(expr, log) and expr.args[0].is_Add and 1 in expr.args[0].args:
+        return log1p(lower(expr.args[0] - 1, to))  # as one: 1 + x may have an array of its own
     if isinstance(expr, exp):
         return _exp_of_shift(expr, to) or exp(lower(expr.args[0], to))
     if isinstance(expr, Expr) and expr.is_Add:
