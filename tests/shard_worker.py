@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -29,19 +30,20 @@ def main(folder: Path, rank: int, world: int) -> None:
     groups = [_groups(job["parts"], rank) for job in jobs]
     for job, over in zip(jobs, groups, strict=True):
         if job["dies"] == rank:
-            raise SystemExit(3)
+            os._exit(3)
         try:
             found = _called(folder / job["folder"], job, rank, over)
             np.savez(folder / job["folder"] / f"found_{rank}.npz", **found)
         except (RuntimeError, ValueError) as error:
             text = f"{type(error).__name__}: {error}"
             (folder / job["folder"] / f"error_{rank}.txt").write_text(text, "utf-8")
-    if job["dies"] < 0:
-        dist.destroy_process_group()
+    if job["dies"] >= 0:
+        os._exit(0)  # gloo aborts where it takes leave of a process that is gone
+    dist.destroy_process_group()
 
 
 def _called(folder: Path, job: dict[str, Any], rank: int, over: Any) -> dict[str, Any]:
-    """The loss, and the gradients by what the job names, weighted by `weight`."""
+    """The loss, and the gradients by what the job names, weighted by `row_weights`."""
     module, whole = load(folder / "kernel.py"), dict(np.load(folder / "given.npz"))
     place = place_of(rank, job["parts"])
     given = {
@@ -50,7 +52,7 @@ def _called(folder: Path, job: dict[str, Any], rank: int, over: Any) -> dict[str
     }
     moved = {name: given[name].requires_grad_() for name in job["wrt"]}
     loss = getattr(module, job["name"])(**given, **over, reduction=job["reduction"])
-    weight = torch.tensor(whole["weight"][slice_of("N", job["parts"], place)])
+    weight = torch.tensor(whole["row_weights"][slice_of("N", job["parts"], place)])
     scalar = (loss * weight).sum() if loss.dim() else loss
     slopes = torch.autograd.grad(scalar, list(moved.values()))
     found = {name: slope.numpy() for name, slope in zip(moved, slopes, strict=True)}

@@ -59,7 +59,7 @@ def prepared(folder: Path, job: Job) -> dict[str, Any]:
     held = {g.name: [local.get(a.name, a.name) for a in g.tensor.axes] for g in inputs}
     folder.mkdir()
     (folder / "kernel.py").write_text(next(iter(kernel.files.values())), "utf-8")
-    np.savez(folder / "given.npz", weight=job.weight, **job.arguments)
+    np.savez(folder / "given.npz", row_weights=job.weight, **job.arguments)
     told = {"name": kernel.program.name, "held": held, "wrt": kernel.wrt, "folder": folder.name}
     return told | {"parts": job.parts, "reduction": job.reduction, "dies": job.dies}
 
