@@ -43,6 +43,16 @@ def arguments(parser: ArgumentParser) -> None:
     """This command has no arguments of its own."""
 
 
+def _version(name: str) -> str:
+    """The version of a distribution, or of its build without GPU; "" where neither is here."""
+    for distribution in (name, f"{name}-cpu"):
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return ""
+
+
 def _compiler() -> tuple[str, str]:
     """The name of the C compiler, and whether it is here."""
     try:
@@ -54,10 +64,7 @@ def _compiler() -> tuple[str, str]:
 def run(options: Namespace) -> int:
     rows = []
     for purpose, name, remedy in PACKAGES:
-        try:
-            rows.append((purpose, name, version(name), remedy))
-        except PackageNotFoundError:
-            rows.append((purpose, name, "", remedy))
+        rows.append((purpose, name, _version(name), remedy))
     rows.append(("the C target", *_compiler(), "apt-get install gcc, or set CC"))
     for purpose, name, remedy in PROGRAMS:
         rows.append((purpose, name, "found" if shutil.which(name) else "", remedy))
@@ -65,7 +72,9 @@ def run(options: Namespace) -> int:
         keys = ("purpose", "name", "version", "remedy")
         as_json({"tools": [dict(zip(keys, row, strict=True)) for row in rows]})
         return 0
+    names, versions = (max(len(row[k]) for row in rows) + 2 for k in (1, 2))
     for purpose, name, found, remedy in rows:
         mark = styled("ok     ", "green") if found else styled("missing", "yellow")
-        say(f"{mark}  {name:<14}{found:<10}{purpose}" + ("" if found else f": {remedy}"))
+        how = "" if found else f": {remedy}"
+        say(f"{mark}  {name:<{names}}{found:<{versions}}{purpose}{how}")
     return 0
