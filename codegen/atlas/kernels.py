@@ -1,13 +1,12 @@
-"""The files of every target for one loss, made from one stable kernel; also with class labels."""
+"""The files of every target for one loss, also with class labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from codegen.builder import KernelFunction, build, dense_target, prepared
+from codegen.builder import build, dense_target
 from codegen.targets import TARGETS
-from codegen.targets.facts import facts
 from codegen.targets.target import Misfit
 from derive.loss import Loss
 
@@ -38,13 +37,12 @@ class Files:
     labels: tuple[File, ...] = ()
 
 
-def kernel_files(loss: Loss, function: KernelFunction) -> dict[str, Files]:
-    """For each target, its files: what `generate` gives, with the stable form found only once."""
-    dense = _emitted(loss, function, "dense")
+def kernel_files(loss: Loss) -> dict[str, Files]:
+    """For each target that the loss fits, its files: what `generate` gives."""
+    dense = _built(loss, "dense")
     labelled: Mapping[str, tuple[File, ...]] = {}
     if dense_target(loss) is not None:
-        named = _labelled(loss)
-        labelled = _emitted(named, build(named, labels="index"), "index")
+        labelled = _built(_labelled(loss), "index")
     return {
         name: Files(TARGETS[name].summary, made, labelled.get(name, ()))
         for name, made in dense.items()
@@ -63,22 +61,17 @@ def _labelled(loss: Loss) -> Loss:
     return replace(loss, name=f"{loss.name}_labels")
 
 
-def _emitted(loss: Loss, function: KernelFunction, labels: str) -> dict[str, tuple[File, ...]]:
-    loss = replace(loss, name=function.loss.name)
-    given, found, notes = prepared(loss, function.wrt, labels)
-    pairs = [(slope.wrt, slope.result) for slope in found]
+def _built(loss: Loss, labels: str) -> dict[str, tuple[File, ...]]:
     files = {}
-    for name, target in TARGETS.items():
-        if name == function.target:
-            texts = function.files
-        else:
-            said = facts(given, pairs, function.kernel, notes, target.dtypes)
-            try:
-                texts = target.emit(function.kernel, said, target.dtypes)
-            except Misfit:
-                continue
-        files[name] = tuple(
-            File(f"{name}/{labels}/{file}", file, LANGUAGES.get(file.rpartition(".")[2], ""), text)
+    for target in TARGETS:
+        try:
+            texts = build(loss, target, labels=labels).files
+        except Misfit:
+            continue
+        files[target] = tuple(
+            File(
+                f"{target}/{labels}/{file}", file, LANGUAGES.get(file.rpartition(".")[2], ""), text
+            )
             for file, text in texts.items()
         )
     return files

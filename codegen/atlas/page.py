@@ -84,7 +84,7 @@ def loss_page(loss: Loss, slug: str, measuring: bool = False) -> Page:
     if not names:
         raise PminusyError(f"{loss.name} has no input or param: it has no page")
     function = build(loss)
-    kernels = kernel_files(loss, function)
+    kernels = kernel_files(loss)
     (module,) = kernels["javascript"].dense
     numpy = kernels["numpy"]
     sources = [file.text for file in (*numpy.dense, *numpy.labels)]
