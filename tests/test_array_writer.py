@@ -13,10 +13,11 @@ from structures import REPRESENTATIVES
 import codegen
 import derive
 from codegen.builder import KernelFunction
+from codegen.emit import render
 from codegen.kernel import Contract, Reduce
 from codegen.targets.array_dialect import Hooks
 from codegen.targets.array_lines import array_lines
-from codegen.targets.numpy import safe_names
+from codegen.targets.numpy import HELPERS, safe_names
 from codegen.targets.numpy_dialect import NUMPY
 
 
@@ -27,7 +28,8 @@ def written(k: KernelFunction, hooks: Hooks) -> tuple[str, dict[str, str]]:
 
 def run(k: KernelFunction, text: str, given: dict[str, Any], more: dict[str, Any]) -> Any:
     safe = safe_names(k.kernel)
-    space = {**k.functions, **more, "dtype": np.dtype("float64"), **samples.SIZES}
+    space: dict[str, Any] = {"np": np, "dtype": np.dtype("float64"), **samples.SIZES, **more}
+    exec(render("numpy_functions.j2", helpers=set(HELPERS)), space)
     space |= {safe[name]: np.asarray(array) for name, array in given.items()}
     with np.errstate(all="ignore"):
         exec(text, space)

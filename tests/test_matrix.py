@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -250,7 +251,9 @@ def test_style_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Matrix form\n  ∂L/∂a = p − y\n  ∂J/∂A = (P − Y)/N\n" in capsys.readouterr().out
     assert main(["derive", "cox_partial_likelihood", "--wrt", "z", "--style", "matrix"]) == 0
     assert "There is none: too long" in capsys.readouterr().out
-    assert main(["derive", "hinge", "--style", "matrix", "--to", "json"]) == 2
+    assert main(["derive", "hinge", "--style", "matrix", "--to", "json"]) == 0
+    row, _ = json.loads(capsys.readouterr().out)["parts"]["matrix"]["rows"]
+    assert row["right"]["text"] == "-y*1[L > 0]"
 
 
 def test_a_name_whose_capital_is_taken_keeps_its_own() -> None:

@@ -37,6 +37,17 @@ FOUR = "(1 if theta <= pi/4 else -1 if theta <= pi/2 else 1 if theta <= 3*pi/4 e
 FORMS = [
     ("cross_entropy", "p[j]", "-y[j]/p[j]"),
     ("softmax_cross_entropy", "a[j]", "p[j] - y[j]"),
+    (
+        "weighted_softmax_cross_entropy",
+        "a[j]",
+        "0 if t == ignore_index else (1 - label_smoothing)*w*(p[j] - delta(j, t))"
+        " + label_smoothing/K*(p[j]*sum(weight[k] for k in K) - weight[j])",
+    ),
+    (
+        "weighted_sigmoid_cross_entropy",
+        "z[j]",
+        "weight[j]*(p[j]*(1 - y[j]) - pos_weight[j]*y[j]*(1 - p[j]))",
+    ),
     ("linear_softmax_cross_entropy", "W[k, i]", "(p[k] - y[k])*x[i]"),
     ("linear_softmax_cross_entropy", "b[k]", "p[k] - y[k]"),
     ("linear_softmax_cross_entropy", "x[i]", "sum(W[k, i]*(p[k] - y[k]) for k in K)"),

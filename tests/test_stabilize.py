@@ -93,6 +93,7 @@ CASES = {
     "softplus": ["log(1 + exp(z))", "log(exp(z) + exp(s))"],
     "log of the logistic function": ["log(sigmoid(z))"],
     "hyperbolic tangent": ["sinh(z)/cosh(z)"],
+    "slope of tanh": ["1 - tanh(z)**2", "3*tanh(z/g)**2 + u - 3"],
     "log of cosh": ["log(cosh(z))", "log(cosh(5*z))"],
     "complement": [
         "(1 - g*u)*q - 1",

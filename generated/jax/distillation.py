@@ -70,56 +70,58 @@ def distillation_value_and_gradient(z, v, *, T=2.0, reduction="none", on_empty="
 def _loss(z, v, T):
     """The loss."""
     dtype = z.dtype
-    term_5 = z / T
-    max = jnp.max(term_5, axis=1)
-    exp = _exp_difference(term_5, max[:, None])
-    term_6 = _weighted(v, 1 / T)
-    max_2 = jnp.max(term_6, axis=1)
-    exp_2 = _exp_difference(term_6, max_2[:, None])
+    term_7 = z / T
+    max = jnp.max(term_7, axis=1)
+    exp = _exp_difference(term_7, max[:, None])
+    term_8 = _weighted(v, 1 / T)
+    max_2 = jnp.max(term_8, axis=1)
+    exp_2 = _exp_difference(term_8, max_2[:, None])
     sum_exp_2 = jnp.sum(exp_2, axis=1)
     q = exp_2 / sum_exp_2[:, None]
-    term_7 = z - v
-    term_4 = term_7 / T
-    max_3 = jnp.max(jnp.abs(term_4), axis=1)
-    total = jnp.sum(_weighted(q, term_7), axis=1)
-    term = term_4 - total[:, None] / T
-    part_1 = (4.779477332387385e-14 + term / 355687428096000) * term
-    part_2 = (1.1470745597729725e-11 + (7.647163731819816e-13 + part_1) * term) * term
-    part_3 = (2.08767569878681e-09 + (1.6059043836821613e-10 + part_2) * term) * term
-    part_4 = (2.755731922398589e-07 + (2.505210838544172e-08 + part_3) * term) * term
-    part_5 = (2.48015873015873e-05 + (2.7557319223985893e-06 + part_4) * term) * term
-    part_6 = (0.001388888888888889 + (0.0001984126984126984 + part_5) * term) * term
-    part_7 = (0.041666666666666664 + (0.008333333333333333 + part_6) * term) * term
-    part_8 = (0.5 + (0.16666666666666666 + part_7) * term) * term**2
-    part_9 = jnp.where(jnp.abs(term) < 0.5, part_8, jnp.expm1(term) - term)
-    total_2 = jnp.sum(_weighted(q, part_9), axis=1)
-    shifted = term_6 - max_2[:, None]
-    shifted_2 = term_5 - max[:, None]
-    total_3 = jnp.sum(exp_2 - (term_6 == max_2[:, None]).astype(dtype), axis=1)
-    total_4 = jnp.sum((term_6 == max_2[:, None]).astype(dtype), axis=1)
+    term_6 = (z - v) / T
+    max_3 = jnp.max(jnp.abs(term_6), axis=1)
+    shifted = term_7 - max[:, None]
+    shifted_2 = term_8 - max_2[:, None]
+    term_5 = jnp.where(max_3[:, None] < 8, term_6, shifted - shifted_2)
+    total = jnp.sum(_weighted(q, term_5), axis=1)
+    term = term_5 - total[:, None]
+    max_4 = jnp.max(jnp.abs(term), axis=1)
+    part_1 = (8.22063524662433e-18 + term / 2432902008176640000) * term
+    part_2 = (2.8114572543455206e-15 + (1.5619206968586225e-16 + part_1) * term) * term
+    part_3 = (7.647163731819816e-13 + (4.779477332387385e-14 + part_2) * term) * term
+    part_4 = (1.6059043836821613e-10 + (1.1470745597729725e-11 + part_3) * term) * term
+    part_5 = (2.505210838544172e-08 + (2.08767569878681e-09 + part_4) * term) * term
+    part_6 = (2.7557319223985893e-06 + (2.755731922398589e-07 + part_5) * term) * term
+    part_7 = (0.0001984126984126984 + (2.48015873015873e-05 + part_6) * term) * term
+    part_8 = (0.008333333333333333 + (0.001388888888888889 + part_7) * term) * term
+    part_9 = 0.5 + (0.16666666666666666 + (0.041666666666666664 + part_8) * term) * term
+    part_10 = jnp.where(jnp.abs(term) < 1, part_9 * term**2, jnp.expm1(term) - term)
+    total_2 = jnp.sum(_weighted(q, part_10), axis=1)
+    total_3 = jnp.sum(exp_2 - (term_8 == max_2[:, None]).astype(dtype), axis=1)
+    total_4 = jnp.sum((term_8 == max_2[:, None]).astype(dtype), axis=1)
     term_2 = total_4 - 1
-    total_5 = jnp.sum(exp - (term_5 == max[:, None]).astype(dtype), axis=1)
-    total_6 = jnp.sum((term_5 == max[:, None]).astype(dtype), axis=1)
+    total_5 = jnp.sum(exp - (term_7 == max[:, None]).astype(dtype), axis=1)
+    total_6 = jnp.sum((term_7 == max[:, None]).astype(dtype), axis=1)
     term_3 = total_6 - 1
-    part_10 = -jnp.log1p(term_2 + total_3)
-    part_11 = jnp.log1p(term_3 + total_5)
-    part_12 = part_10[:, None] + part_11[:, None] + shifted - shifted_2
-    total_7 = jnp.sum(_weighted(q, part_12), axis=1)
-    return jnp.where(max_3 < 1, jnp.log1p(total_2), total_7) * T**2
+    part_11 = -jnp.log1p(term_2 + total_3)
+    part_12 = jnp.log1p(term_3 + total_5)
+    part_13 = part_11[:, None] + part_12[:, None] + shifted_2 - shifted
+    total_7 = jnp.sum(_weighted(q, part_13), axis=1)
+    return jnp.where(max_4 < 8, jnp.log1p(total_2), total_7) * T**2
 
 
 @jax.custom_vjp
 @jax.jit
 def _pull(cotangent, z, v, T):
     """The gradients, those of each sample times its cotangent."""
-    term_5 = z / T
-    max = jnp.max(term_5, axis=1)
-    exp = _exp_difference(term_5, max[:, None])
+    term_7 = z / T
+    max = jnp.max(term_7, axis=1)
+    exp = _exp_difference(term_7, max[:, None])
     sum_exp = jnp.sum(exp, axis=1)
     p = exp / sum_exp[:, None]
-    term_6 = _weighted(v, 1 / T)
-    max_2 = jnp.max(term_6, axis=1)
-    exp_2 = _exp_difference(term_6, max_2[:, None])
+    term_8 = _weighted(v, 1 / T)
+    max_2 = jnp.max(term_8, axis=1)
+    exp_2 = _exp_difference(term_8, max_2[:, None])
     sum_exp_2 = jnp.sum(exp_2, axis=1)
     q = exp_2 / sum_exp_2[:, None]
     grad_z = (p - q) * T * cotangent[:, None]
