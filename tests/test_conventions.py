@@ -286,6 +286,20 @@ def test_the_mean_by_a_number(target: str) -> None:
 
 
 @targets
+@pytest.mark.parametrize("weight", ["v", "v**2"])
+def test_the_mean_by_an_argument(weight: str, target: str) -> None:
+    """Weights of samples as the caller gives them, with 0 and an infinite loss among them."""
+    text = f"z: input\nv: target >= 0\nL: mean({weight}) = {weight}*exp(z)"
+    k = codegen.build(derive.parse(text, name="weighted_rows"), target)
+    z, v = np.array([0.0, 1, 1000, 2]), np.array([1.0, 2, 0, 3])
+    w = v if weight == "v" else v**2
+    expected = np.array([1, np.e, 0, np.e**2]) * w / w.sum()
+    loss, found = k(z=z, v=v, reduction="mean")
+    np.testing.assert_allclose(loss, expected.sum(), rtol=1e-15)
+    np.testing.assert_allclose(found["z"], expected, rtol=1e-15)
+
+
+@targets
 def test_every_file_states_how_the_mean_divides(target: str) -> None:
     for name, words in (("weighted_softmax", "by the sum of w"), ("weighted_sigmoid", "by N")):
         files = codegen.build(derive.load(f"{name}_cross_entropy"), target).files

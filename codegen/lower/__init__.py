@@ -57,8 +57,9 @@ def lower_loss(
 
 
 def _weight(weight: Expr, to: Builder) -> Entry:
-    """The array of what each sample weighs."""
-    if isinstance(weight, Entry) and weight.indices == (SAMPLE,):
+    """The array of what each sample weighs: computed, even where it is an argument as it stands."""
+    computed = isinstance(weight, Entry) and weight.tensor.name in to.loss.defined
+    if computed and weight.indices == (SAMPLE,):
         return weight
     entry = Entry(Tensor(unique("weight", to.taken), (SAMPLE.axis,)), SAMPLE)
     _define(entry.tensor.name, entry, weight, to)

@@ -311,7 +311,7 @@ def _batches():
     """Samples do not meet, and there may be none."""
     given, batch = _sample(3), ("z", "y")
     one = {k: x[1:2] if k in batch else x for k, x in given.items()}
-    whole, alone = _loss(**given, reduction="none"), _loss(**one)
+    whole, alone = _loss(**given, reduction="none"), _loss(**one, reduction="sum")
     yield "a sample's loss is its own", torch.allclose(whole[1], alone)
     none = {k: x[:0] if k in batch else x for k, x in given.items()}
     yield "the mean of no samples is NaN", torch.isnan(_loss(**none))
