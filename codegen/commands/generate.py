@@ -55,6 +55,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     from codegen.builder import build
     from codegen.chosen import read
+    from codegen.library import EVERY
     from derive import load
 
     loss = load(options.loss)
@@ -69,6 +70,9 @@ def run(options: Namespace) -> int:
     how |= {"compensate": True} if options.compensate else {}
     files: dict[str, str] = {}
     targets = split_names(options.target)
+    unknown = [target for target in targets if target not in EVERY]
+    if unknown:
+        raise PminusyError(f"--target: expected one of {', '.join(EVERY)}, found '{unknown[0]}'")
     explained: list[str] = []
     for target in targets:
         made = _objective(loss, target, wrt, options) or build(loss, target, wrt, **how)

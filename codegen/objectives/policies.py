@@ -26,18 +26,17 @@ EPS = Rational(1, 1000)
 
 @dataclass(frozen=True)
 class Policy:
-    """A Hessian policy: what it gives, why one would want it, and where it comes from."""
+    """A Hessian policy: what it gives, why one would want it, and where it comes from.
+
+    `bounds` says that the quadratic model with it lies above the loss, or above its
+    second-order expansion.
+    """
 
     name: str
     reason: str
     source: str
     expression: Callable[[Curvature], Expr]
-
-    @property
-    def bounds(self) -> bool:
-        """Whether the quadratic model with it lies above the loss, or above its second-order
-        expansion."""
-        return self.name in ("majorizer", "diagonal-bound")
+    bounds: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,7 @@ POLICIES = (
         "lies above f wherever f'(r)/r does not grow with |r|",
         "half-quadratic majorization; de Leeuw and Lange (2009), theorem 4.5",
         majorizer,
+        bounds=True,
     ),
     Policy(
         "diagonal-bound",
@@ -99,6 +99,7 @@ POLICIES = (
         "diagonal, so v'Hv = sum over i < j of -H_ij (v_i - v_j)^2 <= 2 sum of H_ii v_i^2",
         "(v_i - v_j)^2 <= 2 v_i^2 + 2 v_j^2; XGBoost's multi:softprob",
         _bound,
+        bounds=True,
     ),
     Policy(
         "friedman",
