@@ -80,6 +80,14 @@ def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def eventually(locator: Any) -> Any:
+    """Waits until the locator is as it should be.
+
+    Not page.wait_for_function: its second look evaluates a string, which the page forbids.
+    """
+    return pytest.importorskip("playwright.sync_api").expect(locator)
+
+
 def opened(chromium: Any, **options: Any) -> Window:
     window = Window(chromium.new_context(**options).new_page())
     page = window.page
@@ -105,11 +113,11 @@ def test_a_kernel_comes_when_it_is_opened(window: Window, folder: Path) -> None:
     page = window.look(folder / "losses" / "huber.html")
     assert not [url for url in window.requests if url.endswith(".kernels.js")]
     page.click("details.fold >> nth=0")
-    page.wait_for_function("document.querySelector('details.fold code[id]').textContent")
+    eventually(page.locator("details.fold code[id] >> nth=0")).not_to_be_empty()
     (made,) = generate(derive.load("huber"), "numpy").values()
     assert page.locator("details.fold code[id] >> nth=0").text_content() == made
     page.click("details.fold >> nth=1")
-    page.wait_for_function("document.querySelectorAll('details.fold code[id]')[1].textContent")
+    eventually(page.locator("details.fold code[id] >> nth=1")).not_to_be_empty()
     assert len([url for url in window.requests if url.endswith(".kernels.js")]) == 1
 
 
@@ -205,7 +213,7 @@ def test_a_class_is_chosen_and_the_definitions_follow(window: Window, folder: Pa
     assert len(dict(window.read()["controls"])["z"]) == 5
     assert not page.locator("[data-part=simplex]").is_visible()
     said = page.locator("[data-part=said]")
-    page.wait_for_function("document.querySelector('[data-part=said]').textContent !== ''")
+    eventually(said).not_to_be_empty()
     assert said.get_attribute("aria-live") == "polite" and "Gradient by z" in said.inner_text()
 
 
@@ -214,9 +222,7 @@ def test_a_kernel_is_copied(window: Window, folder: Path) -> None:
     page.locator("summary", has_text="huber.mjs").click()
     button = page.get_by_role("button", name="Copy huber.mjs")
     button.click()
-    page.wait_for_function(
-        "[...document.querySelectorAll('button')].some((b) => b.textContent === 'Copied')"
-    )
+    eventually(page.get_by_text("Copied", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
