@@ -146,9 +146,17 @@ def is_shifted(exponent: Expr, index: Expr) -> bool:
         peak = -arg
         if isinstance(peak, Maximum):
             inner, body, _ = peak.open()
-            if substitute(body, {inner: index}) == exponent + peak:
+            if (
+                inner.axis == _axis_of(index)
+                and substitute(body, {inner: index}) == exponent + peak
+            ):
                 return True
     return False
+
+
+def _axis_of(place: Expr) -> Axis | None:
+    """The axis of an index or of a class label."""
+    return place.axis if isinstance(place, Index) else getattr(place.tensor, "label", None)
 
 
 def is_shifted_sum(expr: Expr) -> bool:

@@ -41,6 +41,29 @@ OTHERS = {
     "L = -w[t]*log(p[t]) - sum(log(1 - p[k]) for k in K if k != t)/K\n",
     "two labels": f"z: input[K]\ns: target in K\nt: target in K\n{SOFTMAX}"
     "L = -log(p[s])/4 - 3*log(p[t])/4\n",
+    "hinge of all classes": "z: input[K]\nt: target in K\n"
+    "L = sum(max(0, 1 + z[k] - z[t]) for k in K if k != t)\n",
+    "norm of probabilities": f"z: input[K]\nt: target in K\nq: const > 1 = 3\n{SOFTMAX}"
+    "L = sum(p[k]**q for k in K)**(1/q) - p[t]\n",
+    "entropy regularised": f"z: input[K]\nt: target in K\nbeta: const > 0 = 0.1\n{SOFTMAX}"
+    "L = -log(p[t]) + beta*sum(p[k]*log(p[k]) for k in K)\n",
+    "two softmaxes": f"z: input[K]\nw: input[K]\n{SOFTMAX}"
+    "q[i] = exp(w[i]) / sum(exp(w[k]) for k in K)\nL = sum(p[i]*log(p[i]/q[i]) for i in K)\n",
+    "softmax of softmax": f"z: input[K]\nt: target in K\n{SOFTMAX}"
+    "q[i] = exp(p[i]) / sum(exp(p[k]) for k in K)\nL = -log(q[t])\n",
+    "reversed": f"z: input[K]\nt: target in K\n{SOFTMAX}"
+    "L = -log(p[t]) + 4*sum(p[k] for k in K if k != t)\n",
+    "scaled to a range": "z: input[K]\nt: target in K\nhi = max(z[k] for k in K)\n"
+    "lo = min(z[k] for k in K)\nu[i] = (z[i] - lo)/(hi - lo)\n"
+    "L = -u[t] + log(sum(exp(u[k]) for k in K))\n",
+    "margin in the exponent": "z: input[K]\nt: target in K\n"
+    "L = log(sum(exp(z[k] - z[t] + (0 if k == t else 1)) for k in K))\n",
+    "prototypes": "x: input[D]\nM: param[K, D]\nt: target in K\n"
+    "r[k] = -sum((x[d] - M[k, d])**2 for d in D)\n"
+    "L = -r[t] + log(sum(exp(r[k]) for k in K))\n",
+    "two layers": "x: input[D]\nW: param[K, D]\nV: param[K, K]\nt: target in K\n"
+    "h[k] = tanh(sum(W[k, d]*x[d] for d in D))\na[i] = sum(V[i, k]*h[k] for k in K)\n"
+    "L = -a[t] + log(sum(exp(a[k]) for k in K))\n",
     "pairs of classes": "z: input[K]\ny: target[K]\n"
     "L = sum(softplus(z[j] - z[i]) if y[i] > y[j] else 0 for i in K for j in K)\n",
 }
@@ -124,6 +147,16 @@ def test_the_messages_of_cross_entropy() -> None:
         ("kl_divergence", "index", 2, 0),
         ("linear_softmax_cross_entropy", "index", 2, 1),
         ("kl_divergence", "dense", 3, 0),
+        ("norm of probabilities", "dense", 2, 0),
+        ("entropy regularised", "dense", 2, 1),
+        ("reversed", "dense", 2, 0),
+        ("two softmaxes", "dense", 4, 0),
+        ("softmax of softmax", "dense", 4, 1),
+        ("hinge of all classes", "dense", 2, 0),
+        ("largest other", "dense", 2, 0),
+        ("range", "dense", 1, 1),
+        ("scaled to a range", "dense", 3, 0),
+        ("prototypes", "dense", 2, 1),
     ],
 )
 def test_how_many_messages(name: str, labels: str, forward: int, backward: int) -> None:

@@ -2,6 +2,7 @@
 
 sum_k w[k] (u + v[k]) = u sum_k w[k] + sum_k w[k] v[k].  It is done where u takes a message to
 know and the rest does not, and where u and v[k] have the same sign, so that nothing cancels.
+What normalises w is taken out of the sum before.
 """
 
 from __future__ import annotations
@@ -9,33 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sympy import Add, Basic, Expr, Pow, exp
+from sympy import Add, Basic, Expr
 
-from codegen.kernel import (
-    Contract,
-    Map,
-    Reduce,
-    Statement,
-    defines,
-    exp_difference,
-    reads,
-    weighted,
-)
+from codegen.kernel import Contract, Map, Reduce, Statement, defines, reads, weighted
 from codegen.lower.names import unique
-from derive.functions import absolute, log1p, relu, sigmoid, softplus, step
-from derive.index import (
-    Axis,
-    Choice,
-    Delta,
-    Entry,
-    Tensor,
-    entries,
-    free_indices,
-    rebuild,
-    substitute,
-)
-
-NEVER_NEGATIVE = (exp, exp_difference, sigmoid, softplus, absolute, relu, step, Delta, Axis)
+from codegen.shard.factors import without_factor
+from codegen.shard.signs import sign
+from derive.index import Axis, Entry, Tensor, entries, free_indices, rebuild
 
 
 def separated(
@@ -47,15 +28,25 @@ def separated(
     done: list[Statement] = []
     for statement in statements:
         added = _is_sum_over(statement, axis)
-        parts = _parts(statement, late, known) if added and isinstance(statement, Reduce) else None
-        if parts is None:
-            done.append(statement)
-        else:
-            assert isinstance(statement, Reduce)
-            done += _apart(statement, parts, taken)
+        done += _sooner(statement, late, known, taken) if added else [statement]
         if added or any(e.tensor.name in late for e in reads(statement)):
             late.add(statement.name)
     return _once(done, kept)
+
+
+def _sooner(
+    statement: Statement, late: set[str], known: Mapping[str, Statement], taken: set[str]
+) -> list[Statement]:
+    """A sum over the axis by sums that do not wait for another one, if that can be done."""
+    scaled = without_factor(statement, late, known, taken)
+    rest = statement if scaled is None else scaled[0]
+    made = [] if scaled is None else [scaled[1]]
+    parts = _parts(rest, late, known) if isinstance(rest, Reduce) else None
+    if parts is not None:
+        assert isinstance(rest, Reduce)
+        return [*_apart(rest, parts, taken), *made]
+    waits = any(e.tensor.name in late for e in reads(rest))
+    return [statement] if waits else [rest, *made]
 
 
 def _once(statements: Sequence[Statement], kept: Sequence[str]) -> list[Statement]:
@@ -120,100 +111,3 @@ def _apart(statement: Reduce, parts: tuple[Expr, Expr, Expr], taken: set[str]) -
     sums = [Entry(defines(s), *s.indices) for s in (whole, rest)]
     total = Map(statement.name, statement.indices, weighted(sums[0], first) + sums[1])
     return [whole, rest, total]
-
-
-def sign(expr: Expr, known: Mapping[str, Statement]) -> int:
-    """1 where the form shows the value to be >= 0 (or NaN), -1 for <= 0, else 0."""
-    if expr.is_number:
-        return 1 if expr >= 0 else -1
-    if isinstance(expr, NEVER_NEGATIVE):
-        return 1
-    if isinstance(expr, Entry):
-        return _sign_of_entry(expr, known)
-    if isinstance(expr, log1p):
-        return 1 if sign(expr.args[0], known) == 1 else 0
-    if isinstance(expr, Pow):
-        return sign(expr.base, known) if expr.exp.is_integer else 0
-    if isinstance(expr, Choice):
-        return _common(expr.args[1:], known)
-    if expr.is_Mul:
-        product = 1
-        for arg in expr.args:
-            product *= sign(arg, known)
-        return product
-    return _common(expr.args, known) if expr.is_Add else 0
-
-
-def _common(args: Sequence[Basic], known: Mapping[str, Statement]) -> int:
-    signs = {sign(arg, known) for arg in args}
-    return signs.pop() if len(signs) == 1 else 0
-
-
-def _sign_of_entry(entry: Entry, known: Mapping[str, Statement]) -> int:
-    made = known.get(entry.tensor.name)
-    if isinstance(made, Contract) or made is None:
-        return 0
-    if isinstance(made, Map):
-        if _is_shifted(made.expr, known):
-            return -1
-        return 1 if _is_ties_but_one(made.expr, known) else sign(made.expr, known)
-    if _is_exponential_but_one(made.expr, known):
-        return 1
-    found = sign(made.expr, known)
-    return found if made.op in ("sum", "max", "min") or found == 1 else 0
-
-
-def _peak(entry: Basic, known: Mapping[str, Statement]) -> Reduce | None:
-    made = known.get(entry.tensor.name) if isinstance(entry, Entry) else None
-    return made if isinstance(made, Reduce) and made.op == "max" else None
-
-
-def _is_shifted(expr: Expr, known: Mapping[str, Statement]) -> bool:
-    """x - max x."""
-    for arg in Add.make_args(expr):
-        peak = _peak(-arg, known)
-        if peak is not None and _is_among(expr - arg, -arg, peak):
-            return True
-    return False
-
-
-def _is_among(x: Expr, at: Entry, peak: Reduce) -> bool:
-    """Whether x is one of the numbers whose maximum `at` is."""
-    here = dict(zip(peak.indices, at.indices, strict=True))
-    body = substitute(peak.expr, here)
-    (over,) = peak.over if len(peak.over) == 1 else (None,)
-    if over is None:
-        return False
-    return any(substitute(body, {over: i}) == x for i in free_indices(x) if i.axis == over.axis)
-
-
-def _is_ties_but_one(expr: Expr, known: Mapping[str, Statement]) -> bool:
-    """The number of ties at the maximum, less one."""
-    number, rest = expr.as_coeff_Add()
-    made = known.get(rest.tensor.name) if isinstance(rest, Entry) else None
-    return number == -1 and isinstance(made, Reduce) and _tie(made.expr, known) is not None
-
-
-def _tie(expr: Basic, known: Mapping[str, Statement]) -> tuple[Expr, Entry] | None:
-    """x and max x where the expression is 1 if they are equal, else 0."""
-    if not isinstance(expr, Choice) or expr.args[1:] != (1, 0) or expr.args[0].op != "==":
-        return None
-    for x, at in (expr.args[0].operands, expr.args[0].operands[::-1]):
-        peak = _peak(at, known)
-        if peak is not None and _is_among(x, at, peak):
-            return x, at
-    return None
-
-
-def _is_exponential_but_one(expr: Expr, known: Mapping[str, Statement]) -> bool:
-    """exp(x - max x), less 1 where x is the maximum."""
-    for arg in Add.make_args(expr):
-        tie = _tie(-arg, known)
-        rest = expr - arg
-        made = known.get(rest.tensor.name) if isinstance(rest, Entry) else None
-        if tie is None or not isinstance(made, Map) or not isinstance(made.expr, exp_difference):
-            continue
-        powers = substitute(made.expr, dict(zip(made.indices, rest.indices, strict=True)))
-        if powers.args == tie:
-            return True
-    return False

@@ -26,6 +26,7 @@ class _Splitting:
     split: Split
     taken: set[str]
     arrays: dict[str, Tensor]
+    maxima: bool = False  # whether there are any over the axis
     nodes: list[Node] = field(default_factory=list)
     made: dict[Entry, Entry] = field(default_factory=dict)
 
@@ -38,13 +39,19 @@ def split_axis(
     nodes: Sequence[Node], inputs: Sequence[Tensor], split: Split, taken: set[str]
 ) -> tuple[list[Node], dict[str, Tensor]]:
     """The nodes of a rank, and every array as it holds it; inputs are split along the axis."""
-    to = _Splitting(split, taken, {x.name: local_input(x, split) for x in inputs})
+    maxima = any(_is_over(node, "max", split) for node in nodes)
+    to = _Splitting(split, taken, {x.name: local_input(x, split) for x in inputs}, maxima)
     for node in nodes:
         if isinstance(node, Collective):
             _split_collective(node, to)
         else:
             _split_statement(node, to)
     return to.nodes, to.arrays
+
+
+def _is_over(node: Node, op: str, split: Split) -> bool:
+    """Whether the node is such a reduction over the axis."""
+    return isinstance(node, Reduce) and node.op == op and split.axis in {i.axis for i in node.over}
 
 
 def local_input(tensor: Tensor, split: Split) -> Tensor:
@@ -170,7 +177,20 @@ def _reduced(statement: Statement, to: _Splitting) -> None:
         most = replace(part, name=unique(f"{statement.name}_most", to.taken), op="max")
         to.add(most)
         value = Entry(made_by(most), *statement.indices)
-    to.add(Collective(statement.name, statement.indices, op, source, to.split, value))
+    if op == "min" and to.maxima:
+        _by_maximum(statement.name, source, to)
+    else:
+        to.add(Collective(statement.name, statement.indices, op, source, to.split, value))
+
+
+def _by_maximum(name: str, part: Entry, to: _Splitting) -> None:
+    """The minimum as -max(-x), which goes in one message with the maxima."""
+    indices = tuple(i for i in part.indices if isinstance(i, Index))
+    turned = Map(unique(f"{part.tensor.name}_turned", to.taken), indices, -part)
+    to.add(turned)
+    greatest = unique(f"{name}_turned", to.taken)
+    to.add(Collective(greatest, indices, "max", Entry(made_by(turned), *indices), to.split))
+    to.add(Map(name, indices, -Entry(to.arrays[greatest], *indices)))
 
 
 def _place_in(entry: Entry) -> Callable[[Index], int]:
