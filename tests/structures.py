@@ -13,13 +13,8 @@ from codegen.schedule import Phase, Sum, schedule
 from derive.index import walk
 
 SLOW = ("numba", "torch", "triton")
-# Triton leaves a loss that joins the rows of its batch to other targets, and weighted means.
-MISFITS = {
-    "triton": (
-        *("cox_partial_likelihood", "info_nce"),
-        *("weighted_sigmoid_cross_entropy", "weighted_softmax_cross_entropy"),
-    )
-}
+# Triton leaves a loss that joins the rows of its batch to other targets.
+MISFITS = {"triton": ("cox_partial_likelihood", "info_nce")}
 # test_numba_target.py holds that no other kernel has a structure or a function of its own.
 REPRESENTATIVES = (
     ("am_softmax", "dense"),

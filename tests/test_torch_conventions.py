@@ -16,9 +16,15 @@ torch = pytest.importorskip("torch")
 reductions = pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
 
 
+# NumPy for every number of classes; the GPU's kernels, in their interpreter, for few and for more.
+CLASSES = [*(("numpy", classes) for classes in range(2, 11)), ("triton", 2), ("triton", 10)]
+
+
 @cache
-def kernel(name: str) -> KernelFunction:
-    return codegen.build(derive.load(name))
+def kernel(name: str, target: str = "numpy") -> KernelFunction:
+    if target == "triton":
+        pytest.importorskip("triton")
+    return codegen.build(derive.load(name), target)
 
 
 def slope(value: Any, variable: Any) -> Any:
@@ -28,8 +34,8 @@ def slope(value: Any, variable: Any) -> Any:
 
 @reductions
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
-@pytest.mark.parametrize("classes", range(2, 11))
-def test_cross_entropy(classes: int, smoothing: float, reduction: str) -> None:
+@pytest.mark.parametrize(("target", "classes"), CLASSES)
+def test_cross_entropy(target: str, classes: int, smoothing: float, reduction: str) -> None:
     """Ours with NaN in the ignored rows, where torch's own gradient is NaN with smoothing."""
     random = np.random.default_rng(classes)
     a, t = 3 * random.normal(size=(12, classes)), random.integers(0, classes, 12)
@@ -44,7 +50,7 @@ def test_cross_entropy(classes: int, smoothing: float, reduction: str) -> None:
         reduction=reduction,
     )
     a[::5] = np.nan
-    loss, found = kernel("weighted_softmax_cross_entropy")(
+    loss, found = kernel("weighted_softmax_cross_entropy", target)(
         a=a, t=t, weight=weight, label_smoothing=smoothing, reduction=reduction
     )
     np.testing.assert_allclose(loss, expected.detach().numpy(), rtol=1e-12)
@@ -53,7 +59,8 @@ def test_cross_entropy(classes: int, smoothing: float, reduction: str) -> None:
 
 @reductions
 @pytest.mark.parametrize("weighted", [False, True])
-def test_binary_cross_entropy_with_logits(weighted: bool, reduction: str) -> None:
+@pytest.mark.parametrize("target", ["numpy", "triton"])
+def test_binary_cross_entropy_with_logits(target: str, weighted: bool, reduction: str) -> None:
     """A sample is a row here: torch's mean also divides by the number of labels in it."""
     random = np.random.default_rng(3)
     z, y = 3 * random.normal(size=(12, 5)), random.uniform(size=(12, 5))
@@ -69,7 +76,7 @@ def test_binary_cross_entropy_with_logits(weighted: bool, reduction: str) -> Non
     if reduction == "none":
         expected = expected.sum(dim=1)
     share = 5 if reduction == "mean" else 1
-    k = kernel("weighted_sigmoid_cross_entropy")
+    k = kernel("weighted_sigmoid_cross_entropy", target)
     loss, found = k(z=z, y=y, reduction=reduction, **consts)
     np.testing.assert_allclose(loss / share, expected.detach().numpy(), rtol=1e-12)
     np.testing.assert_allclose(found["z"] / share, slope(expected, given), rtol=1e-10, atol=1e-15)

@@ -177,6 +177,34 @@ def test_the_self_test_of_a_generated_file(name: str, root: Path) -> None:
     assert "gradcheck by" in done.stdout
 
 
+def process(script: str, *words: str, interpreted: bool = True) -> list[str]:
+    """What a script of this folder prints."""
+    environment = {key: x for key, x in os.environ.items() if key != "TRITON_INTERPRET"}
+    environment |= {"TRITON_INTERPRET": "1"} if interpreted else {}
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parent / script), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_modules_do_in_pytorch_what_they_say(root: Path) -> None:
+    """Reductions, torch.compile, second derivatives, autocast, by autograd in the interpreter."""
+    found = process("triton_frameworks.py", str(root / "generated" / "triton"))
+    assert found == ["as_torch", "nothing", "compiled", "second", "others"]
+
+
+def test_torch_compile_traces_the_kernels(root: Path) -> None:
+    """Two kernels forward (what is the same for all rows, and the rows) and again backward."""
+    path = root / "generated" / "triton" / "weighted_softmax_cross_entropy.py"
+    assert process("triton_trace.py", str(path), interpreted=False) == ["4"]
+
+
 COMPILE = """
 import importlib.util, sys
 from triton.backends.compiler import GPUTarget

@@ -23,6 +23,7 @@ def accuracy(options: Namespace) -> int:
     from rich.progress import track
 
     from codegen.accuracy import COMPENSATED, GOAL, measure
+    from codegen.targets import TARGETS
     from derive import library, load
 
     targets, dtypes = split_names(options.target), split_names(options.dtype)
@@ -37,12 +38,14 @@ def accuracy(options: Namespace) -> int:
         rows += measure(load(name), targets, dtypes, **how)
     ours = [row for row in rows if row.target in targets]
     missed = [row for row in ours if row.worst > goal]
+    caveats = [TARGETS[name].caveat for name in targets if TARGETS[name].caveat]
     if options.json:
-        as_json({"goal": goal, "rows": [row.data(goal) for row in rows], "missed": len(missed)})
+        found = {"goal": goal, "rows": [row.data(goal) for row in rows], "missed": len(missed)}
+        as_json({**found, "caveats": caveats})
         return 1 if missed else 0
     for name in dict.fromkeys(row.loss for row in rows):
         _table(name, [row for row in rows if row.loss == name], missed)
-    say(NOTE)
+    say("\n".join([NOTE, *caveats]))
     say(f"{len(ours)} regimes, {len(missed)} above {goal:.0f} ULP")
     return 1 if missed else 0
 

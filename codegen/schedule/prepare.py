@@ -64,8 +64,22 @@ def prepare(kernel: Kernel, products: bool = False) -> tuple[Kernel, frozenset[s
     large = at_least_one(statements)
     statements = from_parts(statements, large)
     statements = [part for s in statements for part in hoisted(s, taken, large)]
+    if kernel.batch is not None:
+        statements = _shared_first(statements, kernel.batch)
     prepared = replace(kernel, statements=tuple(statements))
     return prepared.needed(*(key for key, _ in kernel.outputs)), frozenset(elements)
+
+
+def _shared_first(statements: list[Statement], batch: Axis) -> list[Statement]:
+    """What reads no row is computed before all rows: between two of their statements it would
+    part them, and whole rows would have to be kept."""
+    of_rows: set[str] = set()
+    for statement in statements:
+        read = list(reads(statement))
+        axes = [defines(statement).axes, *(entry.tensor.axes for entry in read)]
+        if any(batch in each for each in axes) or any(e.tensor.name in of_rows for e in read):
+            of_rows.add(statement.name)
+    return sorted(statements, key=lambda statement: statement.name in of_rows)
 
 
 def canonical(statement: Statement) -> Statement:

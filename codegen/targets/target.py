@@ -24,7 +24,8 @@ class Target:
     `modules` and `programs` are what it needs to run, `remedy` is how to get them; `dtypes` are
     those that it computes in.  With `autograd` the function `emit` also
     takes the kernels of the backward passes.
-    `compensates` tells that it has the error-free transformations of compensated kernels.
+    `compensates` tells that it has the error-free transformations of compensated kernels, and
+    `caveat` what is to be said of errors that were measured on it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Target:
     dtypes: tuple[str, ...] = ("float32", "float64")
     autograd: bool = False
     compensates: bool = False
+    caveat: str = ""
 
 
 def python_module(source: str) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from codegen.emit import render
-from codegen.kernel import Kernel
+from codegen.kernel import Input, Kernel
 from codegen.targets.array_lines import tuple_of
 from codegen.targets.facts import Facts
 from codegen.targets.numpy import table_of
@@ -16,9 +17,19 @@ from codegen.targets.target import Target
 from codegen.targets.torch_samples import samples_of
 from codegen.targets.triton_dialect import helpers
 from codegen.targets.triton_host import Host
-from codegen.targets.triton_names import argument_names, is_number, main_input, names_of
-from codegen.targets.triton_plan import check_arguments, plan_of
+from codegen.targets.triton_names import (
+    argument_names,
+    is_number,
+    main_input,
+    names_of,
+    row_input,
+)
+from codegen.targets.triton_plan import plan_of
 from codegen.targets.triton_process import REMEDY, load
+
+CAVEAT = """triton: measured on the GPU where there is one, else in Triton's interpreter, with the
+exp and log of NumPy: that measures the algorithm.  In float32 an NVIDIA GPU adds up to 3 ULP in
+each exp, 1 in a log and 2 in a quotient, and its exp is 0 below 1.2e-38; in float64 1 in each."""
 
 
 @dataclass(frozen=True)
@@ -31,23 +42,19 @@ class Argument:
     axes: tuple[str, ...]
     label: str
     tensor: bool
+    const: bool
 
 
 def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str]:
     """The module.  Raises KernelError where the kernel does not fit."""
-    check_arguments(kernel)
     keys = tuple(key for key, _ in kernel.outputs if key)
-    parts = {"value": ("",)} | ({"both": ("", *keys)} if keys else {})
-    hosts = []
-    for stem, wanted in parts.items():
-        plan = plan_of(kernel.needed(*wanted))
-        hosts.append(Host(stem, plan, names_of(plan, wanted)))
+    hosts = _hosts(kernel, keys)
     arguments = _arguments(kernel)
     tensors = [a for a in arguments if a.tensor]
     lines = [line for h in hosts for k in h.kernels for form in (k.tile, k.blocks) for line in form]
     names = argument_names(kernel)
     labels = any(a.label for a in tensors)
-    consts = [a.name for a in arguments if not a.tensor]
+    consts = [_number(a) for a in arguments if not a.tensor]
     text = render(
         "triton.py.j2",
         facts=facts,
@@ -55,27 +62,58 @@ def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str
         digest=hashlib.sha256("\n".join(lines).encode()).hexdigest()[:8],
         hosts=[_operator(host, arguments, keys) for host in hosts],
         helpers=helpers(lines),
+        transcendental=re.search(r"_exp|_log|_pow|_soft|_sig", "\n".join(lines)) is not None,
         chunked=any(host.plan.schedule.chunked for host in hosts),
         tensors=tensors,
-        consts=[f"float({name})" for name in consts],
+        count=len(consts),
+        consts=tuple_of(consts) if consts else "()",
+        marked=any("_whole(" in text for text in consts),
         keys=keys,
         main=names[main_input(kernel)],
         batch=str(kernel.batch),
+        rows=names[row_input(kernel)],
+        weighted=kernel.weight is not None,
         has_labels=labels,
         shapes=table_of({a.name: a.axes for a in tensors}),
         labels=table_of({a.name: a.label for a in tensors if a.label}),
+        ignored=_ignored(kernel, names),
+        defaults=[f'"{a.name}": {a.default}' for a in tensors if a.default],
         wrt=tuple_of(f'"{names[key]}"' for key in keys) if keys else "()",
         wrt_keys=tuple_of(f'"{key}"' for key in keys) if keys else "()",
         samples=samples_of(kernel, names, facts.domains),
         batched=_batched(kernel, names),
         signature=_signature(arguments),
-        sep=", " if consts else ", *, ",
         more=", check=False" if labels else "",
-        passed_check=", ".join(
-            ["check" if labels else "False", *(f"{a.name}={a.name}" for a in tensors)]
-        ),
+        passed=", ".join(f"{a.name}={a.name}" for a in tensors),
     )
     return {f"{kernel.name}.py": text}
+
+
+def _hosts(kernel: Kernel, keys: tuple[str, ...]) -> list[Host]:
+    """The loss; the loss and its gradients; and what the samples weigh in a mean."""
+    parts = {"value": ("",)} | ({"both": ("", *keys)} if keys else {})
+    hosts = []
+    for stem, wanted in parts.items():
+        plan = plan_of(kernel.needed(*wanted))
+        hosts.append(Host(stem, plan, names_of(plan, wanted)))
+    if kernel.weights is not None:
+        plan = plan_of(kernel.weights)
+        hosts.append(Host("weights", plan, names_of(plan, ("",), "row_weight")))
+    return hosts
+
+
+def _number(argument: Argument) -> str:
+    """A number as it is passed on."""
+    name = argument.name
+    return f'_whole("{name}", {name})' if argument.kind == "int" else f"float({name})"
+
+
+def _ignored(kernel: Kernel, names: Mapping[str, str]) -> list[str]:
+    """The rows of a table: labels that may be ignored, and the place of the mark among numbers."""
+    numbers = [g.name for g in kernel.inputs if is_number(g)]
+    return [
+        f'"{names[g.name]}": {numbers.index(g.ignored.name)}' for g in kernel.inputs if g.ignored
+    ]
 
 
 def _operator(host: Host, arguments: list[Argument], keys: tuple[str, ...]) -> dict[str, Any]:
@@ -120,25 +158,36 @@ def _arguments(kernel: Kernel) -> list[Argument]:
     found = []
     for given in kernel.inputs:
         number = is_number(given)
+        kind = "int" if given.is_mark else "float"
         found.append(
             Argument(
                 names[given.name],
-                "float" if number else "torch.Tensor",
-                "" if given.default is None else repr(float(given.default)),
+                kind if number else "torch.Tensor",
+                _default(given),
                 tuple(axis.name for axis in given.tensor.axes),
                 str(given.tensor.label or ""),
                 not number,
+                given.role == "const",
             )
         )
     return found
 
 
+def _default(given: Input) -> str:
+    """The default of a number or of each entry of an array."""
+    if given.default is None:
+        return ""
+    return str(given.default) if given.is_mark else repr(float(given.default))
+
+
 def _signature(arguments: list[Argument]) -> str:
     """The parameters of the public functions, up to the reduction."""
-    first = [a.name for a in arguments if a.tensor]
-    named = [a.name + (f"={a.default}" if a.default else "") for a in arguments if not a.tensor]
-    stars = ["*", *sorted(named, key=lambda text: "=" in text)] if named else []
-    return ", ".join([*first, *stars])
+    first = [a.name for a in arguments if not a.const]
+    named = []
+    for a in (a for a in arguments if a.const):
+        default = "None" if a.tensor else a.default
+        named.append(f"{a.name}={default}" if a.default else a.name)
+    return ", ".join([*first, "*", *sorted(named, key=lambda text: "=" in text)])
 
 
 TARGET = Target(
@@ -148,4 +197,5 @@ TARGET = Target(
     load,
     modules=("triton", "torch"),
     remedy=REMEDY,
+    caveat=CAVEAT,
 )

@@ -17,7 +17,7 @@ from derive import functions
 
 FUNCTIONS: dict[type, str] = {
     exp: "_exp({})",
-    log: "tl.log({})",
+    log: "_log({})",
     sympy.sin: "tl.sin({})",
     sympy.cos: "tl.cos({})",
     sympy.tan: "_tan({})",
@@ -51,6 +51,7 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "row_min": ("smallest",),
     "row_top": (),
     "multiply": (),
+    "log": (),
     "exp_tail": (),
     "exp": ("exp_tail",),
     "exp_difference": ("exp_tail",),

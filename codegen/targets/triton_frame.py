@@ -17,11 +17,13 @@ from derive.index import Axis, Entry, Index
 
 @dataclass(frozen=True)
 class Names:
-    """Names in Python: for each array, and for each axis."""
+    """Names in Python: for each array, and for each axis.  `marks` has, by the name of labels that
+    may be ignored, the label that these are ignored at."""
 
     arrays: Mapping[str, str]
     axes: Mapping[str, str]
     tensors: Mapping[str, tuple[Axis, ...]]
+    marks: Mapping[str, Entry]
 
 
 @dataclass
@@ -49,13 +51,20 @@ class Scope:
         return self._load(entry)
 
     def place(self, index: Basic) -> str:
-        """An index or a label."""
+        """An index or a label, to compare."""
         if isinstance(index, Index):
             return index.name
         assert isinstance(index, Entry)
         if index.tensor.name in self.own:
             return self.names.arrays[index.tensor.name]
         return self._label(index)
+
+    def _at(self, index: Basic) -> str:
+        """An index or a label, to look up with: 0 where the label is ignored."""
+        text = self.place(index)
+        if isinstance(index, Entry) and index.tensor.name in self.names.marks:
+            return f"{self.names.arrays[index.tensor.name]}_at"
+        return text
 
     def taken(self) -> list[str]:
         """The lines that were added since they were last taken."""
@@ -77,7 +86,7 @@ class Scope:
             return known
         scope = self._root(entry)
         name = scope._new(entry)
-        places = [self.place(i) for i in entry.indices]
+        places = [self._at(i) for i in entry.indices]
         inner = [i.name for i in entry.indices if isinstance(i, Index) and i.name != "row"]
         rows = any(i not in inner for i in places)
         mask = f"in_{inner[0]}" if inner and rows else f"has_{inner[0]}" if inner else "in_rows"
@@ -91,16 +100,25 @@ class Scope:
         known = self._known(entry)
         if known:
             return known
+        array, label = entry.tensor.name, entry.tensor.label
+        assert label is not None
+        mark = self.names.marks.get(array)
+        other = None if mark is None else self._label(mark)
         scope = self._root(entry)
         name = scope._new(entry)
-        label, axis = entry.tensor.label, entry.tensor.name
-        assert label is not None
-        pointer = self.pointer(axis, ["row"])
-        size = self.names.axes[label.name]
+        if not entry.indices:
+            scope.lines.append(f"{name} = tl.load({self.pointer(array, [])}).to(tl.int64)")
+            return name
+        pointer, size = self.pointer(array, ["row"]), self.names.axes[label.name]
+        scope.lines.append(f"{name} = tl.load({pointer}, mask=in_rows, other=0).to(tl.int64)")
+        outside = f"({name} < 0) | ({name} >= {size})"
+        if other is None:
+            scope.lines += [f"wrong = wrong | {outside}", f"{name} = tl.where(wrong, 0, {name})"]
+            return name
         scope.lines += [
-            f"{name} = tl.load({pointer}, mask=in_rows, other=0).to(tl.int64)",
-            f"wrong = wrong | ({name} < 0) | ({name} >= {size})",
+            f"wrong = wrong | (({outside}) & ({name} != {other}))",
             f"{name} = tl.where(wrong, 0, {name})",
+            f"{self.names.arrays[array]}_at = tl.where({outside}, 0, {name})",
         ]
         return name
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from codegen.kernel import Contract, Kernel, Map, Reduce, reads
 from codegen.schedule import Phase, Sum
-from codegen.targets.triton_frame import Names
+from codegen.targets.triton_frame import Names, indent
 from codegen.targets.triton_names import is_number, main_input
-from codegen.targets.triton_plan import Plan
+from codegen.targets.triton_plan import Plan, statements_of
 from codegen.targets.triton_rows import Rows
 from derive.index import Axis, Entry, Index
 
@@ -34,7 +34,9 @@ class Host:
         self.outputs = {entry.tensor.name: key for key, entry in self.kernel.outputs}
         self.kernels: list[RowKernel] = []
         self.added: list[str] = []
-        self.body = [line for phase in plan.schedule.phases for line in self._phase(phase)]
+        self.once = [line for phase in plan.once for line in self._phase(phase)]
+        rest = [phase for phase in plan.schedule.phases if phase not in plan.once]
+        self.body = [line for phase in rest for line in self._phase(phase)]
 
     @property
     def main(self) -> str:
@@ -42,8 +44,12 @@ class Host:
         return self.names.arrays[main_input(self.kernel)]
 
     @property
-    def consts(self) -> list[str]:
-        return [self.names.arrays[g.name] for g in self.kernel.inputs if is_number(g)]
+    def consts(self) -> list[tuple[str, str]]:
+        """The name and the dtype of each number."""
+        numbers = [g for g in self.kernel.inputs if is_number(g)]
+        return [
+            (self.names.arrays[g.name], "torch.int64" if g.is_mark else "real") for g in numbers
+        ]
 
     @property
     def results(self) -> list[str]:
@@ -85,8 +91,8 @@ class Host:
         size = self.names.axes[batch.name]
         lines = [*self.sizes(), f"real = _real_dtype({self.main})"]
         lines += [
-            f"{name} = torch.full((), {name}, dtype=real, device={self.main}.device)"
-            for name in self.consts
+            f"{name} = torch.full((), {name}, dtype={kind}, device={self.main}.device)"
+            for name, kind in self.consts
         ]
         ended: list[str] = []
         for key, entry in self.kernel.outputs:
@@ -100,13 +106,18 @@ class Host:
             else:
                 lines.append(f"{name} = torch.empty_like({self.names.arrays[key]})")
         passed = ", ".join(self._part(name) for name in self._passed())
-        lines += [
+        work = [
+            *self.once,
             f"step = {self._step(size)}",
             f"for first in range(0, {size}, step):",
             "    at = slice(first, first + step)",
             f"    _{self.stem}_steps({passed})",
         ]
-        return [*lines, *ended]
+        if any("einsum(" in line for line in (*self.once, *self.body)):
+            # Products are of the dtype of the arguments, inside of autocast too.
+            head = f"with torch.autocast({self.main}.device.type, enabled=False):"
+            work = [head, *indent(work)]
+        return [*lines, *work, *ended]
 
     def parameters(self) -> list[str]:
         return [self.names.arrays.get(name, name) for name in self._passed()]
@@ -114,7 +125,9 @@ class Host:
     def _passed(self) -> list[str]:
         outputs = [entry.tensor.name for _, entry in self.kernel.outputs]
         scale = ["scale"] if len(outputs) > 1 else []
-        return [*(g.name for g in self.kernel.inputs), *outputs, *scale]
+        once = [s.name for phase in self.plan.once for s in statements_of(phase)]
+        once = [name for name in once if self.plan.schedule.rooms[name] == "array"]
+        return [*(g.name for g in self.kernel.inputs), *once, *outputs, *scale]
 
     def _part(self, name: str) -> str:
         """An argument of the steps: the rows of a chunk where it has rows."""
@@ -140,10 +153,6 @@ class Host:
     def _phase(self, phase: Phase | Sum) -> Iterator[str]:
         if isinstance(phase, Sum):
             yield from self._sum(phase.statement)
-        elif phase.row is None:
-            for statement in (s for loop in phase.loops for s in loop.statements):
-                assert isinstance(statement, Reduce)
-                yield from self._sum(statement)
         else:
             yield from self._rows(phase)
 
@@ -202,8 +211,7 @@ class Host:
         chosen = f"{name}_tile if tile else {name}_blocks" if blocks else f"{name}_tile"
         yield f"kernel = {chosen}"
         values = [*pointers, *(f"{p}.stride(0)" for p in scale), *sizes, f"_is_half({self.main})"]
-        batch = self.names.axes[self.plan.batch.name]
-        yield f"grid = (triton.cdiv({batch}, layout[0]),)"
+        yield f"grid = (triton.cdiv({rows.size}, layout[0]),)"
         yield f"wrap_triton(kernel)[grid]({', '.join(values)}, *layout, **options)"
 
     def _memory(self, statement: Map | Reduce) -> str:
@@ -212,8 +220,8 @@ class Host:
         if statement.name in self.plan.over:
             return f"{name} = {self.names.arrays[self.plan.over[statement.name]]}"
         shape = [self.names.axes[i.axis.name] for i in statement.indices]
-        kind = "real" if len(shape) == 1 else f"{self.main}.dtype"
-        return f"{name} = {self.main}.new_empty(({', '.join(shape)},), dtype={kind})"
+        kind = "real" if len(shape) < 2 else f"{self.main}.dtype"
+        return f"{name} = {self.main}.new_empty({_tuple(shape)}, dtype={kind})"
 
 
 def _occurs(name: str, lines: list[str]) -> bool:

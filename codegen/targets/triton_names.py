@@ -10,6 +10,7 @@ from codegen.schedule import Phase, tensors_of
 from codegen.targets.numpy import safe_names
 from codegen.targets.triton_frame import Names
 from codegen.targets.triton_plan import Plan
+from derive.index import Entry
 
 ENDINGS = (
     *("", "_ptr", "_here", "_all", "_best", "_at", "_next"),
@@ -43,6 +44,7 @@ RESERVED = (
         "step",
         "at",
     ),
+    *("consts", "slopes", "each"),
     *("real", "tile", "layout", "options", "kernel", "grid", "loss", "given", "reduction"),
     *("on_empty", "check", "found", "total", "size", "wanted", "True", "False", "None"),
 )
@@ -51,6 +53,11 @@ RESERVED = (
 def is_number(given: Input) -> bool:
     """Whether an argument is a number that a caller writes."""
     return given.role == "const" and not given.tensor.axes
+
+
+def row_input(kernel: Kernel) -> str:
+    """The first argument that has rows."""
+    return next(g.name for g in kernel.inputs if kernel.batch in g.tensor.axes)
 
 
 def main_input(kernel: Kernel) -> str:
@@ -72,8 +79,9 @@ def argument_names(kernel: Kernel) -> dict[str, str]:
     return found
 
 
-def names_of(plan: Plan, keys: Sequence[str]) -> Names:
-    """A Python name for each axis and each array, and room beside it for what is made of it."""
+def names_of(plan: Plan, keys: Sequence[str], value: str = "loss") -> Names:
+    """A Python name for each axis and each array, and room beside it for what is made of it;
+    `value` is what the output without a key is called."""
     kernel = plan.schedule.kernel
     tensors = tensors_of(kernel)
     outputs = {entry.tensor.name: key for key, entry in kernel.outputs if key in keys}
@@ -95,10 +103,12 @@ def names_of(plan: Plan, keys: Sequence[str]) -> Names:
         if tensor in arrays:
             continue
         key = outputs.get(tensor)
-        wanted = tensor if key is None else f"d{arrays[key]}" if key else "loss"
-        arrays[tensor] = wanted if key == "" else _free(wanted, taken, ENDINGS)
+        wanted = tensor if key is None else f"d{arrays[key]}" if key else value
+        free = key == "" and value in RESERVED
+        arrays[tensor] = wanted if free else _free(wanted, taken, ENDINGS)
         taken |= {f"{arrays[tensor]}{ending}" for ending in ENDINGS}
-    return Names(arrays, axes, tensors)
+    marks = {g.name: Entry(g.ignored) for g in kernel.inputs if g.ignored is not None}
+    return Names(arrays, axes, tensors, marks)
 
 
 def _free(name: str, taken: set[str], endings: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from codegen.kernel import Contract, Kernel, Map, Reduce, Statement, defines, re
 from codegen.schedule import Phase, Schedule, Sum
 from codegen.schedule.by_rows import by_rows
 from codegen.schedule.chunks import in_chunks
+from codegen.schedule.loops import loops_of
 from codegen.schedule.phases import phases_of
 from codegen.schedule.prepare import prepare
 from codegen.schedule.rooms import names_read, rooms_of
@@ -20,13 +21,15 @@ INSTEAD = "use target='torch'"
 
 @dataclass(frozen=True)
 class Plan:
-    """A schedule whose rows are those of the batch; the arrays that carry a row's scale; and the
-    arrays of all rows that may be written into the memory of another."""
+    """A schedule whose rows are those of the batch; the arrays that carry a row's scale; the
+    arrays of all rows that may be written into the memory of another; and the phases that are the
+    same for all rows, and come first."""
 
     schedule: Schedule
     batch: Axis
     scaled: frozenset[str]
     over: dict[str, str]
+    once: tuple[Phase | Sum, ...]
 
 
 def plan_of(kernel: Kernel) -> Plan:
@@ -35,50 +38,79 @@ def plan_of(kernel: Kernel) -> Plan:
         raise Misfit(f"target triton: {kernel.name} joins the rows of its batch; {INSTEAD}")
     prepared, elements = prepare(kernel, products=True)
     prepared, scaled = by_rows(prepared)
-    phases = phases_of(prepared)
+    phases = _sums_apart(phases_of(prepared), kernel.batch)
     rooms, hosts = rooms_of(prepared, phases)
-    chunked = in_chunks(prepared, phases)
+    once = _once(phases, kernel.batch)
+    wide = any(rooms.get(s.name) == "array" and len(s.indices) == 2 for s in prepared.statements)
+    chunked = wide and in_chunks(prepared, tuple(phase for phase in phases if phase not in once))
     schedule = Schedule(prepared, phases, rooms, hosts, elements, chunked)
     reason = next(_misfits(schedule, kernel.batch), "")
     if reason:
         raise Misfit(f"target triton: {kernel.name}: {reason}; {INSTEAD}")
-    return Plan(schedule, kernel.batch, scaled, dict(_overwritten(schedule)))
+    return Plan(schedule, kernel.batch, scaled, dict(_overwritten(schedule)), once)
 
 
-def check_arguments(kernel: Kernel) -> None:
-    """Raise Misfit for arguments and means that the rows do not take."""
-    if kernel.weight is not None:
-        raise Misfit(f"target triton: {kernel.name} is weighted in the mean; {INSTEAD}")
-    for given in kernel.inputs:
-        if given.ignored is not None or given.is_mark:
-            raise Misfit(f"target triton: {kernel.name} ignores labels; {INSTEAD}")
-        if given.default is not None and given.tensor.axes:
-            raise Misfit(f"target triton: {given.name} has axes and a default; {INSTEAD}")
+def _sums_apart(phases: tuple[Phase | Sum, ...], batch: Axis) -> tuple[Phase | Sum, ...]:
+    """The phases, sums over the batch that give one number apart from what is computed once."""
+    found: list[Phase | Sum] = []
+    for phase in phases:
+        if isinstance(phase, Sum) or phase.row is not None:
+            found.append(phase)
+            continue
+        for statement in (s for loop in phase.loops for s in loop.statements):
+            if isinstance(statement, Reduce) and any(i.axis == batch for i in statement.over):
+                found.append(Sum(statement))
+            elif found and isinstance(found[-1], Phase) and found[-1].row is None:
+                before = [s for loop in found[-1].loops for s in loop.statements]
+                found[-1] = Phase(None, loops_of([*before, statement], False))
+            else:
+                found.append(Phase(None, loops_of([statement], False)))
+    return tuple(found)
+
+
+def _once(phases: tuple[Phase | Sum, ...], batch: Axis) -> tuple[Phase | Sum, ...]:
+    """The phases in which nothing is read of a row: they are the same for all of them."""
+    found: list[Phase | Sum] = []
+    of_rows: set[str] = set()
+    for phase in phases:
+        made = statements_of(phase)
+        axes = [e.tensor.axes for s in made for e in reads(s)] + [defines(s).axes for s in made]
+        if any(batch in of for of in axes) or not of_rows.isdisjoint(names_read(phase)):
+            of_rows |= {s.name for s in made}
+        else:
+            found.append(phase)
+    return tuple(found)
+
+
+def statements_of(phase: Phase | Sum) -> tuple[Statement, ...]:
+    """The statements of a phase, in order."""
+    if isinstance(phase, Sum):
+        return (phase.statement,)
+    return tuple(s for loop in phase.loops for s in loop.statements)
 
 
 def _misfits(schedule: Schedule, batch: Axis) -> Iterator[str]:
     """Why a schedule does not fit: each reason names the array."""
     for given in schedule.kernel.inputs:
-        if given.tensor.label is not None and given.tensor.axes != (batch,):
+        is_label = given.tensor.label is not None and not given.is_mark
+        if is_label and given.tensor.axes != (batch,):
             yield f"{given.name} has other labels than one a row"
     for phase in schedule.phases:
         if isinstance(phase, Phase):
             for statement in (s for loop in phase.loops for s in loop.statements):
-                yield from _misfit(statement, phase, batch)
+                yield from _misfit(statement, phase, schedule)
         elif not _is_plain_sum(phase.statement, batch):
             yield f"the sum {phase.statement.name} reads more than plain arrays"
 
 
-def _misfit(statement: Map | Reduce, phase: Phase, batch: Axis) -> Iterator[str]:
-    name = statement.name
-    if phase.row is None:
-        if not isinstance(statement, Reduce) or not _is_plain_sum(statement, batch):
-            yield f"{name} is the same for all rows"
-        return
-    if phase.row.axis != batch:
-        yield f"{name} has rows of {phase.row.axis}"
+def _misfit(statement: Map | Reduce, phase: Phase, schedule: Schedule) -> Iterator[str]:
+    name, batch = statement.name, schedule.kernel.batch
+    axis = None if phase.row is None else phase.row.axis
+    if axis != batch and schedule.rooms[name] == "output":
+        yield f"{name} is the same for all rows"
     dims = (*statement.indices, *statement.over)
-    if len(dims) > 2 or (isinstance(statement, Reduce) and len(statement.indices) > 1):
+    own_dims = dims if axis is None else dims[1:]
+    if len(own_dims) > 1:
         axes = ", ".join(str(i.axis) for i in dims)
         yield f"{name} takes loops over {axes} inside one another"
     own = {s.name: s for loop in phase.loops for s in loop.statements}

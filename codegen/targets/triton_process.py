@@ -142,12 +142,8 @@ def run(
     names = argument_names(kernel)
     pairs = list(zip(kernel.inputs, given, strict=True))
     arrays = {names[argument.name]: x for argument, x in pairs if not is_number(argument)}
-    numbers = [float(x) for argument, x in pairs if is_number(argument)]
-    chosen = {
-        "size": samples,
-        "reduction": options["reduction"],
-        "on_empty": options["onEmpty"],
-    }
+    numbers = [int(x) if g.is_mark else float(x) for g, x in pairs if is_number(g)]
+    chosen = (options["reduction"], options["onEmpty"])
     request = (str(path), bool(suffix), arrays, numbers, chosen, settings or {}, dtype)
     loss, total, slopes = RUNNER.ask(request)
     keys = [key for key, _ in kernel.outputs if key]

@@ -16,7 +16,8 @@ from derive.index import Index
 
 
 class Rows:
-    """The lines of one phase, and what its kernel reads and writes."""
+    """The lines of one phase, and what its kernel reads and writes; a phase without rows has one
+    row, which is no axis."""
 
     def __init__(self, phase: Phase, plan: Plan, names: Names) -> None:
         self.phase, self.plan, self.names = phase, plan, names
@@ -25,6 +26,7 @@ class Rows:
         self.gradients = {e.tensor.name for key, e in plan.schedule.kernel.outputs if key}
         self.scaled = [n for n in self.made if n in self.gradients | plan.scaled]
         self.stored = [n for n in self.made if plan.schedule.rooms[n] in ("output", "array")]
+        self.size = "1" if phase.row is None else names.axes[phase.row.axis.name]
 
     def tile(self) -> list[str]:
         """Every element of the rows at once: what is read is read once."""
@@ -63,7 +65,7 @@ class Rows:
         """The rows of this program."""
         column = "[:, None]" if self.letters else ""
         yield f"row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS){column}"
-        yield f"in_rows = row < {self.names.axes[self.plan.batch.name]}"
+        yield f"in_rows = row < {self.size}"
         loss = self.names.arrays[self.plan.schedule.kernel.outputs[0][1].tensor.name]
         # Not a scalar: the interpreter compares those to numbers that are not truth values.
         lone = "(1, 1)" if self.letters else "(1,)"

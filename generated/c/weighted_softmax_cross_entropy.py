@@ -23,7 +23,6 @@ reduction="none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
 is 0, as for an empty batch or one whose labels are all ignored, the mean is NaN, or 0 with
 on_empty="zero", and every gradient is 0.
 `out` takes arrays for the results: {"loss": ..., "a": ...}.
-The gradient by a may go into the memory of the argument itself.
 Raises TypeError for a dtype other than float32 and float64, or two of them, and ValueError for a
 shape that does not fit or a label out of range.
 
@@ -94,7 +93,7 @@ _PARAMETERS = {
         ("workspace", ""),
     ),
 }
-_IN_PLACE = ("a",)
+_IN_PLACE = ()
 _libraries = {}
 
 

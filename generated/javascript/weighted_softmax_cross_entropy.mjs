@@ -18,8 +18,7 @@
  * is 0, as for an empty batch or one whose labels are all ignored, the mean is NaN, or 0 with
  * onEmpty: "zero", and every gradient is 0.
  * Arrays are flat, row after row; everything is computed in float64, and sums keep what
- * rounding takes away.  Arguments are never changed, unless their memory is given as `out`:
- * the gradient by a may go into that of the argument itself.
+ * rounding takes away.  Arguments are never changed.
  * Throws TypeError for what is missing, unknown or of another type, and RangeError for a length
  * that does not fit or a label out of range.
  *
@@ -62,7 +61,7 @@ const _GRADIENTS = {
   __proto__: null,
   a: ["N", "K"],
 };
-const _IN_PLACE = ["a"];
+const _IN_PLACE = [];
 
 /**
  * The loss.
@@ -140,63 +139,7 @@ function _run(N, K, a, weight, ignore_index, label_smoothing, t, loss) {
 
 /** The loss, and the gradients by name. `scale` multiplies every gradient. */
 function _run_value_and_gradient(N, K, a, weight, ignore_index, label_smoothing, t, loss, da, scale) {
-  const term_2 = new Float64Array(N);
-  const a_max = new Float64Array(N);
-  const exp_a = new Float64Array(N * K);
-  const sum_exp_a = new Float64Array(N);
-  const term_4 = new Float64Array(N);
-  const once_5 = new Float64Array(N);
-  const once_6 = new Float64Array(N);
-  const p = new Float64Array(N * K);
   const sum_weight = new Float64Array(1);
-  for (let row = 0; row < N; ++row) {
-    const weight_at_label = weight[_inside(t[row], K)];
-    const w = (t[row] === ignore_index ? 0.0 : weight_at_label);
-    term_2[row] = (label_smoothing - 1.0) * w;
-    const a_at_label = a[row * K + _inside(t[row], K)];
-    const a_at_label_2 = a[row * K + _inside(t[row], K)];
-    let a_max_all = -Infinity;
-    for (let k = 0; k < K; ++k) {
-      const a_max_next = a[row * K + k];
-      if (a_max_next > a_max_all || a_max_next !== a_max_next) a_max_all = a_max_next;
-    }
-    a_max[row] = a_max_all;
-    let sum_a_all = 0, sum_a_lost = 0;
-    let sum_a_2_all = 0;
-    for (let k = 0; k < K; ++k) {
-      const exp_a_now = _exp_difference(a[row * K + k], a_max[row]);
-      const sum_a_term = exp_a_now - (a[row * K + k] === a_max[row] ? 1.0 : 0.0);
-      const sum_a_next = sum_a_all + sum_a_term;
-      sum_a_lost += _lost(sum_a_all, sum_a_term, sum_a_next);
-      sum_a_all = sum_a_next;
-      sum_a_2_all += (a[row * K + k] === a_max[row] ? 1.0 : 0.0);
-      exp_a[row * K + k] = exp_a_now;
-    }
-    const sum_a = _total(sum_a_all, sum_a_lost);
-    const sum_a_2 = sum_a_2_all;
-    sum_exp_a[row] = sum_a + sum_a_2;
-    const once = 1.0 / sum_exp_a[row];
-    const term = sum_a_2 - 1.0;
-    term_4[row] = sum_a + term;
-    const term_3 = Math.log1p(term_4[row]);
-    const once_3 = -a_max[row];
-    const once_4 = -term_3;
-    const a_shifted_at_label = a_at_label - a_max[row];
-    once_5[row] = -(a_at_label_2 === a_max[row] ? term_4[row] : sum_exp_a[row] - _exp_difference(a_at_label_2, a_max[row])) / sum_exp_a[row];
-    once_6[row] = 1.0 / sum_exp_a[row];
-    let total_all = 0, total_lost = 0;
-    for (let k = 0; k < K; ++k) {
-      const a_shifted_2_now = once_3 + a[row * K + k];
-      const total_term = _weighted(weight[k], once_4 + a_shifted_2_now);
-      const total_next = total_all + total_term;
-      total_lost += _lost(total_all, total_term, total_next);
-      total_all = total_next;
-      const p_now = once * exp_a[row * K + k];
-      p[row * K + k] = p_now;
-    }
-    const total = _total(total_all, total_lost);
-    loss[row] = (t[row] === ignore_index ? 0.0 : _weighted(term_2[row], a_shifted_at_label - term_3) - _weighted(label_smoothing, total / K));
-  }
   {
     let sum_weight_all = 0, sum_weight_lost = 0;
     for (let k = 0; k < K; ++k) {
@@ -208,10 +151,53 @@ function _run_value_and_gradient(N, K, a, weight, ignore_index, label_smoothing,
     sum_weight[0] = _total(sum_weight_all, sum_weight_lost);
   }
   for (let row = 0; row < N; ++row) {
+    const weight_at_label = weight[_inside(t[row], K)];
+    const w = (t[row] === ignore_index ? 0.0 : weight_at_label);
+    const term_2 = (label_smoothing - 1.0) * w;
+    const a_at_label = a[row * K + _inside(t[row], K)];
+    const a_at_label_2 = a[row * K + _inside(t[row], K)];
+    let a_max_all = -Infinity;
     for (let k = 0; k < K; ++k) {
-      const da_now = (t[row] === ignore_index ? 0.0 : (_weighted(label_smoothing, (sum_weight[0] - weight[k]) * p[row * K + k] - _weighted(weight[k], (a[row * K + k] === a_max[row] ? term_4[row] : sum_exp_a[row] - exp_a[row * K + k]) * once_6[row])) - _weighted(term_2[row], K * (k === t[row] ? once_5[row] : p[row * K + k]))) / K);
+      const a_max_next = a[row * K + k];
+      if (a_max_next > a_max_all || a_max_next !== a_max_next) a_max_all = a_max_next;
+    }
+    const a_max = a_max_all;
+    let sum_a_all = 0, sum_a_lost = 0;
+    let sum_a_2_all = 0;
+    for (let k = 0; k < K; ++k) {
+      const exp_a_now = _exp_difference(a[row * K + k], a_max);
+      const sum_a_term = exp_a_now - (a[row * K + k] === a_max ? 1.0 : 0.0);
+      const sum_a_next = sum_a_all + sum_a_term;
+      sum_a_lost += _lost(sum_a_all, sum_a_term, sum_a_next);
+      sum_a_all = sum_a_next;
+      sum_a_2_all += (a[row * K + k] === a_max ? 1.0 : 0.0);
+      da[row * K + k] = exp_a_now;
+    }
+    const sum_a = _total(sum_a_all, sum_a_lost);
+    const sum_a_2 = sum_a_2_all;
+    const sum_exp_a = sum_a + sum_a_2;
+    const once = 1.0 / sum_exp_a;
+    const term = sum_a_2 - 1.0;
+    const term_4 = sum_a + term;
+    const term_3 = Math.log1p(term_4);
+    const once_3 = -a_max;
+    const once_4 = -term_3;
+    const a_shifted_at_label = a_at_label - a_max;
+    const once_5 = -(a_at_label_2 === a_max ? term_4 : sum_exp_a - _exp_difference(a_at_label_2, a_max)) / sum_exp_a;
+    const once_6 = 1.0 / sum_exp_a;
+    let total_all = 0, total_lost = 0;
+    for (let k = 0; k < K; ++k) {
+      const a_shifted_2_now = once_3 + a[row * K + k];
+      const total_term = _weighted(weight[k], once_4 + a_shifted_2_now);
+      const total_next = total_all + total_term;
+      total_lost += _lost(total_all, total_term, total_next);
+      total_all = total_next;
+      const p_now = once * da[row * K + k];
+      const da_now = (t[row] === ignore_index ? 0.0 : (_weighted(label_smoothing, (sum_weight[0] - weight[k]) * p_now - _weighted(weight[k], (a[row * K + k] === a_max ? term_4 : sum_exp_a - da[row * K + k]) * once_6)) - _weighted(term_2, K * (k === t[row] ? once_5 : p_now))) / K);
       da[row * K + k] = scale * da_now;
     }
+    const total = _total(total_all, total_lost);
+    loss[row] = (t[row] === ignore_index ? 0.0 : _weighted(term_2, a_shifted_at_label - term_3) - _weighted(label_smoothing, total / K));
   }
 }
 

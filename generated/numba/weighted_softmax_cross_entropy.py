@@ -24,7 +24,6 @@ reduction="none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
 is 0, as for an empty batch or one whose labels are all ignored, the mean is NaN, or 0 with
 on_empty="zero", and every gradient is 0.
 `out` takes arrays for the results: {"loss": ..., "a": ...}.
-The gradient by a may go into the memory of the argument itself.
 Numba compiles each function at its first call, and keeps it in __pycache__.  Every sum is added
 up in one order, so that the number of threads changes nothing.
 Raises TypeError for a dtype other than float32 and float64, or two of them, and ValueError for a
@@ -61,7 +60,7 @@ _RESULTS = {
     "": ("N",),
     "a": ("N", "K"),
 }
-_IN_PLACE = ("a",)
+_IN_PLACE = ()
 
 
 def weighted_softmax_cross_entropy(
@@ -275,34 +274,16 @@ def _run_f64(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, sca
 
 def _run_value_and_gradient_f32(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale):
     """What is computed, one after the other, in f32."""
-    term_2 = np.empty((N,), f32)
-    a_max = np.empty((N,), f32)
-    exp_a = np.empty((N, K), f32)
-    sum_exp_a = np.empty((N,), f32)
-    term_4 = np.empty((N,), f32)
-    once_5 = np.empty((N,), f32)
-    once_6 = np.empty((N,), f32)
-    p = np.empty((N, K), f32)
     sum_weight = np.empty((1,), f32)
-    _weighted_softmax_cross_entropy_value_and_gradient_f32_1(max(1, min(64, N // 16)), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight)
-    _weighted_softmax_cross_entropy_value_and_gradient_f32_2(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight)
-    _weighted_softmax_cross_entropy_value_and_gradient_f32_3(max(1, min(64, N // 16)), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight)
+    _weighted_softmax_cross_entropy_value_and_gradient_f32_1(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight)
+    _weighted_softmax_cross_entropy_value_and_gradient_f32_2(max(1, min(64, N // 16)), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight)
 
 
 def _run_value_and_gradient_f64(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale):
     """What is computed, one after the other, in f64."""
-    term_2 = np.empty((N,), f64)
-    a_max = np.empty((N,), f64)
-    exp_a = np.empty((N, K), f64)
-    sum_exp_a = np.empty((N,), f64)
-    term_4 = np.empty((N,), f64)
-    once_5 = np.empty((N,), f64)
-    once_6 = np.empty((N,), f64)
-    p = np.empty((N, K), f64)
     sum_weight = np.empty((1,), f64)
-    _weighted_softmax_cross_entropy_value_and_gradient_f64_1(max(1, min(64, N // 16)), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight)
-    _weighted_softmax_cross_entropy_value_and_gradient_f64_2(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight)
-    _weighted_softmax_cross_entropy_value_and_gradient_f64_3(max(1, min(64, N // 16)), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight)
+    _weighted_softmax_cross_entropy_value_and_gradient_f64_1(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight)
+    _weighted_softmax_cross_entropy_value_and_gradient_f64_2(max(1, min(64, N // 16)), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight)
 
 
 def _run_weight_f32(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, scale):
@@ -830,75 +811,7 @@ def _weighted_softmax_cross_entropy_f64_1(step, N, K, a, weight, ignore_index, l
 
 
 @njit(error_model="numpy", cache=True)
-def _weighted_softmax_cross_entropy_value_and_gradient_f32_1_part(first, end, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight):
-    a_max_part = np.empty(1024, f32)
-    sum_a_part = np.empty(1024, f32)
-    sum_a_2_part = np.empty(1024, f32)
-    total_part = np.empty(1024, f32)
-    lanes_f32 = np.empty(64, f32)
-    lanes_f64 = np.empty(64, f64)
-    for row_at in range(first, end):
-        row = np.uintp(row_at)
-        weight_at_label = f64(weight[(t[row] if t[row] < np.uintp(K) else np.uintp(0))])
-        w = f64((0.0 if t[row] == ignore_index else weight_at_label))
-        term_2[row] = f32((f64(label_smoothing) - 1.0) * w)
-        a_at_label = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
-        a_at_label_2 = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
-        a_max_all = -f32(np.inf)
-        for block in range(0, K, 1024):
-            count = min(1024, K - block)
-            for lane in range(count):
-                k = np.uintp(block + lane)
-                a_max_part[lane] = a[row, k]
-            a_max_all = _largest_f32(a_max_all, _max_f32(a_max_part, count, lanes_f32))
-        a_max[row] = f32(a_max_all)
-        sum_a_all = 0.0
-        sum_a_2_all = 0.0
-        for block in range(0, K, 1024):
-            count = min(1024, K - block)
-            for lane in range(count):
-                k = np.uintp(block + lane)
-                exp_a_now = _exp_difference_f32(a[row, k], a_max[row])
-                sum_a_part[lane] = exp_a_now - (f32(1.0) if a[row, k] == a_max[row] else f32(0.0))
-                sum_a_2_part[lane] = (f32(1.0) if a[row, k] == a_max[row] else f32(0.0))
-                exp_a[row, k] = exp_a_now
-            sum_a_all += _sum_f32(sum_a_part, count, lanes_f64)
-            sum_a_2_all += _sum_f32(sum_a_2_part, count, lanes_f64)
-        sum_a = f64(sum_a_all)
-        sum_a_2 = f64(sum_a_2_all)
-        sum_exp_a[row] = f32(sum_a + sum_a_2)
-        once = f64(1.0 / f64(sum_exp_a[row]))
-        term = f64(sum_a_2 - 1.0)
-        term_4[row] = f32(sum_a + term)
-        term_3 = f64(_log1p_f64(f64(term_4[row])))
-        once_3 = f64(-f64(a_max[row]))
-        once_4 = f64(-term_3)
-        a_shifted_at_label = f64(f32(a_at_label) - a_max[row])
-        once_5[row] = f32(-(f64(term_4[row]) if a_at_label_2 == f64(a_max[row]) else f64(sum_exp_a[row]) - _exp_difference_f64(a_at_label_2, f64(a_max[row]))) / f64(sum_exp_a[row]))
-        once_6[row] = f32(1.0 / f64(sum_exp_a[row]))
-        total_all = 0.0
-        for block in range(0, K, 1024):
-            count = min(1024, K - block)
-            for lane in range(count):
-                k = np.uintp(block + lane)
-                a_shifted_2_now = f32(once_3) + a[row, k]
-                total_part[lane] = _weighted_f32(weight[k], f32(once_4) + a_shifted_2_now)
-                p_now = f32(once) * exp_a[row, k]
-                p[row, k] = p_now
-            total_all += _sum_f32(total_part, count, lanes_f64)
-        total = f64(total_all)
-        loss_of_row[row] = f32((0.0 if t[row] == ignore_index else _weighted_f64(f64(term_2[row]), a_shifted_at_label - term_3) - _weighted_f64(f64(label_smoothing), total / f64(K))))
-
-
-@njit(parallel=True, error_model="numpy", cache=True)
-def _weighted_softmax_cross_entropy_value_and_gradient_f32_1(step, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight):
-    strips = (N + step - 1) // step
-    for job in prange(strips):
-        _weighted_softmax_cross_entropy_value_and_gradient_f32_1_part(job * step, min(N, job * step + step), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight)
-
-
-@njit(error_model="numpy", cache=True)
-def _weighted_softmax_cross_entropy_value_and_gradient_f32_2(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight):
+def _weighted_softmax_cross_entropy_value_and_gradient_f32_1(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight):
     sum_weight_part = np.empty(1024, f32)
     lanes_f64 = np.empty(64, f64)
     sum_weight_all = 0.0
@@ -912,91 +825,76 @@ def _weighted_softmax_cross_entropy_value_and_gradient_f32_2(N, K, a, weight, ig
 
 
 @njit(error_model="numpy", cache=True)
-def _weighted_softmax_cross_entropy_value_and_gradient_f32_3_part(first, end, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight):
-    for row_at in range(first, end):
-        row = np.uintp(row_at)
-        for k_at in range(K):
-            k = np.uintp(k_at)
-            da_now = (f32(0.0) if t[row] == ignore_index else (_weighted_f32(label_smoothing, (sum_weight[0] - weight[k]) * p[row, k] - _weighted_f32(weight[k], (term_4[row] if a[row, k] == a_max[row] else sum_exp_a[row] - exp_a[row, k]) * once_6[row])) - _weighted_f32(term_2[row], f32(K) * (once_5[row] if k == t[row] else p[row, k]))) / f32(K))
-            da[row, k] = f32(scale) * da_now
-
-
-@njit(parallel=True, error_model="numpy", cache=True)
-def _weighted_softmax_cross_entropy_value_and_gradient_f32_3(step, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight):
-    strips = (N + step - 1) // step
-    for job in prange(strips):
-        _weighted_softmax_cross_entropy_value_and_gradient_f32_3_part(job * step, min(N, job * step + step), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight)
-
-
-@njit(error_model="numpy", cache=True)
-def _weighted_softmax_cross_entropy_value_and_gradient_f64_1_part(first, end, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight):
-    a_max_part = np.empty(1024, f64)
-    sum_a_part = np.empty(1024, f64)
-    sum_a_2_part = np.empty(1024, f64)
-    total_part = np.empty(1024, f64)
+def _weighted_softmax_cross_entropy_value_and_gradient_f32_2_part(first, end, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight):
+    a_max_part = np.empty(1024, f32)
+    sum_a_part = np.empty(1024, f32)
+    sum_a_2_part = np.empty(1024, f32)
+    total_part = np.empty(1024, f32)
+    lanes_f32 = np.empty(64, f32)
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
         weight_at_label = f64(weight[(t[row] if t[row] < np.uintp(K) else np.uintp(0))])
         w = f64((0.0 if t[row] == ignore_index else weight_at_label))
-        term_2[row] = (label_smoothing - 1.0) * w
+        term_2 = f64((f64(label_smoothing) - 1.0) * w)
         a_at_label = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
         a_at_label_2 = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
-        a_max_all = -f64(np.inf)
+        a_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
                 a_max_part[lane] = a[row, k]
-            a_max_all = _largest_f64(a_max_all, _max_f64(a_max_part, count, lanes_f64))
-        a_max[row] = a_max_all
+            a_max_all = _largest_f32(a_max_all, _max_f32(a_max_part, count, lanes_f32))
+        a_max = f64(a_max_all)
         sum_a_all = 0.0
         sum_a_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                exp_a_now = _exp_difference_f64(a[row, k], a_max[row])
-                sum_a_part[lane] = exp_a_now - (1.0 if a[row, k] == a_max[row] else 0.0)
-                sum_a_2_part[lane] = (1.0 if a[row, k] == a_max[row] else 0.0)
-                exp_a[row, k] = exp_a_now
-            sum_a_all += _sum_f64(sum_a_part, count, lanes_f64)
-            sum_a_2_all += _sum_f64(sum_a_2_part, count, lanes_f64)
+                exp_a_now = _exp_difference_f32(a[row, k], f32(a_max))
+                sum_a_part[lane] = exp_a_now - (f32(1.0) if a[row, k] == f32(a_max) else f32(0.0))
+                sum_a_2_part[lane] = (f32(1.0) if a[row, k] == f32(a_max) else f32(0.0))
+                da[row, k] = exp_a_now
+            sum_a_all += _sum_f32(sum_a_part, count, lanes_f64)
+            sum_a_2_all += _sum_f32(sum_a_2_part, count, lanes_f64)
         sum_a = f64(sum_a_all)
         sum_a_2 = f64(sum_a_2_all)
-        sum_exp_a[row] = sum_a + sum_a_2
-        once = f64(1.0 / sum_exp_a[row])
+        sum_exp_a = f64(sum_a + sum_a_2)
+        once = f64(1.0 / sum_exp_a)
         term = f64(sum_a_2 - 1.0)
-        term_4[row] = sum_a + term
-        term_3 = f64(_log1p_f64(term_4[row]))
-        once_3 = f64(-a_max[row])
+        term_4 = f64(sum_a + term)
+        term_3 = f64(_log1p_f64(term_4))
+        once_3 = f64(-a_max)
         once_4 = f64(-term_3)
-        a_shifted_at_label = f64(a_at_label - a_max[row])
-        once_5[row] = -(term_4[row] if a_at_label_2 == a_max[row] else sum_exp_a[row] - _exp_difference_f64(a_at_label_2, a_max[row])) / sum_exp_a[row]
-        once_6[row] = 1.0 / sum_exp_a[row]
+        a_shifted_at_label = f64(f32(a_at_label) - f32(a_max))
+        once_5 = f64(-(term_4 if a_at_label_2 == a_max else sum_exp_a - _exp_difference_f64(a_at_label_2, a_max)) / sum_exp_a)
+        once_6 = f64(1.0 / sum_exp_a)
         total_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
             for lane in range(count):
                 k = np.uintp(block + lane)
-                a_shifted_2_now = once_3 + a[row, k]
-                total_part[lane] = _weighted_f64(weight[k], once_4 + a_shifted_2_now)
-                p_now = once * exp_a[row, k]
-                p[row, k] = p_now
-            total_all += _sum_f64(total_part, count, lanes_f64)
+                a_shifted_2_now = f32(once_3) + a[row, k]
+                total_part[lane] = _weighted_f32(weight[k], f32(once_4) + a_shifted_2_now)
+                p_now = f32(once) * da[row, k]
+                da_now = (f32(0.0) if t[row] == ignore_index else (_weighted_f32(label_smoothing, (sum_weight[0] - weight[k]) * p_now - _weighted_f32(weight[k], (f32(term_4) if a[row, k] == f32(a_max) else f32(sum_exp_a) - da[row, k]) * f32(once_6))) - _weighted_f32(f32(term_2), f32(K) * (f32(once_5) if k == t[row] else p_now))) / f32(K))
+                da[row, k] = f32(scale) * da_now
+            total_all += _sum_f32(total_part, count, lanes_f64)
         total = f64(total_all)
-        loss_of_row[row] = (0.0 if t[row] == ignore_index else _weighted_f64(term_2[row], a_shifted_at_label - term_3) - _weighted_f64(label_smoothing, total / f64(K)))
+        loss_of_row[row] = f32((0.0 if t[row] == ignore_index else _weighted_f64(term_2, a_shifted_at_label - term_3) - _weighted_f64(f64(label_smoothing), total / f64(K))))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
-def _weighted_softmax_cross_entropy_value_and_gradient_f64_1(step, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight):
+def _weighted_softmax_cross_entropy_value_and_gradient_f32_2(step, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight):
     strips = (N + step - 1) // step
     for job in prange(strips):
-        _weighted_softmax_cross_entropy_value_and_gradient_f64_1_part(job * step, min(N, job * step + step), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight)
+        _weighted_softmax_cross_entropy_value_and_gradient_f32_2_part(job * step, min(N, job * step + step), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight)
 
 
 @njit(error_model="numpy", cache=True)
-def _weighted_softmax_cross_entropy_value_and_gradient_f64_2(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight):
+def _weighted_softmax_cross_entropy_value_and_gradient_f64_1(N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight):
     sum_weight_part = np.empty(1024, f64)
     lanes_f64 = np.empty(64, f64)
     sum_weight_all = 0.0
@@ -1010,20 +908,71 @@ def _weighted_softmax_cross_entropy_value_and_gradient_f64_2(N, K, a, weight, ig
 
 
 @njit(error_model="numpy", cache=True)
-def _weighted_softmax_cross_entropy_value_and_gradient_f64_3_part(first, end, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight):
+def _weighted_softmax_cross_entropy_value_and_gradient_f64_2_part(first, end, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight):
+    a_max_part = np.empty(1024, f64)
+    sum_a_part = np.empty(1024, f64)
+    sum_a_2_part = np.empty(1024, f64)
+    total_part = np.empty(1024, f64)
+    lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        for k_at in range(K):
-            k = np.uintp(k_at)
-            da_now = (0.0 if t[row] == ignore_index else (_weighted_f64(label_smoothing, (sum_weight[0] - weight[k]) * p[row, k] - _weighted_f64(weight[k], (term_4[row] if a[row, k] == a_max[row] else sum_exp_a[row] - exp_a[row, k]) * once_6[row])) - _weighted_f64(term_2[row], f64(K) * (once_5[row] if k == t[row] else p[row, k]))) / f64(K))
-            da[row, k] = f64(scale) * da_now
+        weight_at_label = f64(weight[(t[row] if t[row] < np.uintp(K) else np.uintp(0))])
+        w = f64((0.0 if t[row] == ignore_index else weight_at_label))
+        term_2 = f64((label_smoothing - 1.0) * w)
+        a_at_label = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
+        a_at_label_2 = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
+        a_max_all = -f64(np.inf)
+        for block in range(0, K, 1024):
+            count = min(1024, K - block)
+            for lane in range(count):
+                k = np.uintp(block + lane)
+                a_max_part[lane] = a[row, k]
+            a_max_all = _largest_f64(a_max_all, _max_f64(a_max_part, count, lanes_f64))
+        a_max = f64(a_max_all)
+        sum_a_all = 0.0
+        sum_a_2_all = 0.0
+        for block in range(0, K, 1024):
+            count = min(1024, K - block)
+            for lane in range(count):
+                k = np.uintp(block + lane)
+                exp_a_now = _exp_difference_f64(a[row, k], a_max)
+                sum_a_part[lane] = exp_a_now - (1.0 if a[row, k] == a_max else 0.0)
+                sum_a_2_part[lane] = (1.0 if a[row, k] == a_max else 0.0)
+                da[row, k] = exp_a_now
+            sum_a_all += _sum_f64(sum_a_part, count, lanes_f64)
+            sum_a_2_all += _sum_f64(sum_a_2_part, count, lanes_f64)
+        sum_a = f64(sum_a_all)
+        sum_a_2 = f64(sum_a_2_all)
+        sum_exp_a = f64(sum_a + sum_a_2)
+        once = f64(1.0 / sum_exp_a)
+        term = f64(sum_a_2 - 1.0)
+        term_4 = f64(sum_a + term)
+        term_3 = f64(_log1p_f64(term_4))
+        once_3 = f64(-a_max)
+        once_4 = f64(-term_3)
+        a_shifted_at_label = f64(a_at_label - a_max)
+        once_5 = f64(-(term_4 if a_at_label_2 == a_max else sum_exp_a - _exp_difference_f64(a_at_label_2, a_max)) / sum_exp_a)
+        once_6 = f64(1.0 / sum_exp_a)
+        total_all = 0.0
+        for block in range(0, K, 1024):
+            count = min(1024, K - block)
+            for lane in range(count):
+                k = np.uintp(block + lane)
+                a_shifted_2_now = once_3 + a[row, k]
+                total_part[lane] = _weighted_f64(weight[k], once_4 + a_shifted_2_now)
+                p_now = once * da[row, k]
+                da_now = (0.0 if t[row] == ignore_index else (_weighted_f64(label_smoothing, (sum_weight[0] - weight[k]) * p_now - _weighted_f64(weight[k], (term_4 if a[row, k] == a_max else sum_exp_a - da[row, k]) * once_6)) - _weighted_f64(term_2, f64(K) * (once_5 if k == t[row] else p_now))) / f64(K))
+                da[row, k] = f64(scale) * da_now
+            total_all += _sum_f64(total_part, count, lanes_f64)
+        total = f64(total_all)
+        loss_of_row[row] = (0.0 if t[row] == ignore_index else _weighted_f64(term_2, a_shifted_at_label - term_3) - _weighted_f64(label_smoothing, total / f64(K)))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
-def _weighted_softmax_cross_entropy_value_and_gradient_f64_3(step, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight):
+def _weighted_softmax_cross_entropy_value_and_gradient_f64_2(step, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight):
     strips = (N + step - 1) // step
     for job in prange(strips):
-        _weighted_softmax_cross_entropy_value_and_gradient_f64_3_part(job * step, min(N, job * step + step), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, term_2, a_max, exp_a, sum_exp_a, term_4, once_5, once_6, p, sum_weight)
+        _weighted_softmax_cross_entropy_value_and_gradient_f64_2_part(job * step, min(N, job * step + step), N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, da, scale, sum_weight)
 
 
 @njit(error_model="numpy", cache=True)

@@ -23,7 +23,12 @@ or 0 with on_empty="zero".
 Arguments are tensors on one device, of float16, bfloat16, float32 or float64: half precision is
 computed in float32, which is then the type of the loss; each gradient has that of its argument.
 Differentiable once, by z: the gradient is computed together with the loss, and the backward
-pass only multiplies it.  Second derivatives are not there.
+pass only multiplies it.  torch.compile takes it as one operator.  Second derivatives and forward
+mode raise an error, and so does torch.func.
+In float32 on an NVIDIA GPU exp is the hardware's 2^x with what x log2(e) rounds away put back:
+within 3 ULP for every x, where tl.exp alone loses 2 + |1.17 x| (CUDA's __expf); it is 0 below
+1.2e-38.  log is libdevice's, within 1 ULP; a quotient is within 2.  float64 takes libdevice's, within
+1 ULP.  float16 and bfloat16 have more error of their own than tl.exp, and take that.
 Rows of up to TILE elements are held in registers; longer ones are read in blocks of BLOCK.
 Labels are looked at on the CPU, and on a GPU with check=True; else a label out of range makes the
 loss and the gradient of its sample NaN.
@@ -44,7 +49,12 @@ if __name__ == "__main__" and not torch.cuda.is_available():
 
 import triton  # noqa: E402
 import triton.language as tl  # noqa: E402
+from torch.autograd import forward_ad  # noqa: E402
 from torch.library import triton_op, wrap_triton  # noqa: E402
+
+# The interpreter looks at numbers, which a tensor has none of while torch.compile traces.
+INTERPRETED = os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "yes", "on", "y")
+_operator = torch.library.custom_op if INTERPRETED else triton_op
 
 TILE = 8192  # elements of a row that are held at once
 BLOCK = 4096  # elements of a block of a longer row
@@ -55,33 +65,48 @@ _SHAPES = {
 _LABELS = {
     "y": "K",
 }
+_WRT = ("z",)
 
 
 def jensen_shannon_labels(z, y, *, b=0.5, reduction="mean", on_empty="nan", check=False):
     """The loss, a tensor; by default its mean over the samples."""
-    given = _prepare(check, z=z, y=y)
-    size = z.shape[0]
-    scale = _scale(given["z"], size, reduction, on_empty)
-    wanted = torch.is_grad_enabled() and any(given[name].requires_grad for name in ("z",))
+    _check_options(reduction, on_empty)
+    consts = (float(b),)
+    given = _prepare(check, consts, z=z, y=y)
+    wanted = torch.is_grad_enabled() and any(given[name].requires_grad for name in _WRT)
     if wanted and reduction != "none":
-        return _both(*given.values(), float(b), scale)[1]
-    loss = _value(*given.values(), float(b))
-    return loss if reduction == "none" else (loss * scale).sum() + 0 * scale[0]
+        scale = _scale(given, consts, reduction, on_empty)
+        return _both(*given.values(), *consts, scale)[1]
+    if wanted:
+        return _value(*given.values(), *consts)
+    loss, total, _ = _computed(given, consts, reduction, on_empty, slopes=False)
+    return loss if reduction == "none" else total
 
 
 def jensen_shannon_labels_value_and_gradient(z, y, *, b=0.5, reduction="none", on_empty="nan", check=False):
     """The loss, and the gradients by name; nothing is recorded for a backward pass."""
-    given = _prepare(check, z=z, y=y)
-    scale = _scale(given["z"], z.shape[0], reduction, on_empty)
-    with torch.no_grad():
-        loss, total, *found = _both(*given.values(), float(b), scale)
-    return loss if reduction == "none" else total, dict(zip(("z",), found, strict=True))
+    _check_options(reduction, on_empty)
+    consts = (float(b),)
+    given = _prepare(check, consts, z=z, y=y)
+    loss, total, slopes = _computed(given, consts, reduction, on_empty)
+    return loss if reduction == "none" else total, dict(zip(("z",), slopes, strict=True))
+
+
+@torch.no_grad()
+def _computed(given, consts, reduction, on_empty, slopes=True):
+    """The losses, their sum or mean, and the gradients in order, if they are wanted."""
+    scale = _scale(given, consts, reduction, on_empty)
+    if slopes:
+        loss, total, *slopes = _both(*given.values(), *consts, scale)
+        return loss, total, slopes
+    loss = _value(*given.values(), *consts)
+    return loss, (loss * scale).sum() + 0 * scale[0], ()
 
 
 # Operators
 
 
-@triton_op("pminusy::jensen_shannon_labels_51295bac_value", mutates_args=())
+@_operator("pminusy::jensen_shannon_labels_81ece284_value", mutates_args=())
 def _value(z: torch.Tensor, y: torch.Tensor, b: float) -> torch.Tensor:
     N = z.shape[0]
     K = z.shape[1]
@@ -112,7 +137,7 @@ def _value_steps(z, y, b, loss):
     wrap_triton(kernel)[grid](loss, b, y, z, N, K, _is_half(z), *layout, **options)
 
 
-@triton_op("pminusy::jensen_shannon_labels_51295bac_both", mutates_args=())
+@_operator("pminusy::jensen_shannon_labels_81ece284_both", mutates_args=())
 def _both(z: torch.Tensor, y: torch.Tensor, b: float, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     N = z.shape[0]
     K = z.shape[1]
@@ -144,7 +169,7 @@ def _both_steps(z, y, b, loss, dz, scale):
     wrap_triton(kernel)[grid](loss, b, y, z, dz, scale, scale.stride(0), N, K, _is_half(z), *layout, **options)
 
 
-@triton_op("pminusy::jensen_shannon_labels_51295bac_times", mutates_args=("gradient",))
+@_operator("pminusy::jensen_shannon_labels_81ece284_times", mutates_args=("gradient",))
 def _times(gradient: torch.Tensor, factor: torch.Tensor) -> None:
     size = gradient.numel()
     grid = (max(1, triton.cdiv(size, 1024)),)
@@ -177,7 +202,8 @@ def _both_backward(ctx, by_loss, by_total, *others):
         return (None,) * len(ctx.needs_input_grad)
     found, ctx.gradients = ctx.gradients, None
     half = any(x.dtype == torch.float16 for x in ctx.saved_tensors)
-    if found is None or half or torch.compiler.is_compiling():
+    in_graph = torch.compiler.is_compiling() or torch.is_grad_enabled()
+    if found is None or half or in_graph:
         *given, scale = ctx.saved_tensors
         found = _both(*given, *ctx.consts, scale * by_total)[2:]
     else:
@@ -198,8 +224,8 @@ def _value_backward(ctx, by_loss):
 
 def _placed(found):
     """The gradients where their arguments stand."""
-    slopes = dict(zip(("z",), found, strict=True))
-    return (*(slopes.get(name) for name in _SHAPES), None, None)
+    slopes = dict(zip(_WRT, found, strict=True))
+    return (*(slopes.get(name) for name in _SHAPES), *(None,) * 1, None)
 
 
 _both.register_autograd(_both_backward, setup_context=_keep_both)
@@ -252,7 +278,7 @@ def _value_1_tile(loss_ptr, b_ptr, y_ptr, z_ptr, N, K, HALF: tl.constexpr, ROWS:
     m_at_label_2 = b_here + p_at_label_2 * term_7_2
     p = once * exp_z + 0.0
     total_2 = tl.sum(tl.where(in_k, tl.where(k != y_here, p, 0.0), 0.0), axis=1, keep_dims=True)
-    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + tl.log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, tl.log(term_3)) - p_at_label_2))
+    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + _log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, _log(term_3)) - p_at_label_2))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
 
@@ -320,7 +346,7 @@ def _value_1_blocks(loss_ptr, b_ptr, y_ptr, z_ptr, N, K, HALF: tl.constexpr, ROW
         p = once * exp_z + 0.0
         total_2_all = total_2_all + tl.where(in_k, tl.where(k != y_here, p, 0.0), 0.0)
     total_2 = tl.sum(total_2_all, axis=1, keep_dims=True)
-    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + tl.log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, tl.log(term_3)) - p_at_label_2))
+    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + _log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, _log(term_3)) - p_at_label_2))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
 
@@ -370,10 +396,10 @@ def _both_1_tile(loss_ptr, b_ptr, y_ptr, z_ptr, dz_ptr, scale_ptr, scale_step, N
     m = tl.where(y_here == k, b_here, 0.0) + term_7_2 * p
     term = _weighted(p, 1.0 / m)
     term_8_2 = m - p
-    term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_8_2 / p), tl.log(term))
+    term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_8_2 / p), _log(term))
     KL = tl.sum(tl.where(in_k, _weighted(p, term_6), 0.0), axis=1, keep_dims=True)
     total_2 = tl.sum(tl.where(in_k, tl.where(k != y_here, p, 0.0), 0.0), axis=1, keep_dims=True)
-    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + tl.log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, tl.log(term_3)) - p_at_label_2))
+    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + _log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, _log(term_3)) - p_at_label_2))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
     dz = _weighted(term_16_2 * p, KL - term_6)
     tl.store(dz_ptr + row * K + k, tl.where(wrong, float("nan"), dz * scale), mask=in_k)
@@ -446,12 +472,12 @@ def _both_1_blocks(loss_ptr, b_ptr, y_ptr, z_ptr, dz_ptr, scale_ptr, scale_step,
         m = tl.where(y_here == k, b_here, 0.0) + term_7_2 * p
         term = _weighted(p, 1.0 / m)
         term_8_2 = m - p
-        term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_8_2 / p), tl.log(term))
+        term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_8_2 / p), _log(term))
         KL_all = KL_all + tl.where(in_k, _weighted(p, term_6), 0.0)
         total_2_all = total_2_all + tl.where(in_k, tl.where(k != y_here, p, 0.0), 0.0)
     KL = tl.sum(KL_all, axis=1, keep_dims=True)
     total_2 = tl.sum(total_2_all, axis=1, keep_dims=True)
-    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + tl.log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, tl.log(term_3)) - p_at_label_2))
+    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + _log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, _log(term_3)) - p_at_label_2))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
     for start in range(0, K, BLOCK_K):
         k = start + tl.arange(0, BLOCK_K)[None, :]
@@ -463,7 +489,7 @@ def _both_1_blocks(loss_ptr, b_ptr, y_ptr, z_ptr, dz_ptr, scale_ptr, scale_step,
         m = tl.where(y_here == k, b_here, 0.0) + term_7_2 * p
         term = _weighted(p, 1.0 / m)
         term_8_2 = m - p
-        term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_8_2 / p), tl.log(term))
+        term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_8_2 / p), _log(term))
         dz = _weighted(term_16_2 * p, KL - term_6)
         tl.store(dz_ptr + row * K + k, tl.where(wrong, float("nan"), dz * scale), mask=in_k)
 
@@ -493,6 +519,16 @@ def _row_max(x):
     """The largest of each row, and NaN if one is."""
     bad = tl.sum(tl.where(x != x, x, 0.0), axis=1, keep_dims=True)
     return tl.max(tl.where(x != x, float("-inf"), x), axis=1, keep_dims=True) + bad
+
+
+@triton.jit
+def _log(x):
+    """A GPU's own is of 0 where a single is below the normal numbers."""
+    if x.dtype == tl.float64:
+        return tl.log(x)
+    else:
+        small = (x > 0.0) & (x < 1.1754943508222875e-38)
+        return tl.log(tl.where(small, x * 16777216.0, x)) - tl.where(small, 16.635532333438686, 0.0)
 
 
 @triton.jit
@@ -563,19 +599,23 @@ def _layout(x, sizes):
     return tile, (rows, *widths), options
 
 
-def _scale(x, size, reduction, on_empty):
-    """What the reduction multiplies each row by; NaN for the mean of nothing."""
+def _check_options(reduction, on_empty):
     if reduction not in ("none", "sum", "mean"):
         raise ValueError(f"reduction: expected none, sum or mean, found {reduction!r}")
     if on_empty not in ("nan", "zero"):
         raise ValueError(f"on_empty: expected nan or zero, found {on_empty!r}")
+
+
+def _scale(given, consts, reduction, on_empty):
+    """What the reduction multiplies each row by; NaN for the mean of nothing."""
+    x, size = given["z"], given["z"].shape[0]
     factor = 1.0
     if reduction == "mean" and (size or on_empty == "nan"):
         factor = 1 / size if size else float("nan")
     return torch.full((), factor, dtype=_real_dtype(x), device=x.device).expand(max(1, size))
 
 
-def _prepare(check, **given):
+def _prepare(check, consts, **given):
     """The arguments, dense, of one dtype and one device, and of shapes that fit."""
     sizes, kind, place = {}, None, None
     for name, axes in _SHAPES.items():
@@ -583,15 +623,7 @@ def _prepare(check, **given):
         place = place or value.device
         if value.device != place:
             raise ValueError(f"{name}: expected a tensor on {place}, found {value.device}")
-        if name in _LABELS:
-            if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
-                raise TypeError(f"{name}: expected integer labels, found {value.dtype}")
-        elif value.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
-            raise TypeError(f"{name}: expected a floating-point tensor, found {value.dtype}")
-        else:
-            kind = kind or value.dtype
-            if value.dtype != kind:
-                raise TypeError(f"{name}: expected {kind} like the rest, found {value.dtype}")
+        kind = _kind(name, value, kind)
         if value.ndim == len(axes):
             for axis, size in zip(axes, value.shape, strict=True):
                 sizes.setdefault(axis, size)
@@ -602,7 +634,7 @@ def _prepare(check, **given):
     for axis, size in sizes.items():
         if size == 0 and axis != "N":
             raise ValueError(f"axis {axis} is empty: expected at least one entry")
-    if place.type == "cpu" and type(_real).__name__ == "JITFunction":
+    if place.type == "cpu" and not INTERPRETED:
         raise RuntimeError("tensors on the CPU want TRITON_INTERPRET=1 before Triton is imported")
     if check or (place.type == "cpu" and not torch.compiler.is_compiling()):
         for name, axis in _LABELS.items():
@@ -610,13 +642,32 @@ def _prepare(check, **given):
     return given
 
 
+def _kind(name, value, kind):
+    """The dtype that the arguments share so far."""
+    if name in _LABELS:
+        if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
+            raise TypeError(f"{name}: expected integer labels, found {value.dtype}")
+        return kind
+    if value.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        raise TypeError(f"{name}: expected a floating-point tensor, found {value.dtype}")
+    if value.dtype != (kind or value.dtype):
+        raise TypeError(f"{name}: expected {kind} like the rest, found {value.dtype}")
+    if not torch.compiler.is_compiling() and forward_ad.unpack_dual(value).tangent is not None:
+        raise RuntimeError(f"{name}: forward-mode derivatives are not there")
+    if value.requires_grad and name not in _WRT and torch.is_grad_enabled():
+        raise ValueError(f"{name}: requires a gradient, and none was derived: detach it")
+    return value.dtype
+
+
 def _check_labels(name, labels, size):
     """Raise ValueError for a label out of range."""
-    wrong = torch.nonzero((labels < 0) | (labels >= size))
+    outside = (labels < 0) | (labels >= size)
+    wrong = torch.nonzero(outside)
     if len(wrong):
         row = wrong[0].item()
         found = f"row {row} holds the label {labels[row].item()}"
-        raise ValueError(f"{name}: {found}, expected 0 <= label < {size}")
+        expected = f"0 <= label < {size}"
+        raise ValueError(f"{name}: {found}, expected {expected}")
 
 
 def _sample(seed, device):
