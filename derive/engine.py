@@ -8,6 +8,7 @@ is assumed of the inputs is used only at the end.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from sympy import Expr, S
 
@@ -45,7 +46,13 @@ def gradient(
     Raises DerivationError for an unknown name, or where a construct has no rule.
     """
     variable, target = _entries(loss, wrt, of)
-    return _Engine(loss, target, hidden).derive(variable)
+    return _derived(loss, target, variable, hidden)
+
+
+@lru_cache(maxsize=1 << 6)
+def _derived(loss: Loss, of: Entry, variable: Entry, hidden: frozenset[str]) -> Derivation:
+    """The derivation, kept: a Hessian, its properties and a page all begin with the gradient."""
+    return _Engine(loss, of, hidden).derive(variable)
 
 
 def hessian(loss: Loss, first: str | Entry, second: str | Entry | None = None) -> Derivation:
@@ -64,7 +71,7 @@ def higher(loss: Loss, *wrt: str | Entry) -> Derivation:
     variables: list[Entry] = []
     for name in wrt:
         variables.append(_fresh_entry(loss, name, tuple(variables)))
-        slope = _Engine(whole, of, frozenset(hidden)).derive(variables[-1])
+        slope = _derived(whole, of, variables[-1], frozenset(hidden))
         if len(variables) < len(wrt):
             hidden.append(whole.unused_name("g", "h", "G", "H", "slope"))
             indices = tuple(dict.fromkeys(i for v in variables for i in v.indices))

@@ -12,7 +12,18 @@ from sympy import Abs, Expr, sign
 
 from derive import functions as fn
 from derive.derivation import Derivation
-from derive.index import Argmax, Choice, Maximum, Minimum, Partial, Share, Tensor, kinds, tensors
+from derive.index import (
+    Argmax,
+    Choice,
+    Maximum,
+    Minimum,
+    Partial,
+    Share,
+    Tensor,
+    kinds,
+    nodes,
+    tensors,
+)
 from derive.loss import Loss
 from derive.normal import Undecided
 from derive.normal.hide import all_sums
@@ -39,7 +50,7 @@ class Stages:
         self._jagged = frozenset(
             definition.entry.tensor
             for definition in loss.definitions
-            if not KINKED.isdisjoint(kinds(definition.body))
+            if _bent(loss, definition.body)
         )
         self._exact: dict[Key, tuple[Expr, Expr]] = {}
         self._almost: dict[Key, tuple[Expr, Expr]] = {}
@@ -128,3 +139,15 @@ class Stages:
             known = {"exact": self._exact, "almost": self._almost, "none": {}}[lemmas]
             self._forms[key] = Stage(self.loss, known, assume, opened)
         return self._forms[key]
+
+
+def _bent(loss: Loss, expr: Expr) -> bool:
+    """Whether an expression may have kinks or jumps; a choice by class labels has none."""
+    found = {node for node in nodes(expr) if isinstance(node, tuple(KINKED))}
+    return any(not (isinstance(node, Choice) and _by_labels(loss, node)) for node in found)
+
+
+def _by_labels(loss: Loss, choice: Choice) -> bool:
+    """Whether a choice is by indices and class labels only, which no derivative moves."""
+    named = tensors(choice.args[0])
+    return all(tensor.label is not None or tensor in loss.marks for tensor in named)

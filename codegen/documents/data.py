@@ -21,7 +21,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from codegen.documents.model import NOTHING, Wanted
-from codegen.documents.parts import hessian_of, matrix_forms, of_loss, place
+from codegen.documents.parts import matrix_forms, of_loss, place
 from derive.derivation import Derivation, Step
 from derive.point import Point, nested
 from derive.printing import language, latex
@@ -91,7 +91,9 @@ def _parts(derivation: Derivation, wanted: Wanted) -> dict[str, Any]:
         return found
     loss, wrt = derivation.loss, derivation.wrt[0].tensor.name
     if "second" in wanted.parts:
-        found["second"] = data(hessian_of(loss, wrt))
+        from derive.engine import hessian
+
+        found["second"] = data(hessian(loss, wrt))
     if "stable" in wanted.parts:
         from codegen.explain import stabilizations
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from codegen.documents.document import document, section
@@ -17,7 +16,6 @@ from codegen.documents.model import PARTS, Document, Dress, Part, Section, State
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.letters import names_of
-from derive.loss import Loss
 from derive.printing import language
 
 if TYPE_CHECKING:
@@ -42,14 +40,15 @@ def matrix_forms(
     derivation: Derivation, medium: str, show: Callable[[str], str]
 ) -> tuple[list[MatrixForm], str]:
     """The forms of a derivation and of the mean over a batch, and the layout of both."""
-    from derive.batch import names_batch
+    from derive.batch import batched, names_batch
+    from derive.engine import gradient
     from derive.matrix import matrix_form
 
     loss = derivation.loss
     forms = [form] if (form := matrix_form(derivation)) else []
     mean = ""
     if forms and of_loss(derivation) and not names_batch(loss):
-        slope = mean_gradient(loss, derivation.wrt[0].tensor.name)
+        slope = gradient(batched(loss, "mean"), derivation.wrt[0].tensor.name)
         form = matrix_form(slope)
         forms += [form] if form else []
         of, mean_of = (show(each.value.name) for each in (loss, slope.loss))
@@ -60,26 +59,11 @@ def matrix_forms(
     return forms, f"{'; '.join(dict.fromkeys(clauses))}{mean}."
 
 
-@lru_cache(maxsize=4)
-def hessian_of(loss: Loss, name: str) -> Derivation:
-    """The Hessian, kept for the other forms of one document."""
-    from derive.engine import hessian
-
-    return hessian(loss, name)
-
-
-@lru_cache(maxsize=4)
-def mean_gradient(loss: Loss, name: str) -> Derivation:
-    """The gradient of the mean over a batch, kept likewise."""
-    from derive.batch import batched
-    from derive.engine import gradient
-
-    return gradient(batched(loss, "mean"), name)
-
-
 def second(derivation: Derivation, dress: Dress) -> Part | None:
     """The Hessian, as one equation."""
-    found = hessian_of(derivation.loss, derivation.wrt[0].tensor.name)
+    from derive.engine import hessian
+
+    found = hessian(derivation.loss, derivation.wrt[0].tensor.name)
     return Part("Second derivative", (document(found, dress, "brief").main,))
 
 

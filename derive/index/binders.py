@@ -11,7 +11,7 @@ from typing import Any
 from sympy import Basic, Expr, Integer, S
 
 from derive.index.look import free_indices, height, nodes, walk
-from derive.index.nodes import TRUE, Axis, Binder, Condition, Entry, Index, Product, Total
+from derive.index.nodes import TRUE, Axis, Binder, Condition, Entry, Index, Product, Total, renamed
 
 _depth: ContextVar[int] = ContextVar("_depth", default=0)
 SCOPED = 1 << 60
@@ -38,7 +38,7 @@ def _opened(binder: Binder, depth: int) -> tuple[Index, Expr, Condition]:
     bound, body, guard = binder.args
     index = Index("", bound.axis, SCOPED + depth)
     here = {bound: index}
-    return index, body.xreplace(here), guard.xreplace(here)
+    return index, renamed(body, here), renamed(guard, here)
 
 
 def bind(kind: type[Binder], index: Index, body: Expr, guard: Condition = TRUE) -> Expr:
@@ -50,7 +50,7 @@ def bind(kind: type[Binder], index: Index, body: Expr, guard: Condition = TRUE) 
     level = max(height(body), height(guard)) + 1
     bound = Index("", index.axis, -level)
     here = {index: bound}
-    binder: Expr = kind(bound, body.xreplace(here), guard.xreplace(here))
+    binder: Expr = kind(bound, renamed(body, here), renamed(guard, here))
     return binder
 
 
@@ -68,7 +68,9 @@ def rebuild(expr: Basic, function: Callable[[Basic], Basic]) -> Basic:
                 return expr
             return bind(type(expr), index, new_body, new_guard)
     if isinstance(expr, Condition):
-        return Condition(expr.op, *(function(arg) for arg in expr.operands))
+        operands = [function(arg) for arg in expr.operands]
+        same = all(new is old for new, old in zip(operands, expr.operands, strict=True))
+        return expr if same else Condition(expr.op, *operands)
     if isinstance(expr, Entry):
         indices = [function(arg) for arg in expr.indices]
         return expr if tuple(indices) == expr.indices else Entry(expr.tensor, *indices)
@@ -86,11 +88,15 @@ def substitute(expr: Any, mapping: Mapping[Any, Any]) -> Any:
     if not present:
         return expr
     if all(isinstance(key, Index) for key in present):
-        return _level(expr.xreplace(present))
+        return _level(renamed(expr, present))
+
+    done = dict(present)
 
     def replace(node: Basic) -> Basic:
-        found = present.get(node)
-        return found if found is not None else rebuild(node, replace)
+        found = done.get(node)
+        if found is None:
+            found = done[node] = rebuild(node, replace)
+        return found
 
     return replace(expr)
 

@@ -5,7 +5,8 @@ Every node is a SymPy expression, so sums and products of them collect and cance
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -13,6 +14,12 @@ from sympy import Basic, Expr, S, Symbol
 from sympy.core.expr import AtomicExpr
 
 _fresh = count(1)
+
+
+def interned(make: Callable[..., Any]) -> Any:
+    """A constructor that gives one node for equal arguments, as SymPy's own do: most comparisons
+    are then by identity, and what SymPy has found out about a node is known wherever it occurs."""
+    return staticmethod(lru_cache(maxsize=1 << 16)(make))
 
 
 class Axis(Symbol):
@@ -35,6 +42,7 @@ class Index(AtomicExpr):
     is_integer = True
     is_commutative = True
 
+    @interned
     def __new__(cls, name: str, axis: Axis, uid: int = 0) -> Index:
         index: Index = AtomicExpr.__new__(cls)
         index.name, index.axis, index.uid = name, axis, uid
@@ -61,6 +69,7 @@ class Tensor(AtomicExpr):
     __slots__ = ("axes", "label", "name")
     is_commutative = True
 
+    @interned
     def __new__(cls, name: str, axes: tuple[Axis, ...] = (), label: Axis | None = None) -> Tensor:
         tensor: Tensor = AtomicExpr.__new__(cls)
         tensor.name, tensor.axes, tensor.label = name, axes, label
@@ -88,6 +97,7 @@ class Entry(Expr):
     is_commutative = True
     is_real = True
 
+    @interned
     def __new__(cls, tensor: Tensor, *indices: Expr) -> Entry:
         entry: Entry = Expr.__new__(cls, tensor, *indices)
         return entry
@@ -124,6 +134,7 @@ class Delta(Expr):
     is_real = True
     is_nonnegative = True
 
+    @interned
     def __new__(cls, i: Expr, j: Expr) -> Expr:
         if i == j:
             return S.One
@@ -147,6 +158,7 @@ class Delta(Expr):
 class Condition(Basic):
     """A truth value that is never evaluated numerically: == != < <= > >= and or not true."""
 
+    @interned
     def __new__(cls, op: str, *args: Basic) -> Condition:
         condition: Condition = Basic.__new__(cls, Symbol(op), *args)
         return condition
@@ -190,6 +202,7 @@ class Choice(Expr):
     is_commutative = True
     is_real = True
 
+    @interned
     def __new__(cls, condition: Condition, value: Expr, otherwise: Expr) -> Expr:
         settled = condition.trivial
         if value == otherwise or settled:
@@ -207,6 +220,7 @@ class Binder(Expr):
     is_real = True
     word = ""
 
+    @interned
     def __new__(cls, bound: Index, body: Expr, guard: Condition = TRUE) -> Expr:
         binder: Expr = Expr.__new__(cls, bound, body, guard)
         return binder
@@ -221,7 +235,7 @@ class Binder(Expr):
         bound, body, guard = self.args
         index = fresh(bound.axis)
         here = {bound: index}
-        return index, body.xreplace(here), guard.xreplace(here)
+        return index, renamed(body, here), renamed(guard, here)
 
 
 class Total(Binder):
@@ -265,6 +279,7 @@ class Share(Expr):
     is_real = True
     is_nonnegative = True
 
+    @interned
     def __new__(cls, extremum: Expr, index: Expr) -> Share:
         share: Share = Expr.__new__(cls, extremum, index)
         return share
@@ -276,6 +291,7 @@ class Diff(Expr):
     is_commutative = True
     is_real = True
 
+    @interned
     def __new__(cls, body: Expr, variable: Entry) -> Diff:
         diff: Diff = Expr.__new__(cls, body, variable)
         return diff
@@ -290,6 +306,7 @@ class Partial(Expr):
     is_commutative = True
     is_real = True
 
+    @interned
     def __new__(cls, of: Entry, variable: Entry, direct: Expr = S.Zero) -> Partial:
         partial: Partial = Expr.__new__(cls, of, variable, direct)
         return partial
@@ -298,3 +315,20 @@ class Partial(Expr):
 def fresh(axis: Axis) -> Index:
     """An index that occurs nowhere else."""
     return Index("", axis, next(_fresh))
+
+
+@lru_cache(maxsize=1 << 16)
+def indices(expr: Basic) -> frozenset[Index]:
+    """Every index in `expr`, free or bound."""
+    if isinstance(expr, Index):
+        return frozenset((expr,))
+    return frozenset().union(*map(indices, expr.args))
+
+
+def renamed(expr: Any, here: Mapping[Index, Expr]) -> Any:
+    """The expression with other indices (or labels) in the place of some, bound ones included."""
+    if here.keys().isdisjoint(indices(expr)):
+        return expr
+    if isinstance(expr, Index):
+        return here[expr]
+    return expr.func(*(renamed(arg, here) for arg in expr.args))
