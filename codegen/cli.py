@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,17 @@ Exit codes: 0 fine or proved, 1 refuted or a check failed, 2 bad input, 3 unknow
 """
 
 
+class Version(argparse.Action):
+    """The version, looked up only where it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        commands.say(f"pminusy {commands.version()}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     whole = argparse.ArgumentParser(
@@ -29,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    whole.add_argument("--version", action="version", version=f"pminusy {commands.version()}")
+    whole.add_argument("--version", action=Version, help="show the version and exit")
     places = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in commands.COMMANDS.items():
         part = places.add_parser(
@@ -44,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
+SELDOM = (200_000, 30, 30)
 EXPRESSIONS = ("--claim", "--wrt", "--value", "--of")
 
 
@@ -60,6 +73,7 @@ def joined(argv: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    gc.set_threshold(*SELDOM)  # expressions have no cycles: looking for some is lost time
     options = parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
         code: int = options.run(options)

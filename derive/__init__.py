@@ -1,14 +1,22 @@
-"""Derivation and proof of gradients: from a loss, written once as mathematics, to p - y."""
+"""Derivation and proof of gradients: from a loss, written once as mathematics, to p - y.
 
-from derive.claims import check, check_product, check_value
-from derive.derivation import Derivation, Rule, Step
-from derive.engine import gradient, hessian, higher
-from derive.errors import InputError, KernelError, PminusyError, ReplayError
-from derive.loss import Loss
-from derive.notation import library, load, parse, parse_entries, parse_entry, parse_expression
-from derive.products import hvp, jvp, vjp
-from derive.proof import Counterexample, Verdict
-from derive.rewrite import in_cases, value
+What is named here is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from derive.claims import check, check_product, check_value
+    from derive.derivation import Derivation, Rule, Step
+    from derive.engine import gradient, hessian, higher
+    from derive.errors import InputError, KernelError, PminusyError, ReplayError
+    from derive.loss import Loss
+    from derive.notation import library, load, parse, parse_entries, parse_entry, parse_expression
+    from derive.products import hvp, jvp, vjp
+    from derive.proof import Counterexample, Verdict
+    from derive.rewrite import in_cases, value
 
 __all__ = [
     "Counterexample",
@@ -39,3 +47,41 @@ __all__ = [
     "value",
     "vjp",
 ]
+
+PLACES = {
+    "Counterexample": "derive.proof",
+    "Derivation": "derive.derivation",
+    "InputError": "derive.errors",
+    "KernelError": "derive.errors",
+    "Loss": "derive.loss",
+    "PminusyError": "derive.errors",
+    "ReplayError": "derive.errors",
+    "Rule": "derive.derivation",
+    "Step": "derive.derivation",
+    "Verdict": "derive.proof",
+    "check": "derive.claims",
+    "check_product": "derive.claims",
+    "check_value": "derive.claims",
+    "gradient": "derive.engine",
+    "hessian": "derive.engine",
+    "higher": "derive.engine",
+    "hvp": "derive.products",
+    "in_cases": "derive.rewrite",
+    "jvp": "derive.products",
+    "library": "derive.notation",
+    "load": "derive.notation",
+    "parse": "derive.notation",
+    "parse_entries": "derive.notation",
+    "parse_entry": "derive.notation",
+    "parse_expression": "derive.notation",
+    "value": "derive.rewrite",
+    "vjp": "derive.products",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in PLACES:
+        import importlib
+
+        return getattr(importlib.import_module(PLACES[name]), name)
+    raise AttributeError(f"module 'derive' has no attribute '{name}'")

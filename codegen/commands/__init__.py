@@ -6,8 +6,6 @@ import json
 import os
 import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +15,9 @@ from derive.errors import PminusyError
 
 def version() -> str:
     """The installed version."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
     try:
         return installed("pminusy")
     except PackageNotFoundError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from argparse import ArgumentParser, Namespace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from codegen.commands import as_json, say, styled
@@ -45,6 +44,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 def _version(name: str) -> str:
     """The version of a distribution, or of its build without GPU; "" where neither is here."""
+    from importlib.metadata import PackageNotFoundError, version
+
     for distribution in (name, f"{name}-cpu"):
         try:
             return version(distribution)

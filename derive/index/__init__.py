@@ -18,17 +18,16 @@ from derive.index.look import (
     tensors,
     walk,
 )
+from derive.index.names import Axis, Index
 from derive.index.nodes import (
     TRUE,
     Argmax,
-    Axis,
     Binder,
     Choice,
     Condition,
     Delta,
     Diff,
     Entry,
-    Index,
     Maximum,
     Minimum,
     Partial,

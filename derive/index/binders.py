@@ -11,7 +11,8 @@ from typing import Any
 from sympy import Basic, Expr, Integer, S
 
 from derive.index.look import free_indices, height, nodes, walk
-from derive.index.nodes import TRUE, Axis, Binder, Condition, Entry, Index, Product, Total, renamed
+from derive.index.names import Axis, Index, renamed
+from derive.index.nodes import TRUE, Binder, Condition, Entry, Product, Total
 
 _depth: ContextVar[int] = ContextVar("_depth", default=0)
 SCOPED = 1 << 60

@@ -8,7 +8,8 @@ from typing import Any
 
 from sympy import Basic, Symbol
 
-from derive.index.nodes import Binder, Entry, Index, Tensor
+from derive.index.names import Index
+from derive.index.nodes import Binder, Entry, Tensor
 
 
 @lru_cache(maxsize=1 << 16)
