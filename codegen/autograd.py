@@ -71,7 +71,7 @@ def _with_second(found: Autograd, loss: Loss, names: Sequence[str], label: str |
     printed = tuple(_printed(g, inner.loss) for g in slopes)
     if label is not None:
         dense = loss.tensor(label)
-        slopes = [replace(g, result=as_labels(g.result, dense)) for g in slopes]
+        slopes = [replace(g, result=as_labels(g.result, dense, loss)) for g in slopes]
         whole = with_labels(whole, label)
     # Each step would take seconds to check: what all of them lead to is held against balls.
     stable = stabilize(whole, tuple(slopes), kind=Unchecked)

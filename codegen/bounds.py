@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sympy import Expr, Integer, Pow, atan, cos, exp, sin, tanh
 
-from derive.functions import absolute, largest, relu, sigmoid, signum, softplus, step
+from derive.functions import absolute, expm1, largest, relu, sigmoid, signum, softplus, step
 from derive.index import (
     Axis,
     Choice,
@@ -46,7 +46,7 @@ def _sign(expr: Expr, loss: Loss, strict: bool) -> bool:
     if isinstance(expr, Entry):
         return _sign_of_entry(expr, loss, strict)
     if expr.is_Mul:
-        return all(_sign(arg, loss, strict) for arg in expr.args)
+        return _sign_of_product(expr, loss, strict)
     if expr.is_Add:
         signs = [_sign(arg, loss, strict=False) for arg in expr.args]
         return all(signs) and (not strict or any(_sign(arg, loss, True) for arg in expr.args))
@@ -60,6 +60,21 @@ def _sign(expr: Expr, loss: Loss, strict: bool) -> bool:
     if isinstance(expr, largest):
         return any(_sign(arg, loss, strict) for arg in expr.args)
     return False
+
+
+def _sign_of_product(expr: Expr, loss: Loss, strict: bool) -> bool:
+    """Whether the product of what is above 0 and of an even number of exp(x) - 1, x below 0."""
+    below = 0
+    for factor in expr.args:
+        if isinstance(factor, expm1):
+            if not _sign(-factor.args[0], loss, strict):
+                return False
+            below += 1
+        elif factor.is_number and factor.is_negative:
+            below += 1
+        elif not _sign(factor, loss, strict):
+            return False
+    return below % 2 == 0
 
 
 def _sign_of_entry(entry: Entry, loss: Loss, strict: bool) -> bool:
@@ -123,6 +138,12 @@ def is_fraction(expr: Expr) -> bool:
     if len(top) != 1 or len(below) != 1 or not isinstance(below[0].base, Total):
         return False
     return isinstance(below[0].base.args[1], exp)
+
+
+def is_probability(expr: Expr, loss: Loss) -> bool:
+    """Whether `expr` is exp(x), or 1 - exp(x), of what its form shows to be below 0."""
+    top = expr if isinstance(expr, exp) else -expr
+    return isinstance(top, exp | expm1) and nonnegative(-top.args[0], loss)
 
 
 def vanishes(expr: Expr, loss: Loss) -> bool:

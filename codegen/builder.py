@@ -228,7 +228,7 @@ def _labelled(
     if name is None:
         raise KernelError(f"{loss.name} has no dense target in simplex to give as class labels")
     dense = loss.tensor(name)
-    pairs = tuple(replace(g, result=as_labels(g.result, dense)) for g in found)
+    pairs = tuple(replace(g, result=as_labels(g.result, dense, loss)) for g in found)
     return with_labels(loss, name), pairs, (LABEL_NOTE.format(name),)
 
 

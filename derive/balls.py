@@ -83,6 +83,7 @@ FUNCTIONS: dict[str, Callable[..., Number]] = {
     "expm1": lambda x: x.exp() - 1,
     "log1pmx": lambda x: (1 + x).log() - x,
     "expm1mx": lambda x: x.exp() - 1 - x,
+    "log1mexp": lambda x: (-x.expm1()).log(),
     "relu": lambda x: x if sign_of(x) > 0 else arb(0),
     "absolute": lambda x: x if sign_of(x) >= 0 else -x,
     "Abs": lambda x: x if sign_of(x) >= 0 else -x,

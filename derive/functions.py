@@ -85,6 +85,18 @@ class expm1mx(Function):
         return exp(self.args[0]) - 1 - self.args[0]
 
 
+class log1mexp(Function):
+    """log(1 - exp(x)) for x < 0, as one function: it keeps its digits at both ends."""
+
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -1 / expm1(-self.args[0])
+
+    def meaning(self) -> Expr:
+        return log(1 - exp(self.args[0]))
+
+
 class grouped(Function):
     """x itself, computed before it joins a longer sum: a bracket, which SymPy would drop."""
 
@@ -197,4 +209,4 @@ def _wins(lead: Expr, argindex: int, first: Expr) -> Expr:
 
 
 # What is short for something simpler, and is read as that where only the value counts.
-BY_MEANING = (sigmoid, softplus, log1p, expm1, log1pmx, expm1mx, grouped, step)
+BY_MEANING = (sigmoid, softplus, log1p, expm1, log1pmx, expm1mx, log1mexp, grouped, step)

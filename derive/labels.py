@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sympy import Add, Basic, Expr, Mul
+from sympy import Add, Basic, Expr, Mul, Pow
 
 from derive.errors import DerivationError
 from derive.index import (
@@ -32,24 +32,39 @@ def with_labels(loss: Loss, name: str) -> Loss:
         raise DerivationError(f"{loss.name} has no dense target '{name}'")
     label = _label(declaration.tensor)
     definitions = tuple(
-        Definition(d.entry, as_labels(d.body, declaration.tensor)) for d in loss.definitions
+        Definition(d.entry, as_labels(d.body, declaration.tensor, loss)) for d in loss.definitions
     )
     given = replace(declaration, tensor=label, domain=Domain("label"))
     declarations = tuple(given if d.name == name else d for d in loss.declarations)
     return replace(loss, declarations=declarations, definitions=definitions, text="")
 
 
-def as_labels(expr: Expr, target: Tensor) -> Expr:
-    """The expression with each entry of the dense target as a delta, and the sums contracted."""
+def as_labels(expr: Expr, target: Tensor, loss: Loss) -> Expr:
+    """The expression with each entry of the dense target as a delta, and the sums contracted.
+
+    A power of a delta is the delta, where the loss shows that the exponent is above 0.
+    """
     label = _label(target)
 
     def visit(node: Basic) -> Basic:
         if isinstance(node, Entry) and node.tensor == target:
             *before, last = node.indices
             return Delta(last, Entry(label, *before))
-        return contract(rebuild(node, visit))
+        node = rebuild(node, visit)
+        if isinstance(node, Pow) and isinstance(node.base, Delta) and _is_positive(node.exp, loss):
+            return node.base
+        return contract(node)
 
     return visit(expr)
+
+
+def _is_positive(expr: Expr, loss: Loss) -> bool:
+    """Whether it names a const that is declared > 0."""
+    declaration = loss.declared.get(expr.tensor.name) if isinstance(expr, Entry) else None
+    if declaration is None or declaration.domain.lower is None:
+        return False
+    lower, is_open = declaration.domain.lower, declaration.domain.lower_open
+    return bool(lower > 0 or (lower == 0 and is_open))
 
 
 def _label(target: Tensor) -> Tensor:

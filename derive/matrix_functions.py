@@ -69,7 +69,7 @@ def call(convert: Convert, expr: Expr, free: Indices) -> Mat:
     if isinstance(expr, functions.step):
         positive = expr.meaning().args[0]
         return Mat("step", (condition_of(convert, positive, free),), None, shape_of(free))
-    if isinstance(expr, functions.log1pmx | functions.expm1mx):
+    if isinstance(expr, functions.log1pmx | functions.expm1mx | functions.log1mexp):
         return convert(expr.meaning(), free)
     name = _CALLED.get(expr.func, expr.func.__name__)
     args = tuple(loose(convert, arg, free) for arg in expr.args)

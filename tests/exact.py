@@ -49,6 +49,7 @@ FUNCTIONS = {
     functions.expm1: mpmath.expm1,
     functions.log1pmx: lambda x: mpmath.log1p(x) - x,
     functions.expm1mx: lambda x: mpmath.expm1(x) - x,
+    functions.log1mexp: lambda x: mpmath.log(-mpmath.expm1(x)),
     functions.grouped: lambda x: x,
     functions.relu: lambda x: max(x, mp.zero),
     functions.step: lambda x: mp.one if x > 0 else mp.zero,

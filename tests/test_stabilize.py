@@ -38,6 +38,8 @@ M[i] = s*y[i] + (1 - s)*P[i]
 R[i] = s*delta(i, t) + (1 - s)*P[i]
 V[i] = s*delta(i, t)/2 + s*y[i]/2 + (1 - s)*P[i]
 D = sum(y[i]*log(y[i]/M[i]) for i in K)
+E = 1 - exp(-exp(z))
+F = z**2/(z**2 + 4)
 """
 SHIFTED = "sum(exp(a[k] - max(a[n] for n in K)) for k in K)"
 GUARDED = "sum(exp(a[k] - max(a[n] for n in K if b[n] <= b[t])) for k in K if b[k] <= b[t])"
@@ -88,9 +90,10 @@ CASES = {
         "exp(z)/(1 + exp(z))",
         "exp(z)/(exp(z) + exp(s))",
         "1/(1 + exp(z))**2",
+        "u/(g + 2*exp(z))",
     ],
     "odds to probability": ["exp(z)*sigmoid(-z)"],
-    "softplus": ["log(1 + exp(z))", "log(exp(z) + exp(s))"],
+    "softplus": ["log(1 + exp(z))", "log(g + 2*exp(z))", "log(exp(z) + exp(s))"],
     "log of the logistic function": ["log(sigmoid(z))"],
     "hyperbolic tangent": ["sinh(z)/cosh(z)"],
     "slope of tanh": ["1 - tanh(z)**2", "3*tanh(z/g)**2 + u - 3"],
@@ -111,6 +114,52 @@ CASES = {
         "sum(b[j]*(p[j] - (1 if j == t else 0)) for j in K)",
         "sum(b[j]*((1 if j == t else 0) - p[j]) for j in K)",
     ],
+    "logarithm and its first order": [
+        "u*log(u/g) - u + g",
+        "u/g - log(u/g) - 1",
+        "sum(e[i]*log(e[i]/g) - e[i] + g for i in K)",
+    ],
+    "overlap of distributions": [
+        "1 - sum(y[i]**s*p[i]**(1 - s) for i in K)",
+        "u*sum(sqrt(p[i]*y[i]) for i in K) - u",
+        "1 - sum(p[i]**g for i in K)",
+    ],
+    "log of an overlap of distributions": [
+        "log(sum(y[i]**s*p[i]**(1 - s) for i in K))",
+        "log(sum(p[i]**2 for i in K))",
+    ],
+    "exponential again": ["1 - E", "u + 2*E - 2"],
+    "exponential less 1 and its argument": ["exp(g*z) - g*z - 1", "s*exp(z) - s*z - s + u"],
+    "exponential less 1": ["1 - exp(-u)", "s*exp(z) - s", "u + 3*exp(z) - 3"],
+    "log of 1 less an exponential": ["log(-expm1(-u))", "log(E)", "log(-u/expm1(-u))"],
+    "power less 1": ["1 - q**g", "(1 + z**2)**g - 1", "(u**g - 1)/g", "p[t]**2 - 1"],
+    "log of a complement": ["log(1 - p[t])", "log(1 - F)"],
+    "quotient of exponentials": ["3*expm1(z/g)*sigmoid(-z/g)"],
+    "log of a mixture with 1": ["log(q + (1 - q)*exp(-u))", "log(q + sigmoid(-z)*exp(-u))"],
+    "power of an exponential": ["(u*exp(-z))**g"],
+    "quotient of a difference and a sum of exponentials": [
+        "(exp(z) - 1)/(exp(z) + 1)",
+        "g*(u - exp(z))/(u + exp(z))",
+        "(exp(z) - exp(s))/(exp(z) + exp(s))",
+    ],
+    "log of a difference of sigmoids": [
+        "log(sigmoid(z + u) - sigmoid(z))",
+        "log(sigmoid(-z) - sigmoid(-z - u))",
+    ],
+    "difference of sigmoids": ["sigmoid(z) - sigmoid(s)", "2*sigmoid(z) - 2*sigmoid(z + s)"],
+    "one and a sum of exponentials": [
+        "log(1 + sum(exp(a[k]) for k in K))",
+        "log(1 + u*sum(exp(a[k]) for k in K)*sum(exp(b[k]) for k in K))",
+    ],
+    "share of one and a sum of exponentials": [
+        "exp(a[t])/(1 + sum(exp(a[k]) for k in K))",
+        "z/(1 + u*sum(exp(a[k]) for k in K))**2",
+    ],
+    "angle and an inverse": ["cos(w + s)", "sin(w - s)", "cos(asin(s) + (g if z > 0 else 0))"],
+    "difference of squares": ["sqrt(1 - s**2/4)", "1/sqrt(u**2 - u**2*s**2/4)"],
+    "square of a difference": ["u**2 - 2*u*z + z**2 + g", "4*z**2 + 4*z*s + s**2"],
+    "log of a sum of squares": ["log(1 + z**2)", "log(u**2 + z**2/g)", "log(1 + z**2*exp(s))"],
+    "quotient by a sum of squares": ["3*z/(1 + z**2)", "z**2*exp(-s)/(1 + z**2*exp(-s))"],
     "sine of a multiple angle": ["sin(2*w)/sin(w)", "3*z*sin(4*w)/sin(w)", "sin(6*z)/sin(2*z)"],
     "rounding put back": ["softplus(z - s)", "sigmoid(s - z)", "exp(z + s)", "exp(a[t] - z)"],
     "sum less a large term": [
@@ -163,7 +212,7 @@ def test_rule_is_explained(rule: derive.Rule) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["log(z*u)", "log(1 + 2*exp(z))", "1/(2 + exp(z))", "exp(z)", "z - s", "1 - u", "log(b[t])"],
+    ["log(z*u)", "log(1 + z*exp(z))", "1/(z + exp(z))", "exp(z)", "z - s", "1 - u", "log(b[t])"],
 )
 def test_nothing_to_do(expression: str) -> None:
     """What cannot overflow, or is not known to be positive, stays as it is."""

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sympy import Expr, Function, Integer, Pow, Rational, bernoulli, log
+from sympy import Expr, Function, Integer, Pow, Rational, bernoulli, exp, log
 
-from derive.functions import absolute, digamma, expm1, expm1mx, log1p, log1pmx, trigamma
+from derive.functions import (
+    absolute,
+    digamma,
+    expm1,
+    expm1mx,
+    log1mexp,
+    log1p,
+    log1pmx,
+    trigamma,
+)
 from derive.index import Choice, Condition
 
 NEAR = Rational(1, 2)
+HALVED = Rational(693, 1000)  # exp(-x) is about 1/2 there
 TERMS = 18
 FACTORIALS = 21  # beyond them less is left at |x| = 1 than the rounding of fp64
 SHIFT = 8  # recurrences take x up to here, where the expansions hold
@@ -44,6 +54,11 @@ def _log1pmx(x: Expr) -> Expr:
     return Choice(Condition("<", absolute(x), NEAR), near, log1p(x) - x)
 
 
+def _log1mexp(x: Expr) -> Expr:
+    """Near 0 what counts is exp(x) - 1; far below, how little is taken from 1 (Maechler, 2012)."""
+    return Choice(Condition(">", x, -HALVED), log(-expm1(x)), log1p(-exp(x)))
+
+
 def _digamma(x: Expr) -> Expr:
     """log y - 1/(2 y) - sum_k B_2k/(2k y^2k), at y = x + 8 less the recurrence for x < 8."""
 
@@ -69,6 +84,7 @@ def _trigamma(x: Expr) -> Expr:
 SERIES: Mapping[type[Function], Callable[[Expr], Expr]] = {
     expm1mx: _expm1mx,
     log1pmx: _log1pmx,
+    log1mexp: _log1mexp,
     digamma: _digamma,
     trigamma: _trigamma,
 }

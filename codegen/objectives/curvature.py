@@ -70,7 +70,7 @@ class Curvature:
         """The expression in terms of `fit.loss`."""
         if self.fit.label is None or self.fit.dense is self.fit.loss:
             return expr
-        return as_labels(expr, self.fit.dense.tensor(self.fit.target))
+        return as_labels(expr, self.fit.dense.tensor(self.fit.target), self.fit.dense)
 
     @cached_property
     def shift_invariant(self) -> bool:

@@ -13,6 +13,7 @@ from sympy import Basic, Expr
 
 from codegen.stabilize import (
     angles,
+    bregman,
     complement,
     differences,
     divergence,
@@ -20,12 +21,15 @@ from codegen.stabilize import (
     logistic,
     logs,
     mixtures,
+    near_one,
+    overlaps,
     roots,
+    sigmoids,
     softmax,
 )
 from derive.derivation import Derivation, Rule, Step
 from derive.errors import KernelError
-from derive.functions import expm1, expm1mx, grouped, log1p, log1pmx, sigmoid, softplus
+from derive.functions import expm1, expm1mx, grouped, log1mexp, log1p, log1pmx, sigmoid, softplus
 from derive.index import Entry, rebuild
 from derive.loss import Definition, Loss
 from derive.record import Checker, Recorder
@@ -33,10 +37,14 @@ from derive.record import Checker, Recorder
 RULES: tuple[Rule, ...] = (
     *divergence.RULES,
     *mixtures.RULES,
+    *bregman.RULES,
+    *overlaps.RULES,
+    *hyperbolic.RULES,
+    *near_one.RULES,
     *logs.RULES,
     *softmax.RULES,
     *logistic.RULES,
-    *hyperbolic.RULES,
+    *sigmoids.RULES,
     *complement.RULES,
     *roots.RULES,
     *angles.RULES,
@@ -44,7 +52,7 @@ RULES: tuple[Rule, ...] = (
 EMITTED: tuple[Rule, ...] = logistic.EMITTED
 LIMIT = 50
 OPTIONAL: tuple[Rule, ...] = differences.OPTIONAL  # only where measuring chose them
-WRITTEN = (expm1, expm1mx, grouped, log1p, log1pmx, sigmoid, softplus)
+WRITTEN = (expm1, expm1mx, grouped, log1mexp, log1p, log1pmx, sigmoid, softplus)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sympy import Expr, Integer, Mul, acos, chebyshevu_poly, cos, sin
+from sympy import Add, Expr, Integer, Mul, acos, asin, chebyshevu_poly, cos, sin, sqrt
 
 from codegen.stabilize.local import body_of, powers, rule
+from derive.index import Choice
 from derive.loss import Loss
 
 MOST = 16
@@ -30,9 +31,40 @@ def multiple_angle(node: Expr, loss: Loss) -> Expr | None:
     return None
 
 
+@rule(
+    "angle and an inverse",
+    "the cosine of an arc cosine is its argument, and rounding the angle is spared",
+)
+def sum_of_angles(node: Expr, loss: Loss) -> Expr | None:
+    """cos(acos c + m) = c cos m - sqrt((1 - c)(1 + c)) sin m, and so for sin and asin."""
+    if not isinstance(node, cos | sin):
+        return None
+    for term in Add.make_args(node.args[0]):
+        sign, name = term.as_coeff_Mul()
+        angle = body_of(name, loss) or name
+        if abs(sign) == 1 and isinstance(angle, acos | asin):
+            x = angle.args[0]
+            root = sqrt((1 - x) * (1 + x))
+            c, s = (x, root) if isinstance(angle, acos) else (root, x)
+            cos_m, sin_m = _of_offset(node.args[0] - term)
+            if isinstance(node, cos):
+                return c * cos_m - sign * s * sin_m
+            return sign * s * cos_m + c * sin_m
+    return None
+
+
+def _of_offset(m: Expr) -> tuple[Expr, Expr]:
+    """cos m and sin m, of each side of a choice."""
+    if not isinstance(m, Choice):
+        return cos(m), sin(m)
+    condition, *sides = m.args
+    (one, one_sin), (two, two_sin) = map(_of_offset, sides)
+    return Choice(condition, one, two), Choice(condition, one_sin, two_sin)
+
+
 def _cosine(x: Expr, loss: Loss) -> Expr:
     body = body_of(x, loss) or x
     return body.args[0] if isinstance(body, acos) else cos(x)
 
 
-RULES = (multiple_angle,)
+RULES = (multiple_angle, sum_of_angles)

@@ -13,18 +13,32 @@ from derive.loss import Loss
 
 
 def complement_of(node: Expr, loss: Loss) -> Expr | None:
-    """1 - node without cancellation, where node is a logistic function or a softmax."""
-    body = body_of(node, loss)
+    """1 - node without cancellation, where node is a logistic function, a softmax or a share."""
+    number, name = node.as_coeff_Mul()
+    body = body_of(name, loss)
     if body is not None:
-        return complement_of(body, loss)
+        return complement_of(number * body, loss)
     if isinstance(node, sigmoid):
         return sigmoid(-node.args[0])
     if not is_fraction(node):
-        return None
+        return _left_of_quotient(node)
     top = next(factor for factor in node.args if isinstance(factor, exp))
     below = next(base for base, power in powers(node) if power == -1)
     others = _others(top, below)
     return None if others is None else others / below
+
+
+def _left_of_quotient(node: Expr) -> Expr | None:
+    """1 - u/v = (v - u)/v, where v has all the terms of u."""
+    for below, power in powers(node):
+        if power != -1 or not below.is_Add:
+            continue
+        above = (node * below).expand(deep=False)
+        left = Add(below, *(-term for term in Add.make_args(above)))
+        whole = Add.make_args(below)
+        if len(Add.make_args(left)) < len(whole) and set(Add.make_args(left)) <= set(whole):
+            return left / below
+    return None
 
 
 def _others(top: Expr, below: Expr) -> Expr | None:
@@ -58,11 +72,11 @@ def complement(node: Expr, loss: Loss) -> Expr | None:
     if not node.is_Add:
         return None
     for one in node.args:
-        if one not in (1, -1):
+        if not one.is_Rational:
             continue
         for arg in node.args:
             for share, more in ((arg, S.Zero), *_spread(arg)):
-                left = complement_of(-one * share, loss)
+                left = complement_of(-share / one, loss)
                 if left is not None:
                     others = [x for x in node.args if x not in (one, arg)]
                     return Add(*others, one * left, more)

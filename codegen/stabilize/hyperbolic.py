@@ -5,7 +5,7 @@ from __future__ import annotations
 from sympy import Add, Expr, Integer, Rational, cosh, exp, log, sinh, tanh
 
 from codegen.stabilize.local import powers, rule
-from derive.functions import absolute, sigmoid
+from derive.functions import absolute, log1p, sigmoid
 from derive.index import Choice, Condition
 from derive.loss import Loss
 
@@ -35,7 +35,7 @@ def log_cosh(node: Expr, loss: Loss) -> Expr | None:
         return None
     x = node.args[0].args[0]
     size = absolute(x)
-    near = Rational(1, 2) * log(1 + sinh(x) ** 2)
+    near = Rational(1, 2) * log1p(sinh(x) ** 2)
     far = Add(size, log(1 + exp(-2 * size)), -log(2))
     return Choice(Condition("<", size, Integer(1)), near, far)
 

@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Integer, Mul, Pow, S, exp, log
+from sympy import Add, Expr, Integer, Mul, Pow, S, exp, log, tanh
 
+from codegen.bounds import positive
 from codegen.stabilize.local import powers, rule, split_exp
 from derive.functions import absolute, largest, sigmoid, softplus
 from derive.index import Choice, Condition
 from derive.loss import Loss
 
 
-def _two_exponents(node: Expr) -> tuple[Expr, Expr] | None:
-    """u and v where the node is exp(u) + exp(v); 1 counts as exp(0)."""
-    if not node.is_Add or len(node.args) != 2:
+def _two_exponents(node: Expr, loss: Loss) -> tuple[Expr, Expr] | None:
+    """u and v where the node is exp(u) + exp(v); c > 0 counts as exp(log c)."""
+    if not node.is_Add or len(node.args) != 2 or not node.has(exp):
         return None
     found: list[Expr] = []
     for arg in node.args:
         cofactor, exponent = split_exp(arg)
-        if cofactor != 1:
+        if not positive(cofactor, loss) or (exponent is not None and cofactor.has(exp)):
             return None
-        found.append(S.Zero if exponent is None else exponent)
-    u, v = found if found[0] == 0 or found[1] != 0 else reversed(found)
+        found.append(log(cofactor) + (S.Zero if exponent is None else exponent))
+    if not any(split_exp(arg)[1] is not None for arg in node.args):
+        return None
+    plain = split_exp(node.args[0])[1] is None or split_exp(node.args[1])[1] is not None
+    u, v = found if plain else reversed(found)
     return u, v
+
+
+@rule(
+    "quotient of a difference and a sum of exponentials",
+    "both overflow; the quotient stays between -1 and 1",
+)
+def quotient_of_exps(node: Expr, loss: Loss) -> Expr | None:
+    """(exp u - exp v)/(exp u + exp v) = tanh((u - v)/2)."""
+    for base, power in powers(node):
+        pair = _two_exponents(base, loss) if power == -1 else None
+        if pair is None:
+            continue
+        one, two = base.args
+        for sign, above in ((1, one - two), (-1, two - one)):
+            if above in node.args:
+                return sign * node * base / above * tanh(_half(one, two))
+    return None
+
+
+def _half(one: Expr, two: Expr) -> Expr:
+    """(u - v)/2 where these are exp(u) and exp(v)."""
+    exponents = []
+    for term in (one, two):
+        cofactor, exponent = split_exp(term)
+        exponents.append(log(cofactor) + (S.Zero if exponent is None else exponent))
+    return (exponents[0] - exponents[1]) / 2
 
 
 @rule(
@@ -35,7 +65,7 @@ def to_sigmoid(node: Expr, loss: Loss) -> Expr | None:
     exponent_sum: Expr = S.Zero
     changed = False
     for base, power in powers(node):
-        pair = _two_exponents(base) if power.is_negative else None
+        pair = _two_exponents(base, loss) if power.is_negative else None
         if pair is not None:
             u, v = pair
             kept.append(sigmoid(u - v) ** -power)
@@ -71,7 +101,7 @@ def odds(node: Expr, loss: Loss) -> Expr | None:
 )
 def to_softplus(node: Expr, loss: Loss) -> Expr | None:
     """log(exp u + exp v) = u + softplus(v - u); so log(1 + exp x) = softplus(x)."""
-    pair = _two_exponents(node.args[0]) if isinstance(node, log) else None
+    pair = _two_exponents(node.args[0], loss) if isinstance(node, log) else None
     return None if pair is None else pair[0] + softplus(pair[1] - pair[0])
 
 
@@ -113,5 +143,5 @@ def softplus_by_size(node: Expr, loss: Loss) -> Expr | None:
     return Add(largest(x, Integer(0)), log(1 + exp(-size)))
 
 
-RULES = (to_sigmoid, odds, to_softplus, log_of_sigmoid)
+RULES = (quotient_of_exps, to_sigmoid, odds, to_softplus, log_of_sigmoid)
 EMITTED = (sigmoid_by_sign, softplus_by_size)

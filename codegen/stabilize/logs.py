@@ -116,6 +116,21 @@ def _collected(exponent: Expr) -> Expr:
     return collected
 
 
+@rule(
+    "power of an exponential",
+    "the exponential has an exponent of its own, which meets others before it overflows",
+    holds="the other factors are >= 0",
+)
+def power_of_exp(node: Expr, loss: Loss) -> Expr | None:
+    """(c exp(u))^n = c^n exp(n u)."""
+    if not isinstance(node, Pow) or not node.base.is_Mul or node.exp.is_Integer:
+        return None
+    cofactor, exponent = split_exp(node.base)
+    if exponent is None or not nonnegative(cofactor, loss):
+        return None
+    return cofactor**node.exp * exp(node.exp * exponent)
+
+
 @rule("terms that cancel", "the name is written out, and what cancels is not computed")
 def cancel(node: Expr, loss: Loss) -> Expr | None:
     """c v + u, where the definition of v has terms of -u/c."""
@@ -136,6 +151,7 @@ RULES = (
     log_of_product,
     log_of_power,
     log_of_long_product,
+    power_of_exp,
     product_of_exps,
     spread_exp,
 )

@@ -1,27 +1,34 @@
-"""Rules for square roots of sums of squares, which overflow, and cancel near their start."""
+"""Rules for sums and differences of squares, which overflow, and cancel."""
 
 from __future__ import annotations
 
-from sympy import Expr, Mul, Pow, S, sqrt
+from sympy import Add, Expr, Mul, Pow, S, exp, log, sqrt
 
-from codegen.bounds import positive
+from codegen.bounds import nonnegative, positive
 from codegen.stabilize.local import powers, rule
 from derive.functions import absolute, grouped, largest, smallest
 from derive.index import Entry, entries
 from derive.loss import Loss
 
 
-def _root_of(term: Expr) -> Expr | None:
-    """a where the term is a**2 by its form."""
+def _root_of(term: Expr, loss: Loss | None = None) -> Expr | None:
+    """a where the term is a**2 by its form; with the loss also that of what is > 0 itself."""
     if term.is_Rational and term.is_positive:
         root = sqrt(term)
         return root if root.is_Rational else None
     halves = []
     for factor in Mul.make_args(term):
-        base, power = factor.as_base_exp()
-        if not power.is_Integer or power % 2:
+        base, power = (factor, S.One) if isinstance(factor, exp) else factor.as_base_exp()
+        if factor.is_Rational and factor.is_positive and sqrt(factor).is_Rational:
+            halves.append(sqrt(factor))
+        elif power.is_Integer and power % 2 == 0:
+            halves.append(base ** (power // 2))
+        elif isinstance(base, exp) and power == 1:
+            halves.append(exp(base.args[0] / 2))
+        elif loss is not None and power.is_Integer and nonnegative(base, loss):
+            halves.append(sqrt(factor))
+        else:
             return None
-        halves.append(base ** (power // 2))
     return Mul(*halves)
 
 
@@ -49,21 +56,113 @@ def root_difference(node: Expr, loss: Loss) -> Expr | None:
 )
 def hypotenuse(node: Expr, loss: Loss) -> Expr | None:
     """sqrt(a^2 + b^2) = h sqrt(1 + (l/h)^2), with h and l the larger and the smaller of them."""
-    if not isinstance(node, Pow) or (2 * node.exp) not in (1, -1) or not node.base.is_Add:
+    if not isinstance(node, Pow) or node.exp.is_Integer or not node.base.is_Add:
         return None
-    sides = [_root_of(term) for term in node.base.args]
-    if len(sides) != 2 or None in sides or any(isinstance(s, smallest) for s in _bases(node)):
+    sides = _long_and_short(node.base, loss)
+    if sides is None:
+        return None
+    long, short = sides
+    return (long * sqrt(1 + (short / long) ** 2)) ** (2 * node.exp)
+
+
+@rule(
+    "difference of squares",
+    "where the two are near each other their squares lose the digits of the difference",
+)
+def two_squares(node: Expr, loss: Loss) -> Expr | None:
+    """a^2 - b^2 = (a - b)(a + b), below a root."""
+    base = node.base if isinstance(node, Pow) and not node.exp.is_Integer else None
+    if base is None or not base.is_Add or len(base.args) != 2:
+        return None
+    for one, two in (base.args, base.args[::-1]):
+        a, b = _root_of(one), _root_of(-two)
+        if a is not None and b is not None:
+            return Pow((a - b) * (a + b), node.exp)
+    return None
+
+
+@rule(
+    "log of a sum of squares",
+    "the larger side is taken out of the logarithm, so that no square overflows",
+    holds="one of the sides is > 0",
+)
+def log_of_squares(node: Expr, loss: Loss) -> Expr | None:
+    """log(a^2 + b^2) = 2 log h + log(1 + (l/h)^2), with h the larger and l the smaller of them."""
+    if not isinstance(node, log) or not node.args[0].is_Add:
+        return None
+    sides = _long_and_short(node.args[0], loss)
+    if sides is None:
+        return None
+    long, short = sides
+    return 2 * log(long) + log(1 + (short / long) ** 2)
+
+
+def _long_and_short(base: Expr, loss: Loss) -> tuple[Expr, Expr] | None:
+    """The larger and the smaller of a and b where the sum is a^2 + b^2, one of them above 0."""
+    sides = [_root_of(term, loss) for term in base.args]
+    if len(sides) != 2 or None in sides or any(isinstance(s, smallest) for s in _bases(base)):
         return None
     if not any(positive(side, loss) for side in sides):
         return None
     one, two = (side if positive(side, loss) else absolute(side) for side in sides)
-    long, short = largest(one, two), smallest(one, two)
-    return (long * sqrt(1 + (short / long) ** 2)) ** (2 * node.exp)
+    return largest(one, two), smallest(one, two)
 
 
-def _bases(node: Expr) -> list[Expr]:
-    """What is squared below the root."""
-    return [base for term in node.base.args for base, _ in powers(term)]
+@rule(
+    "quotient by a sum of squares",
+    "the larger side is taken out below, and meets the numerator before any square overflows",
+    holds="one of the sides is > 0",
+)
+def over_squares(node: Expr, loss: Loss) -> Expr | None:
+    """a^n c/(a^2 + b^2) = (a/h)^n h^(n-2) c/(1 + (l/h)^2), n = 1 or 2, h >= l as above."""
+    if not node.is_Mul:
+        return None
+    for base, power in powers(node):
+        sides = _long_and_short(base, loss) if base.is_Add and power == -1 else None
+        if sides is None:
+            continue
+        long, short = sides
+        for root in filter(None, (_root_of(term, loss) for term in base.args)):
+            times = _times(root, node * base)
+            if times:
+                rest = node * base / root**times * long ** (times - 2)
+                return rest * grouped(root / long) ** times / (1 + (short / long) ** 2)
+    return None
+
+
+def _times(root: Expr, product: Expr) -> int:
+    """How many times, at most 2, the product has the root as a factor."""
+    if root.is_number:
+        return 0
+    for times in (2, 1) if root.has(exp) else (1,):  # else a complement is to see the squares
+        left, bases = product / root**times, [base for base, _ in powers(root)]
+        if not any(power.is_negative for base, power in powers(left) if base in bases):
+            return times
+    return 0
+
+
+@rule(
+    "square of a difference",
+    "written out its terms cancel where the two are near each other",
+)
+def perfect_square(node: Expr, loss: Loss) -> Expr | None:
+    """a^2 - 2 a b + b^2 = (a - b)^2."""
+    if not node.is_Add or len(node.args) < 3:
+        return None
+    squares = [(term, root) for term in node.args if (root := _root_of(term)) is not None]
+    for at, (one, a) in enumerate(squares):
+        for two, b in squares[at + 1 :]:
+            for c in (-b, b):
+                mixed = 2 * a * c
+                if mixed in node.args and not (a.is_number or b.is_number):
+                    kept = (term for term in node.args if term not in (one, two, mixed))
+                    return Add((a + c) ** 2, *kept)
+    return None
+
+
+def _bases(whole: Expr) -> list[Expr]:
+    """What is squared in a sum."""
+    return [base for term in whole.args for base, _ in powers(term)]
 
 
 @rule(
@@ -85,4 +184,12 @@ def halved_square(node: Expr, loss: Loss) -> Expr | None:
     return None
 
 
-RULES = (root_difference, hypotenuse, halved_square)
+RULES = (
+    perfect_square,
+    root_difference,
+    two_squares,
+    hypotenuse,
+    halved_square,
+    log_of_squares,
+    over_squares,
+)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sympy import Add, Expr, Integer, Mul, S, exp, log
 
-from codegen.bounds import is_shifted
+from codegen.bounds import is_shifted, positive
 from codegen.stabilize.local import body_of, peak_of, powers, rule, split_exp
-from derive.functions import grouped, log1p
+from derive.functions import grouped, log1p, sigmoid, softplus
 from derive.index import Choice, Condition, Entry, Maximum, Total, substitute, total
 from derive.loss import Loss
 
@@ -132,6 +132,44 @@ def is_largest(node: Expr, at: Expr) -> Condition:
     return Condition("==", exponent + peak, peak)
 
 
+def _one_and_sums(node: Expr, loss: Loss) -> Expr | None:
+    """u where the node is 1 + u, and u a product of sums of exponentials and of what is > 0."""
+    rest = node - 1 if node.is_Add and 1 in node.args else None
+    if rest is None or rest.is_Add:
+        return None
+    sums = [f for f in Mul.make_args(rest) if isinstance(f, Total) and f.args[1].has(exp)]
+    others = [f for f in Mul.make_args(rest) if f not in sums]
+    held = all(split_exp(f.open()[1])[1] is not None for f in sums)
+    return rest if sums and held and all(positive(f, loss) for f in (*sums, *others)) else None
+
+
+@rule(
+    "one and a sum of exponentials",
+    "the sum by its logarithm cannot overflow; of one and it, softplus is the logarithm",
+)
+def log_of_one_and_sums(node: Expr, loss: Loss) -> Expr | None:
+    """log(1 + u) = softplus(log u)."""
+    found = _one_and_sums(node.args[0], loss) if isinstance(node, log) else None
+    return None if found is None else softplus(log(found))
+
+
+@rule(
+    "share of one and a sum of exponentials",
+    "the sum by its logarithm cannot overflow, nor what is divided by it",
+)
+def share_of_one_and_sums(node: Expr, loss: Loss) -> Expr | None:
+    """w/(1 + u) = (w/u) sigmoid(log u); without an exponential in w, w sigmoid(-log u)."""
+    for base, power in powers(node):
+        found = _one_and_sums(base, loss) if power.is_Integer and power.is_negative else None
+        if found is None:
+            continue
+        rest = node / base**power
+        if rest.has(exp):
+            return rest * found**power * sigmoid(log(found)) ** -power
+        return rest * sigmoid(-log(found)) ** -power
+    return None
+
+
 @rule(
     "take an exponential out of a sum",
     "it is the same for every term; outside it can meet the exponential that it cancels",
@@ -184,4 +222,13 @@ def _times_exp(expr: Expr, exponent: Expr) -> Expr | None:
     return None
 
 
-RULES = (expose, shift_quotient, log_sum_exp, peel_largest, release, absorb)
+RULES = (
+    expose,
+    log_of_one_and_sums,
+    share_of_one_and_sums,
+    shift_quotient,
+    log_sum_exp,
+    peel_largest,
+    release,
+    absorb,
+)

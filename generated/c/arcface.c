@@ -66,6 +66,12 @@
 #define PM_SIMD(clauses)
 #endif
 
+/* w x, and 0 where w = 0 even if x is infinite: a zero weight asks for nothing. */
+static inline float pm_weighted_f32(float w, float x)
+{
+    return w == 0 ? 0 : w * x;
+}
+
 static inline uint32_t pm_bits_f32(float x)
 {
     uint32_t bits;
@@ -191,6 +197,12 @@ static inline float pm_log1p_f32(float x)
     const float logarithm = pm_log_core_f32(m - 1, k, lost / u);
     const float value = pm_log_edges_f32(u, logarithm);
     return fabsf(x) < 1.49011612e-08f ? x : value;
+}
+
+/* w x, and 0 where w = 0 even if x is infinite: a zero weight asks for nothing. */
+static inline double pm_weighted_f64(double w, double x)
+{
+    return w == 0 ? 0 : w * x;
 }
 
 static inline uint64_t pm_bits_f64(double x)
@@ -390,10 +402,13 @@ PM_INLINE int pminusy_arcface_loss_f32_strip(int64_t N, int64_t K, const float *
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float c_at_label_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
         const float theta_now = acosf(c_at_label_now);
-        const float term_2_2_now = 3.141592653589793f - m;
-        const float term_3_now = m + theta_now;
+        const float term_3_now = (1.0f + c_at_label_now) * (1.0f - c_at_label_now);
+        const float term_2_now = sqrtf(term_3_now);
+        const float term_4_2_now = 3.141592653589793f - m;
+        const float term_6_2_now = sinf(m);
+        const float term_7_2_now = cosf(m);
         const float c_at_label_2_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
-        const float psi_now = (theta_now <= term_2_2_now ? cosf(term_3_now) : c_at_label_2_now - m * sinf(m));
+        const float psi_now = (theta_now <= term_4_2_now ? pm_weighted_f32(term_7_2_now, c_at_label_2_now) - pm_weighted_f32(term_6_2_now, term_2_now) : c_at_label_2_now - m * term_6_2_now);
         const float z_at_label_now = s * psi_now;
         psi_lanes[lane] = psi_now;
         z_at_label_lanes[lane] = z_at_label_now;
@@ -421,9 +436,9 @@ PM_INLINE int pminusy_arcface_loss_f32_strip(int64_t N, int64_t K, const float *
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
-        const float term_4_now = sum_z_lanes[lane] + term_now;
+        const float term_5_now = sum_z_lanes[lane] + term_now;
         const float z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane];
-        const float loss_now = pm_log1p_f32(term_4_now) - z_shifted_at_label_now;
+        const float loss_now = pm_log1p_f32(term_5_now) - z_shifted_at_label_now;
         loss_lanes[lane] = loss_now;
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
@@ -457,10 +472,13 @@ int pminusy_arcface_loss_f32(int64_t N, int64_t K, const float *c, int64_t ldc, 
         float *const z = z_rows + PM_THREAD * (K);
         const double c_at_label = c[row * ldc + t_here];
         const double theta = acos(c_at_label);
-        const double term_2_2 = 3.141592653589793 - m;
-        const double term_3 = m + theta;
+        const double term_3 = (1.0 + c_at_label) * (1.0 - c_at_label);
+        const double term_2 = sqrt(term_3);
+        const double term_4_2 = 3.141592653589793 - m;
+        const double term_6_2 = sin(m);
+        const double term_7_2 = cos(m);
         const double c_at_label_2 = c[row * ldc + t_here];
-        const double psi = (theta <= term_2_2 ? cos(term_3) : c_at_label_2 - m * sin(m));
+        const double psi = (theta <= term_4_2 ? pm_weighted_f64(term_7_2, c_at_label_2) - pm_weighted_f64(term_6_2, term_2) : c_at_label_2 - m * term_6_2);
         const double z_at_label = s * (float)psi;
         float z_max_all = -(float)INFINITY;
         int z_max_nan = 0;
@@ -506,9 +524,9 @@ int pminusy_arcface_loss_f32(int64_t N, int64_t K, const float *c, int64_t ldc, 
         const double sum_z = sum_z_all;
         const double sum_z_2 = sum_z_2_all;
         const double term = sum_z_2 - 1.0;
-        const double term_4 = sum_z + term;
+        const double term_5 = sum_z + term;
         const double z_shifted_at_label = (float)z_at_label - (float)z_max;
-        loss[row] = (float)(pm_log1p_f64(term_4) - z_shifted_at_label);
+        loss[row] = (float)(pm_log1p_f64(term_5) - z_shifted_at_label);
         if (wrong) {
             status |= 1;
             loss[row] = (float)NAN;
@@ -562,7 +580,7 @@ PM_INLINE int pminusy_arcface_f32_strip(int64_t N, int64_t K, const float *c, in
         t_lanes[lane] = (int32_t)(bad ? 0 : label);
     }
     float theta_lanes[PM_LANES];
-    float term_2_2_lanes[PM_LANES];
+    float term_4_2_lanes[PM_LANES];
     float psi_lanes[PM_LANES];
     float z_at_label_lanes[PM_LANES];
     float once_4_lanes[PM_LANES];
@@ -580,14 +598,17 @@ PM_INLINE int pminusy_arcface_f32_strip(int64_t N, int64_t K, const float *c, in
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float c_at_label_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
         const float theta_now = acosf(c_at_label_now);
-        const float term_2_2_now = 3.141592653589793f - m;
-        const float term_3_now = m + theta_now;
+        const float term_3_now = (1.0f + c_at_label_now) * (1.0f - c_at_label_now);
+        const float term_2_now = sqrtf(term_3_now);
+        const float term_4_2_now = 3.141592653589793f - m;
+        const float term_6_2_now = sinf(m);
+        const float term_7_2_now = cosf(m);
         const float c_at_label_2_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
-        const float psi_now = (theta_now <= term_2_2_now ? cosf(term_3_now) : c_at_label_2_now - m * sinf(m));
+        const float psi_now = (theta_now <= term_4_2_now ? pm_weighted_f32(term_7_2_now, c_at_label_2_now) - pm_weighted_f32(term_6_2_now, term_2_now) : c_at_label_2_now - m * term_6_2_now);
         const float z_at_label_now = s * psi_now;
-        const float once_4_now = sinf(term_3_now) / sinf(theta_now);
+        const float once_4_now = (pm_weighted_f32(term_6_2_now, c_at_label_2_now) + pm_weighted_f32(term_7_2_now, term_2_now)) / sqrtf(term_3_now);
         theta_lanes[lane] = theta_now;
-        term_2_2_lanes[lane] = term_2_2_now;
+        term_4_2_lanes[lane] = term_4_2_now;
         psi_lanes[lane] = psi_now;
         z_at_label_lanes[lane] = z_at_label_now;
         once_4_lanes[lane] = once_4_now;
@@ -618,10 +639,10 @@ PM_INLINE int pminusy_arcface_f32_strip(int64_t N, int64_t K, const float *c, in
         const float sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const float once_now = 1.0f / sum_exp_z_now;
         const float term_now = sum_z_2_lanes[lane] - 1.0f;
-        const float term_4_now = sum_z_lanes[lane] + term_now;
+        const float term_5_now = sum_z_lanes[lane] + term_now;
         const float z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane];
-        const float loss_now = pm_log1p_f32(term_4_now) - z_shifted_at_label_now;
-        const float once_3_now = -(z_at_label_lanes[lane] == z_max_lanes[lane] ? term_4_now : sum_exp_z_now - pm_exp_difference_nonpositive_f32(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now;
+        const float loss_now = pm_log1p_f32(term_5_now) - z_shifted_at_label_now;
+        const float once_3_now = -(z_at_label_lanes[lane] == z_max_lanes[lane] ? term_5_now : sum_exp_z_now - pm_exp_difference_nonpositive_f32(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now;
         once_lanes[lane] = once_now;
         loss_lanes[lane] = loss_now;
         once_3_lanes[lane] = once_3_now;
@@ -630,7 +651,7 @@ PM_INLINE int pminusy_arcface_f32_strip(int64_t N, int64_t K, const float *c, in
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const float dc_now = (k == t_lanes[lane] ? once_3_lanes[lane] : p_now) * ((k == t_lanes[lane]) && (theta_lanes[lane] <= term_2_2_lanes[lane]) ? once_4_lanes[lane] : 1.0f) * s;
+            const float dc_now = (k == t_lanes[lane] ? once_3_lanes[lane] : p_now) * ((k == t_lanes[lane]) && (theta_lanes[lane] <= term_4_2_lanes[lane]) ? once_4_lanes[lane] : 1.0f) * s;
             dc_lanes[k * PM_LANES + lane] = (float)scale * dc_now;
         }
     }
@@ -675,12 +696,15 @@ int pminusy_arcface_f32(int64_t N, int64_t K, const float *c, int64_t ldc, const
         float *const exp_z = exp_z_rows + PM_THREAD * (K);
         const double c_at_label = c[row * ldc + t_here];
         const double theta = acos(c_at_label);
-        const double term_2_2 = 3.141592653589793 - m;
-        const double term_3 = m + theta;
+        const double term_3 = (1.0 + c_at_label) * (1.0 - c_at_label);
+        const double term_2 = sqrt(term_3);
+        const double term_4_2 = 3.141592653589793 - m;
+        const double term_6_2 = sin(m);
+        const double term_7_2 = cos(m);
         const double c_at_label_2 = c[row * ldc + t_here];
-        const double psi = (theta <= term_2_2 ? cos(term_3) : c_at_label_2 - m * sin(m));
+        const double psi = (theta <= term_4_2 ? pm_weighted_f64(term_7_2, c_at_label_2) - pm_weighted_f64(term_6_2, term_2) : c_at_label_2 - m * term_6_2);
         const double z_at_label = s * (float)psi;
-        const double once_4 = sin(term_3) / sin(theta);
+        const double once_4 = (pm_weighted_f64(term_6_2, c_at_label_2) + pm_weighted_f64(term_7_2, term_2)) / sqrt(term_3);
         float z_max_all = -(float)INFINITY;
         int z_max_nan = 0;
         double sum_z_all = 0;
@@ -730,10 +754,10 @@ int pminusy_arcface_f32(int64_t N, int64_t K, const float *c, int64_t ldc, const
         const double sum_exp_z = sum_z + sum_z_2;
         const double once = 1.0 / sum_exp_z;
         const double term = sum_z_2 - 1.0;
-        const double term_4 = sum_z + term;
+        const double term_5 = sum_z + term;
         const double z_shifted_at_label = (float)z_at_label - (float)z_max;
-        loss[row] = (float)(pm_log1p_f64(term_4) - z_shifted_at_label);
-        const double once_3 = -(z_at_label == z_max ? term_4 : sum_exp_z - pm_exp_difference_nonpositive_f64(z_at_label, z_max)) / sum_exp_z;
+        loss[row] = (float)(pm_log1p_f64(term_5) - z_shifted_at_label);
+        const double once_3 = -(z_at_label == z_max ? term_5 : sum_exp_z - pm_exp_difference_nonpositive_f64(z_at_label, z_max)) / sum_exp_z;
         for (int64_t block = 0; block < K; block += step) {
             const int64_t end = K - block < step ? K : block + step;
             const float z_max_reference = z_max_steps[block / step];
@@ -742,7 +766,7 @@ int pminusy_arcface_f32(int64_t N, int64_t K, const float *c, int64_t ldc, const
             PM_SIMD()
             for (int64_t k = block; k < end; ++k) {
                 const float p_now = (float)once * (exp_z_down * exp_z[k]);
-                const float dc_now = (k == t_here ? (float)once_3 : p_now) * ((k == t_here) && ((float)theta <= (float)term_2_2) ? (float)once_4 : 1.0f) * s;
+                const float dc_now = (k == t_here ? (float)once_3 : p_now) * ((k == t_here) && ((float)theta <= (float)term_4_2) ? (float)once_4 : 1.0f) * s;
                 dc[row * lddc + k] = (float)scale * dc_now;
             }
         }
@@ -812,10 +836,13 @@ PM_INLINE int pminusy_arcface_loss_f64_strip(int64_t N, int64_t K, const double 
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double c_at_label_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
         const double theta_now = acos(c_at_label_now);
-        const double term_2_2_now = 3.141592653589793 - m;
-        const double term_3_now = m + theta_now;
+        const double term_3_now = (1.0 + c_at_label_now) * (1.0 - c_at_label_now);
+        const double term_2_now = sqrt(term_3_now);
+        const double term_4_2_now = 3.141592653589793 - m;
+        const double term_6_2_now = sin(m);
+        const double term_7_2_now = cos(m);
         const double c_at_label_2_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
-        const double psi_now = (theta_now <= term_2_2_now ? cos(term_3_now) : c_at_label_2_now - m * sin(m));
+        const double psi_now = (theta_now <= term_4_2_now ? pm_weighted_f64(term_7_2_now, c_at_label_2_now) - pm_weighted_f64(term_6_2_now, term_2_now) : c_at_label_2_now - m * term_6_2_now);
         const double z_at_label_now = s * psi_now;
         psi_lanes[lane] = psi_now;
         z_at_label_lanes[lane] = z_at_label_now;
@@ -843,9 +870,9 @@ PM_INLINE int pminusy_arcface_loss_f64_strip(int64_t N, int64_t K, const double 
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_now = sum_z_2_lanes[lane] - 1.0;
-        const double term_4_now = sum_z_lanes[lane] + term_now;
+        const double term_5_now = sum_z_lanes[lane] + term_now;
         const double z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane];
-        const double loss_now = pm_log1p_f64(term_4_now) - z_shifted_at_label_now;
+        const double loss_now = pm_log1p_f64(term_5_now) - z_shifted_at_label_now;
         loss_lanes[lane] = loss_now;
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
@@ -879,10 +906,13 @@ int pminusy_arcface_loss_f64(int64_t N, int64_t K, const double *c, int64_t ldc,
         double *const z = z_rows + PM_THREAD * (K);
         const double c_at_label = c[row * ldc + t_here];
         const double theta = acos(c_at_label);
-        const double term_2_2 = 3.141592653589793 - m;
-        const double term_3 = m + theta;
+        const double term_3 = (1.0 + c_at_label) * (1.0 - c_at_label);
+        const double term_2 = sqrt(term_3);
+        const double term_4_2 = 3.141592653589793 - m;
+        const double term_6_2 = sin(m);
+        const double term_7_2 = cos(m);
         const double c_at_label_2 = c[row * ldc + t_here];
-        const double psi = (theta <= term_2_2 ? cos(term_3) : c_at_label_2 - m * sin(m));
+        const double psi = (theta <= term_4_2 ? pm_weighted_f64(term_7_2, c_at_label_2) - pm_weighted_f64(term_6_2, term_2) : c_at_label_2 - m * term_6_2);
         const double z_at_label = s * psi;
         double z_max_all = -(double)INFINITY;
         int z_max_nan = 0;
@@ -928,9 +958,9 @@ int pminusy_arcface_loss_f64(int64_t N, int64_t K, const double *c, int64_t ldc,
         const double sum_z = sum_z_all;
         const double sum_z_2 = sum_z_2_all;
         const double term = sum_z_2 - 1.0;
-        const double term_4 = sum_z + term;
+        const double term_5 = sum_z + term;
         const double z_shifted_at_label = z_at_label - z_max;
-        loss[row] = pm_log1p_f64(term_4) - z_shifted_at_label;
+        loss[row] = pm_log1p_f64(term_5) - z_shifted_at_label;
         if (wrong) {
             status |= 1;
             loss[row] = (double)NAN;
@@ -984,7 +1014,7 @@ PM_INLINE int pminusy_arcface_f64_strip(int64_t N, int64_t K, const double *c, i
         t_lanes[lane] = (int64_t)(bad ? 0 : label);
     }
     double theta_lanes[PM_LANES];
-    double term_2_2_lanes[PM_LANES];
+    double term_4_2_lanes[PM_LANES];
     double psi_lanes[PM_LANES];
     double z_at_label_lanes[PM_LANES];
     double once_4_lanes[PM_LANES];
@@ -1002,14 +1032,17 @@ PM_INLINE int pminusy_arcface_f64_strip(int64_t N, int64_t K, const double *c, i
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double c_at_label_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
         const double theta_now = acos(c_at_label_now);
-        const double term_2_2_now = 3.141592653589793 - m;
-        const double term_3_now = m + theta_now;
+        const double term_3_now = (1.0 + c_at_label_now) * (1.0 - c_at_label_now);
+        const double term_2_now = sqrt(term_3_now);
+        const double term_4_2_now = 3.141592653589793 - m;
+        const double term_6_2_now = sin(m);
+        const double term_7_2_now = cos(m);
         const double c_at_label_2_now = c[(first + (lane < count ? lane : 0)) * ldc + t_lanes[lane]];
-        const double psi_now = (theta_now <= term_2_2_now ? cos(term_3_now) : c_at_label_2_now - m * sin(m));
+        const double psi_now = (theta_now <= term_4_2_now ? pm_weighted_f64(term_7_2_now, c_at_label_2_now) - pm_weighted_f64(term_6_2_now, term_2_now) : c_at_label_2_now - m * term_6_2_now);
         const double z_at_label_now = s * psi_now;
-        const double once_4_now = sin(term_3_now) / sin(theta_now);
+        const double once_4_now = (pm_weighted_f64(term_6_2_now, c_at_label_2_now) + pm_weighted_f64(term_7_2_now, term_2_now)) / sqrt(term_3_now);
         theta_lanes[lane] = theta_now;
-        term_2_2_lanes[lane] = term_2_2_now;
+        term_4_2_lanes[lane] = term_4_2_now;
         psi_lanes[lane] = psi_now;
         z_at_label_lanes[lane] = z_at_label_now;
         once_4_lanes[lane] = once_4_now;
@@ -1040,10 +1073,10 @@ PM_INLINE int pminusy_arcface_f64_strip(int64_t N, int64_t K, const double *c, i
         const double sum_exp_z_now = sum_z_lanes[lane] + sum_z_2_lanes[lane];
         const double once_now = 1.0 / sum_exp_z_now;
         const double term_now = sum_z_2_lanes[lane] - 1.0;
-        const double term_4_now = sum_z_lanes[lane] + term_now;
+        const double term_5_now = sum_z_lanes[lane] + term_now;
         const double z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane];
-        const double loss_now = pm_log1p_f64(term_4_now) - z_shifted_at_label_now;
-        const double once_3_now = -(z_at_label_lanes[lane] == z_max_lanes[lane] ? term_4_now : sum_exp_z_now - pm_exp_difference_nonpositive_f64(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now;
+        const double loss_now = pm_log1p_f64(term_5_now) - z_shifted_at_label_now;
+        const double once_3_now = -(z_at_label_lanes[lane] == z_max_lanes[lane] ? term_5_now : sum_exp_z_now - pm_exp_difference_nonpositive_f64(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now;
         once_lanes[lane] = once_now;
         loss_lanes[lane] = loss_now;
         once_3_lanes[lane] = once_3_now;
@@ -1052,7 +1085,7 @@ PM_INLINE int pminusy_arcface_f64_strip(int64_t N, int64_t K, const double *c, i
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const double dc_now = (k == t_lanes[lane] ? once_3_lanes[lane] : p_now) * ((k == t_lanes[lane]) && (theta_lanes[lane] <= term_2_2_lanes[lane]) ? once_4_lanes[lane] : 1.0) * s;
+            const double dc_now = (k == t_lanes[lane] ? once_3_lanes[lane] : p_now) * ((k == t_lanes[lane]) && (theta_lanes[lane] <= term_4_2_lanes[lane]) ? once_4_lanes[lane] : 1.0) * s;
             dc_lanes[k * PM_LANES + lane] = scale * dc_now;
         }
     }
@@ -1097,12 +1130,15 @@ int pminusy_arcface_f64(int64_t N, int64_t K, const double *c, int64_t ldc, cons
         double *const exp_z = exp_z_rows + PM_THREAD * (K);
         const double c_at_label = c[row * ldc + t_here];
         const double theta = acos(c_at_label);
-        const double term_2_2 = 3.141592653589793 - m;
-        const double term_3 = m + theta;
+        const double term_3 = (1.0 + c_at_label) * (1.0 - c_at_label);
+        const double term_2 = sqrt(term_3);
+        const double term_4_2 = 3.141592653589793 - m;
+        const double term_6_2 = sin(m);
+        const double term_7_2 = cos(m);
         const double c_at_label_2 = c[row * ldc + t_here];
-        const double psi = (theta <= term_2_2 ? cos(term_3) : c_at_label_2 - m * sin(m));
+        const double psi = (theta <= term_4_2 ? pm_weighted_f64(term_7_2, c_at_label_2) - pm_weighted_f64(term_6_2, term_2) : c_at_label_2 - m * term_6_2);
         const double z_at_label = s * psi;
-        const double once_4 = sin(term_3) / sin(theta);
+        const double once_4 = (pm_weighted_f64(term_6_2, c_at_label_2) + pm_weighted_f64(term_7_2, term_2)) / sqrt(term_3);
         double z_max_all = -(double)INFINITY;
         int z_max_nan = 0;
         double sum_z_all = 0;
@@ -1152,10 +1188,10 @@ int pminusy_arcface_f64(int64_t N, int64_t K, const double *c, int64_t ldc, cons
         const double sum_exp_z = sum_z + sum_z_2;
         const double once = 1.0 / sum_exp_z;
         const double term = sum_z_2 - 1.0;
-        const double term_4 = sum_z + term;
+        const double term_5 = sum_z + term;
         const double z_shifted_at_label = z_at_label - z_max;
-        loss[row] = pm_log1p_f64(term_4) - z_shifted_at_label;
-        const double once_3 = -(z_at_label == z_max ? term_4 : sum_exp_z - pm_exp_difference_nonpositive_f64(z_at_label, z_max)) / sum_exp_z;
+        loss[row] = pm_log1p_f64(term_5) - z_shifted_at_label;
+        const double once_3 = -(z_at_label == z_max ? term_5 : sum_exp_z - pm_exp_difference_nonpositive_f64(z_at_label, z_max)) / sum_exp_z;
         for (int64_t block = 0; block < K; block += step) {
             const int64_t end = K - block < step ? K : block + step;
             const double z_max_reference = z_max_steps[block / step];
@@ -1164,7 +1200,7 @@ int pminusy_arcface_f64(int64_t N, int64_t K, const double *c, int64_t ldc, cons
             PM_SIMD()
             for (int64_t k = block; k < end; ++k) {
                 const double p_now = once * (exp_z_down * exp_z[k]);
-                const double dc_now = (k == t_here ? once_3 : p_now) * ((k == t_here) && (theta <= term_2_2) ? once_4 : 1.0) * s;
+                const double dc_now = (k == t_here ? once_3 : p_now) * ((k == t_here) && (theta <= term_4_2) ? once_4 : 1.0) * s;
                 dc[row * lddc + k] = scale * dc_now;
             }
         }

@@ -99,10 +99,13 @@ function _run(N, K, c, t, s, m, loss) {
     for (let row = 0; row < N; ++row) {
       const c_at_label = c[row * K + t[row]];
       const theta = Math.acos(c_at_label);
-      const term_2_2 = 3.141592653589793 - m;
-      const term_3 = m + theta;
+      const term_3 = (1.0 + c_at_label) * (1.0 - c_at_label);
+      const term_2 = Math.sqrt(term_3);
+      const term_4_2 = 3.141592653589793 - m;
+      const term_6_2 = Math.sin(m);
+      const term_7_2 = Math.cos(m);
       const c_at_label_2 = c[row * K + t[row]];
-      const psi = (theta <= term_2_2 ? Math.cos(term_3) : c_at_label_2 - m * Math.sin(m));
+      const psi = (theta <= term_4_2 ? _weighted(term_7_2, c_at_label_2) - _weighted(term_6_2, term_2) : c_at_label_2 - m * term_6_2);
       const z_at_label = s * psi;
       let z_max_all = -Infinity;
       for (let k = 0; k < K; ++k) {
@@ -125,9 +128,9 @@ function _run(N, K, c, t, s, m, loss) {
       const sum_z = _total(sum_z_all, sum_z_lost);
       const sum_z_2 = sum_z_2_all;
       const term = sum_z_2 - 1.0;
-      const term_4 = sum_z + term;
+      const term_5 = sum_z + term;
       const z_shifted_at_label = z_at_label - z_max;
-      loss[row] = Math.log1p(term_4) - z_shifted_at_label;
+      loss[row] = Math.log1p(term_5) - z_shifted_at_label;
     }
   }
 }
@@ -139,12 +142,15 @@ function _run_value_and_gradient(N, K, c, t, s, m, loss, dc, scale) {
     for (let row = 0; row < N; ++row) {
       const c_at_label = c[row * K + t[row]];
       const theta = Math.acos(c_at_label);
-      const term_2_2 = 3.141592653589793 - m;
-      const term_3 = m + theta;
+      const term_3 = (1.0 + c_at_label) * (1.0 - c_at_label);
+      const term_2 = Math.sqrt(term_3);
+      const term_4_2 = 3.141592653589793 - m;
+      const term_6_2 = Math.sin(m);
+      const term_7_2 = Math.cos(m);
       const c_at_label_2 = c[row * K + t[row]];
-      const psi = (theta <= term_2_2 ? Math.cos(term_3) : c_at_label_2 - m * Math.sin(m));
+      const psi = (theta <= term_4_2 ? _weighted(term_7_2, c_at_label_2) - _weighted(term_6_2, term_2) : c_at_label_2 - m * term_6_2);
       const z_at_label = s * psi;
-      const once_4 = Math.sin(term_3) / Math.sin(theta);
+      const once_4 = (_weighted(term_6_2, c_at_label_2) + _weighted(term_7_2, term_2)) / Math.sqrt(term_3);
       let z_max_all = -Infinity;
       for (let k = 0; k < K; ++k) {
         const z_now = (k === t[row] ? psi : c[row * K + k]) * s;
@@ -169,13 +175,13 @@ function _run_value_and_gradient(N, K, c, t, s, m, loss, dc, scale) {
       const sum_exp_z = sum_z + sum_z_2;
       const once = 1.0 / sum_exp_z;
       const term = sum_z_2 - 1.0;
-      const term_4 = sum_z + term;
+      const term_5 = sum_z + term;
       const z_shifted_at_label = z_at_label - z_max;
-      loss[row] = Math.log1p(term_4) - z_shifted_at_label;
-      const once_3 = -(z_at_label === z_max ? term_4 : sum_exp_z - _exp_difference(z_at_label, z_max)) / sum_exp_z;
+      loss[row] = Math.log1p(term_5) - z_shifted_at_label;
+      const once_3 = -(z_at_label === z_max ? term_5 : sum_exp_z - _exp_difference(z_at_label, z_max)) / sum_exp_z;
       for (let k = 0; k < K; ++k) {
         const p_now = once * exp_z[k];
-        const dc_now = (k === t[row] ? once_3 : p_now) * ((k === t[row]) && (theta <= term_2_2) ? once_4 : 1.0) * s;
+        const dc_now = (k === t[row] ? once_3 : p_now) * ((k === t[row]) && (theta <= term_4_2) ? once_4 : 1.0) * s;
         dc[row * K + k] = scale * dc_now;
       }
     }
@@ -325,6 +331,11 @@ function _exp_difference(x, y) {
   const lost = x - (d + taken) - (y - taken);
   const power = Math.exp(d);
   return Math.abs(lost) < 1 && power < Infinity ? power + power * lost : power;
+}
+
+/** w x, and 0 where w = 0 even if x is infinite. */
+function _weighted(w, x) {
+  return w === 0 ? 0 : w * x;
 }
 
 /** What the addition x + y = sum rounds away. */

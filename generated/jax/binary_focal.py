@@ -109,8 +109,9 @@ def _push(cotangent, z, y, alpha, gamma, v):
     softplus = _softplus(-term_2)
     g = _weighted(alpha * s, (-sigmoid - _weighted(gamma * q, softplus)) * term)
     weighted = g * v
-    part_1 = _weighted(gamma, softplus + _weighted(q, 2 - (1 + gamma) * softplus) - 2)
-    grad_z = -_weighted(alpha * cotangent * q, (part_1 - sigmoid) * term * v * s**2)
+    part_1 = softplus - _weighted(q, (1 + gamma) * softplus) - 2 * sigmoid
+    part_2 = (_weighted(gamma, part_1) - sigmoid) * term * v * s**2
+    grad_z = -_weighted(alpha * cotangent * q, part_2)
     return (weighted, grad_z)
 
 

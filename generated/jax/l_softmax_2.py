@@ -141,9 +141,9 @@ def _push(cotangent, c, t, s, v):
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
     index_K = jnp.arange(K)
     theta = jnp.arccos(_at(c, t))
-    term_4 = jnp.cos(2 * theta)
-    term_6 = jnp.asarray(1.5707963267948966, dtype)
-    psi = jnp.where(theta <= term_6, term_4, -2 - term_4)
+    term_8 = jnp.cos(2 * theta)
+    term_10 = jnp.asarray(1.5707963267948966, dtype)
+    psi = jnp.where(theta <= term_10, term_8, -2 - term_8)
     part_1 = _put(c, t, psi)
     z = s * part_1
     z_max = jnp.max(z, axis=1)
@@ -156,26 +156,30 @@ def _push(cotangent, c, t, s, v):
     part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
     term_3 = jnp.where(_at(z, t) == z_max, sum_z + term, part_2)
     part_3 = _put(p, t, -term_3 / sum_exp_z)
-    part_4 = 4 * jnp.where(theta <= term_6, 1, -1).astype(dtype) * _at(c, t)
+    part_4 = 4 * jnp.where(theta <= term_10, 1, -1).astype(dtype) * _at(c, t)
     g = jnp.where(index_K == t[:, None], part_4[:, None], 1) * s * part_3
     q = jnp.sum(g * v, axis=1)
     total_2 = jnp.sum(_weighted(p, v), axis=1)
-    term_5 = jnp.sin(2 * theta)
-    term_8 = jnp.sin(theta)
-    term_2 = term_8 + 2 * jnp.where(theta <= term_6, -1, 1).astype(dtype) * term_5
-    term_7 = s**2
-    part_5 = _at(v, t) - total_2 - term_2 * term_3 * _at(v, t) / (sum_exp_z * term_8)
-    part_6 = jnp.where(theta <= term_6, -1, 1).astype(dtype) * term_7 * part_5 * term_5
-    part_7 = term_5 * jnp.cos(theta) - 2 * term_4 * term_8
+    term_7 = 1 - _at(c, t)
+    term_11 = 1 + _at(c, t)
+    term_6 = term_11 * term_7
+    term_4 = jnp.sqrt(term_6)
+    term_9 = jnp.sin(2 * theta)
+    term_2 = term_4 + 2 * jnp.where(theta <= term_10, -1, 1).astype(dtype) * term_9
+    term_5 = 1 / jnp.sqrt(term_6)
+    term_12 = s**2
+    part_5 = _at(v, t) - total_2 - term_2 * term_3 * term_5 * _at(v, t) / sum_exp_z
+    part_6 = jnp.where(theta <= term_10, -1, 1).astype(dtype) * term_12 * part_5 * term_9
+    part_7 = term_9 * _at(c, t) - 2 * term_4 * term_8
     part_8 = jnp.where(2 * theta > 3.141592653589793, 1, -1).astype(dtype)
-    part_9 = -s * part_7 * part_8 * term_3 * _at(v, t) / (sum_exp_z * term_8**2)
-    part_10 = (part_9 + _weighted(_at(p, t), part_6)) / term_8
+    part_9 = -s * part_7 * part_8 * term_3 * _at(v, t) / (sum_exp_z * term_11 * term_7)
+    part_10 = (part_9 + _weighted(_at(p, t), part_6)) * term_5
     part_11 = -2 * _weighted((t[:, None] == index_K).astype(dtype), part_10[:, None])
     part_12 = p - (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
-    part_13 = term_7 * term_2[:, None] * part_12 * _at(v, t)[:, None] / term_8[:, None]
+    part_13 = term_12 * term_2[:, None] * term_5[:, None] * part_12 * _at(v, t)[:, None]
     part_14 = (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
     part_15 = -_weighted(part_14, _at(v, t)[:, None] - total_2[:, None])
-    part_16 = (part_15 + _weighted(p, v - total_2[:, None])) * term_7
+    part_16 = (part_15 + _weighted(p, v - total_2[:, None])) * term_12
     part_17 = part_11 + part_16 + _weighted(_at(p, t)[:, None], part_13)
     grad_c = _weighted(cotangent[:, None], part_17)
     return (q, grad_c)

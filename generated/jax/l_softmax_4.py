@@ -160,13 +160,13 @@ def _push(cotangent, c, t, s, v):
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
     index_K = jnp.arange(K)
     theta = jnp.arccos(_at(c, t))
-    term_5 = jnp.cos(4 * theta)
-    term_7 = jnp.asarray(0.7853981633974483, dtype)
-    lower = jnp.where(theta <= term_7, term_5, -2 - term_5)
-    term_8 = jnp.asarray(2.356194490192345, dtype)
-    upper = jnp.where(theta <= term_8, term_5 - 4, -6 - term_5)
-    term_9 = jnp.asarray(1.5707963267948966, dtype)
-    psi = jnp.where(theta <= term_9, lower, upper)
+    term_9 = jnp.cos(4 * theta)
+    term_11 = jnp.asarray(0.7853981633974483, dtype)
+    lower = jnp.where(theta <= term_11, term_9, -2 - term_9)
+    term_12 = jnp.asarray(2.356194490192345, dtype)
+    upper = jnp.where(theta <= term_12, term_9 - 4, -6 - term_9)
+    term_13 = jnp.asarray(1.5707963267948966, dtype)
+    psi = jnp.where(theta <= term_13, lower, upper)
     part_1 = _put(c, t, psi)
     z = s * part_1
     z_max = jnp.max(z, axis=1)
@@ -176,42 +176,46 @@ def _push(cotangent, c, t, s, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    part_2 = jnp.where(theta <= term_7, 1, -1).astype(dtype)
-    part_3 = jnp.where(theta <= term_8, 1, -1).astype(dtype)
-    term_2 = jnp.where(theta <= term_9, part_2, part_3)
+    part_2 = jnp.where(theta <= term_11, 1, -1).astype(dtype)
+    part_3 = jnp.where(theta <= term_12, 1, -1).astype(dtype)
+    term_3 = jnp.where(theta <= term_13, part_2, part_3)
     part_4 = sum_exp_z - _exp_difference(_at(z, t), z_max)
     term_4 = jnp.where(_at(z, t) == z_max, sum_z + term, part_4)
     part_5 = _put(p, t, -term_4 / sum_exp_z)
-    part_6 = 16 * (2 * _at(c, t) ** 2 - 1) * term_2 * _at(c, t)
+    part_6 = 16 * (2 * _at(c, t) ** 2 - 1) * term_3 * _at(c, t)
     g = jnp.where(index_K == t[:, None], part_6[:, None], 1) * s * part_5
     q = jnp.sum(g * v, axis=1)
-    term_10 = _weighted(p, v)
-    total_2 = jnp.sum(term_10, axis=1)
-    total_3 = jnp.sum(jnp.where(index_K == t[:, None], term_10, 0), axis=1)
-    term_6 = jnp.sin(4 * theta)
-    term_12 = jnp.sin(theta)
-    term_3 = 4 * term_5 / term_12 - term_6 * jnp.cos(theta) / term_12**2
-    term_11 = s**2
-    part_7 = term_12 + 4 * jnp.where(theta <= term_7, -1, 1).astype(dtype) * term_6
-    part_8 = _at(v, t) - total_2 - part_7 * term_4 * _at(v, t) / (sum_exp_z * term_12)
-    part_9 = term_12 + 4 * jnp.where(theta <= term_8, -1, 1).astype(dtype) * term_6
-    part_10 = _at(v, t) - total_2 - part_9 * term_4 * _at(v, t) / (sum_exp_z * term_12)
-    part_11 = jnp.where(theta <= term_9, 0, _weighted(_at(p, t), term_11 * part_10))
-    part_12 = jnp.where(theta <= term_9, _weighted(_at(p, t), term_11 * part_8), 0)
-    part_13 = jnp.where(theta <= term_7, -1, 1).astype(dtype) * part_12 * term_6
-    part_14 = jnp.where(theta <= term_8, -1, 1).astype(dtype) * part_11 * term_6
+    term_14 = _weighted(p, v)
+    total_2 = jnp.sum(term_14, axis=1)
+    total_3 = jnp.sum(jnp.where(index_K == t[:, None], term_14, 0), axis=1)
+    term_8 = 1 - _at(c, t)
+    term_15 = 1 + _at(c, t)
+    term_7 = term_15 * term_8
+    term_5 = 1 / jnp.sqrt(term_7)
+    term_10 = jnp.sin(4 * theta)
+    term_2 = 4 * term_5 * term_9 - term_10 * _at(c, t) / (term_15 * term_8)
+    term_6 = jnp.sqrt(term_7)
+    term_16 = s**2
+    part_7 = term_6 + 4 * jnp.where(theta <= term_11, -1, 1).astype(dtype) * term_10
+    part_8 = _at(v, t) - total_2 - part_7 * term_4 * term_5 * _at(v, t) / sum_exp_z
+    part_9 = term_6 + 4 * jnp.where(theta <= term_12, -1, 1).astype(dtype) * term_10
+    part_10 = _at(v, t) - total_2 - part_9 * term_4 * term_5 * _at(v, t) / sum_exp_z
+    part_11 = jnp.where(theta <= term_13, 0, _weighted(_at(p, t), term_16 * part_10))
+    part_12 = jnp.where(theta <= term_13, _weighted(_at(p, t), term_16 * part_8), 0)
+    part_13 = jnp.where(theta <= term_11, -1, 1).astype(dtype) * part_12 * term_10
+    part_14 = jnp.where(theta <= term_12, -1, 1).astype(dtype) * part_11 * term_10
     part_15 = p - (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
     part_16 = -s * term_2 * term_3 * _at(v, t)
-    part_17 = (part_13 + part_14 + part_16 + s * term_2 * term_3 * total_3) / term_12
+    part_17 = (part_13 + part_14 + part_16 + s * term_2 * term_3 * total_3) * term_5
     part_18 = -4 * _weighted((t[:, None] == index_K).astype(dtype), part_17[:, None])
     part_19 = (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
     part_20 = -_weighted(part_19, _at(v, t)[:, None] - total_2[:, None])
-    part_21 = (part_20 + _weighted(p, v - total_2[:, None])) * term_11
-    part_22 = jnp.where(theta <= term_7, -1, 1).astype(dtype)
-    part_23 = jnp.where(theta <= term_8, -1, 1).astype(dtype)
-    part_24 = term_12 + 4 * jnp.where(theta <= term_9, part_22, part_23) * term_6
-    part_25 = term_11 * part_24[:, None] * part_15 * _at(v, t)[:, None] / term_12[:, None]
-    part_26 = part_18 + part_21 + _weighted(_at(p, t)[:, None], part_25)
+    part_21 = jnp.where(theta <= term_11, -1, 1).astype(dtype)
+    part_22 = jnp.where(theta <= term_12, -1, 1).astype(dtype)
+    part_23 = term_6 + 4 * jnp.where(theta <= term_13, part_21, part_22) * term_10
+    part_24 = term_16 * part_23[:, None] * term_5[:, None] * part_15 * _at(v, t)[:, None]
+    part_25 = (part_20 + _weighted(p, v - total_2[:, None])) * term_16
+    part_26 = part_18 + part_25 + _weighted(_at(p, t)[:, None], part_24)
     grad_c = _weighted(cotangent[:, None], part_26)
     return (q, grad_c)
 

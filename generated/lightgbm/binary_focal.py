@@ -127,9 +127,10 @@ def _derivatives(z, y, alpha, gamma):
             L = _weighted(alpha, softplus_minus_term_2 * term)
             part_1 = -_weighted(gamma * sigmoid_term_2, softplus_minus_term_2)
             slope = _weighted(alpha * s, (part_1 - sigmoid_minus_term_2) * term)
-            part_2 = _weighted(sigmoid_term_2, 2 - (1 + gamma) * softplus_minus_term_2)
-            part_3 = _weighted(gamma, part_2 + softplus_minus_term_2 - 2) - sigmoid_minus_term_2
-            curvature = np.maximum(-_weighted(alpha * sigmoid_term_2, part_3 * term * s**2), 0.001)
+            part_2 = -_weighted(sigmoid_term_2, (1 + gamma) * softplus_minus_term_2)
+            part_3 = _weighted(gamma, part_2 + softplus_minus_term_2 - 2 * sigmoid_minus_term_2)
+            part_4 = (part_3 - sigmoid_minus_term_2) * term * s**2
+            curvature = np.maximum(-_weighted(alpha * sigmoid_term_2, part_4), 0.001)
             results[""][rows] = L
             results["slope"][rows] = slope
             results["curvature"][rows] = curvature

@@ -238,6 +238,12 @@ def _largest_f32(x, y):
 
 
 @njit(error_model="numpy", cache=True)
+def _weighted_f32(w, x):
+    """w x, and 0 where w = 0 even if x is infinite."""
+    return f32(0.0) if w == f32(0.0) else w * x
+
+
+@njit(error_model="numpy", cache=True)
 def _exp_difference_f32(x, y):
     """exp(x - y) for x - y <= 64, also where x - y cannot be represented."""
     d = x - y
@@ -348,6 +354,12 @@ def _max_f32(part, count, lanes):
 def _largest_f64(x, y):
     """The larger of the two, and NaN if either is."""
     return x if x > y or x != x else y
+
+
+@njit(error_model="numpy", cache=True)
+def _weighted_f64(w, x):
+    """w x, and 0 where w = 0 even if x is infinite."""
+    return 0.0 if w == 0.0 else w * x
 
 
 @njit(error_model="numpy", cache=True)
@@ -487,10 +499,13 @@ def _arcface_f32_strips_part(first, end, N, K, c, t, s, m, loss_of_row, scale):
         for lane in range(64):
             c_at_label_now = c[np.uintp(start + min(lane, count - 1)), t_lanes[lane]]
             theta_now = math.acos(c_at_label_now)
-            term_2_2_now = f32(3.141592653589793) - m
-            term_3_now = m + theta_now
+            term_3_now = (f32(1.0) + c_at_label_now) * (f32(1.0) - c_at_label_now)
+            term_2_now = math.sqrt(term_3_now)
+            term_4_2_now = f32(3.141592653589793) - m
+            term_6_2_now = math.sin(m)
+            term_7_2_now = math.cos(m)
             c_at_label_2_now = c[np.uintp(start + min(lane, count - 1)), t_lanes[lane]]
-            psi_now = (math.cos(term_3_now) if theta_now <= term_2_2_now else c_at_label_2_now - m * math.sin(m))
+            psi_now = (_weighted_f32(term_7_2_now, c_at_label_2_now) - _weighted_f32(term_6_2_now, term_2_now) if theta_now <= term_4_2_now else c_at_label_2_now - m * term_6_2_now)
             psi_lanes[lane] = psi_now
             z_at_label_now = s * psi_now
             z_at_label_lanes[lane] = z_at_label_now
@@ -511,9 +526,9 @@ def _arcface_f32_strips_part(first, end, N, K, c, t, s, m, loss_of_row, scale):
                 sum_z_2_lanes[lane] += (f32(1.0) if z_lanes[k, lane] == z_max_lanes[lane] else f32(0.0))
         for lane in range(64):
             term_now = sum_z_2_lanes[lane] - f32(1.0)
-            term_4_now = sum_z_lanes[lane] + term_now
+            term_5_now = sum_z_lanes[lane] + term_now
             z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane]
-            loss_of_row_now = _log1p_f32(term_4_now) - z_shifted_at_label_now
+            loss_of_row_now = _log1p_f32(term_5_now) - z_shifted_at_label_now
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -538,10 +553,13 @@ def _arcface_f32_1_part(first, end, N, K, c, t, s, m, loss_of_row, scale):
         row = np.uintp(row_at)
         c_at_label = f64(c[row, t[row]])
         theta = f64(math.acos(c_at_label))
-        term_2_2 = f64(3.141592653589793 - f64(m))
-        term_3 = f64(f64(m) + theta)
+        term_3 = f64((1.0 + c_at_label) * (1.0 - c_at_label))
+        term_2 = f64(math.sqrt(term_3))
+        term_4_2 = f64(3.141592653589793 - f64(m))
+        term_6_2 = f64(math.sin(f64(m)))
+        term_7_2 = f64(math.cos(f64(m)))
         c_at_label_2 = f64(c[row, t[row]])
-        psi = f64((math.cos(term_3) if theta <= term_2_2 else c_at_label_2 - f64(m) * math.sin(f64(m))))
+        psi = f64((_weighted_f64(term_7_2, c_at_label_2) - _weighted_f64(term_6_2, term_2) if theta <= term_4_2 else c_at_label_2 - f64(m) * term_6_2))
         z_at_label = f64(s * f32(psi))
         z_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
@@ -567,9 +585,9 @@ def _arcface_f32_1_part(first, end, N, K, c, t, s, m, loss_of_row, scale):
         sum_z = f64(sum_z_all)
         sum_z_2 = f64(sum_z_2_all)
         term = f64(sum_z_2 - 1.0)
-        term_4 = f64(sum_z + term)
+        term_5 = f64(sum_z + term)
         z_shifted_at_label = f64(f32(z_at_label) - f32(z_max))
-        loss_of_row[row] = f32(_log1p_f64(term_4) - z_shifted_at_label)
+        loss_of_row[row] = f32(_log1p_f64(term_5) - z_shifted_at_label)
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -600,10 +618,13 @@ def _arcface_f64_strips_part(first, end, N, K, c, t, s, m, loss_of_row, scale):
         for lane in range(64):
             c_at_label_now = c[np.uintp(start + min(lane, count - 1)), t_lanes[lane]]
             theta_now = math.acos(c_at_label_now)
-            term_2_2_now = 3.141592653589793 - m
-            term_3_now = m + theta_now
+            term_3_now = (1.0 + c_at_label_now) * (1.0 - c_at_label_now)
+            term_2_now = math.sqrt(term_3_now)
+            term_4_2_now = 3.141592653589793 - m
+            term_6_2_now = math.sin(m)
+            term_7_2_now = math.cos(m)
             c_at_label_2_now = c[np.uintp(start + min(lane, count - 1)), t_lanes[lane]]
-            psi_now = (math.cos(term_3_now) if theta_now <= term_2_2_now else c_at_label_2_now - m * math.sin(m))
+            psi_now = (_weighted_f64(term_7_2_now, c_at_label_2_now) - _weighted_f64(term_6_2_now, term_2_now) if theta_now <= term_4_2_now else c_at_label_2_now - m * term_6_2_now)
             psi_lanes[lane] = psi_now
             z_at_label_now = s * psi_now
             z_at_label_lanes[lane] = z_at_label_now
@@ -624,9 +645,9 @@ def _arcface_f64_strips_part(first, end, N, K, c, t, s, m, loss_of_row, scale):
                 sum_z_2_lanes[lane] += (1.0 if z_lanes[k, lane] == z_max_lanes[lane] else 0.0)
         for lane in range(64):
             term_now = sum_z_2_lanes[lane] - 1.0
-            term_4_now = sum_z_lanes[lane] + term_now
+            term_5_now = sum_z_lanes[lane] + term_now
             z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane]
-            loss_of_row_now = _log1p_f64(term_4_now) - z_shifted_at_label_now
+            loss_of_row_now = _log1p_f64(term_5_now) - z_shifted_at_label_now
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -650,10 +671,13 @@ def _arcface_f64_1_part(first, end, N, K, c, t, s, m, loss_of_row, scale):
         row = np.uintp(row_at)
         c_at_label = f64(c[row, t[row]])
         theta = f64(math.acos(c_at_label))
-        term_2_2 = f64(3.141592653589793 - m)
-        term_3 = f64(m + theta)
+        term_3 = f64((1.0 + c_at_label) * (1.0 - c_at_label))
+        term_2 = f64(math.sqrt(term_3))
+        term_4_2 = f64(3.141592653589793 - m)
+        term_6_2 = f64(math.sin(m))
+        term_7_2 = f64(math.cos(m))
         c_at_label_2 = f64(c[row, t[row]])
-        psi = f64((math.cos(term_3) if theta <= term_2_2 else c_at_label_2 - m * math.sin(m)))
+        psi = f64((_weighted_f64(term_7_2, c_at_label_2) - _weighted_f64(term_6_2, term_2) if theta <= term_4_2 else c_at_label_2 - m * term_6_2))
         z_at_label = f64(s * psi)
         z_max_all = -f64(np.inf)
         for block in range(0, K, 1024):
@@ -679,9 +703,9 @@ def _arcface_f64_1_part(first, end, N, K, c, t, s, m, loss_of_row, scale):
         sum_z = f64(sum_z_all)
         sum_z_2 = f64(sum_z_2_all)
         term = f64(sum_z_2 - 1.0)
-        term_4 = f64(sum_z + term)
+        term_5 = f64(sum_z + term)
         z_shifted_at_label = f64(z_at_label - z_max)
-        loss_of_row[row] = _log1p_f64(term_4) - z_shifted_at_label
+        loss_of_row[row] = _log1p_f64(term_5) - z_shifted_at_label
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -696,7 +720,7 @@ def _arcface_value_and_gradient_f32_strips_part(first, end, N, K, c, t, s, m, lo
     c_lanes = np.zeros((K, 64), f32)
     t_lanes = np.zeros(64, np.uintp)
     theta_lanes = np.empty(64, f32)
-    term_2_2_lanes = np.empty(64, f32)
+    term_4_2_lanes = np.empty(64, f32)
     psi_lanes = np.empty(64, f32)
     z_at_label_lanes = np.empty(64, f32)
     once_4_lanes = np.empty(64, f32)
@@ -720,15 +744,18 @@ def _arcface_value_and_gradient_f32_strips_part(first, end, N, K, c, t, s, m, lo
             c_at_label_now = c[np.uintp(start + min(lane, count - 1)), t_lanes[lane]]
             theta_now = math.acos(c_at_label_now)
             theta_lanes[lane] = theta_now
-            term_2_2_now = f32(3.141592653589793) - m
-            term_2_2_lanes[lane] = term_2_2_now
-            term_3_now = m + theta_now
+            term_3_now = (f32(1.0) + c_at_label_now) * (f32(1.0) - c_at_label_now)
+            term_2_now = math.sqrt(term_3_now)
+            term_4_2_now = f32(3.141592653589793) - m
+            term_4_2_lanes[lane] = term_4_2_now
+            term_6_2_now = math.sin(m)
+            term_7_2_now = math.cos(m)
             c_at_label_2_now = c[np.uintp(start + min(lane, count - 1)), t_lanes[lane]]
-            psi_now = (math.cos(term_3_now) if theta_now <= term_2_2_now else c_at_label_2_now - m * math.sin(m))
+            psi_now = (_weighted_f32(term_7_2_now, c_at_label_2_now) - _weighted_f32(term_6_2_now, term_2_now) if theta_now <= term_4_2_now else c_at_label_2_now - m * term_6_2_now)
             psi_lanes[lane] = psi_now
             z_at_label_now = s * psi_now
             z_at_label_lanes[lane] = z_at_label_now
-            once_4_now = math.sin(term_3_now) / math.sin(theta_now)
+            once_4_now = (_weighted_f32(term_6_2_now, c_at_label_2_now) + _weighted_f32(term_7_2_now, term_2_now)) / math.sqrt(term_3_now)
             once_4_lanes[lane] = once_4_now
         z_max_lanes[:] = f32(-f32(np.inf))
         for k_at in range(K):
@@ -751,17 +778,17 @@ def _arcface_value_and_gradient_f32_strips_part(first, end, N, K, c, t, s, m, lo
             once_now = f32(1.0) / sum_exp_z_now
             once_lanes[lane] = once_now
             term_now = sum_z_2_lanes[lane] - f32(1.0)
-            term_4_now = sum_z_lanes[lane] + term_now
+            term_5_now = sum_z_lanes[lane] + term_now
             z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane]
-            loss_of_row_now = _log1p_f32(term_4_now) - z_shifted_at_label_now
+            loss_of_row_now = _log1p_f32(term_5_now) - z_shifted_at_label_now
             loss_of_row_lanes[lane] = loss_of_row_now
-            once_3_now = -(term_4_now if z_at_label_lanes[lane] == z_max_lanes[lane] else sum_exp_z_now - _exp_difference_f32(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now
+            once_3_now = -(term_5_now if z_at_label_lanes[lane] == z_max_lanes[lane] else sum_exp_z_now - _exp_difference_f32(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now
             once_3_lanes[lane] = once_3_now
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
-                dc_now = (once_3_lanes[lane] if k == t_lanes[lane] else p_now) * (once_4_lanes[lane] if (k == t_lanes[lane]) and (theta_lanes[lane] <= term_2_2_lanes[lane]) else f32(1.0)) * s
+                dc_now = (once_3_lanes[lane] if k == t_lanes[lane] else p_now) * (once_4_lanes[lane] if (k == t_lanes[lane]) and (theta_lanes[lane] <= term_4_2_lanes[lane]) else f32(1.0)) * s
                 dc_lanes[k, lane] = dc_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -789,12 +816,15 @@ def _arcface_value_and_gradient_f32_1_part(first, end, N, K, c, t, s, m, loss_of
         row = np.uintp(row_at)
         c_at_label = f64(c[row, t[row]])
         theta = f64(math.acos(c_at_label))
-        term_2_2 = f64(3.141592653589793 - f64(m))
-        term_3 = f64(f64(m) + theta)
+        term_3 = f64((1.0 + c_at_label) * (1.0 - c_at_label))
+        term_2 = f64(math.sqrt(term_3))
+        term_4_2 = f64(3.141592653589793 - f64(m))
+        term_6_2 = f64(math.sin(f64(m)))
+        term_7_2 = f64(math.cos(f64(m)))
         c_at_label_2 = f64(c[row, t[row]])
-        psi = f64((math.cos(term_3) if theta <= term_2_2 else c_at_label_2 - f64(m) * math.sin(f64(m))))
+        psi = f64((_weighted_f64(term_7_2, c_at_label_2) - _weighted_f64(term_6_2, term_2) if theta <= term_4_2 else c_at_label_2 - f64(m) * term_6_2))
         z_at_label = f64(s * f32(psi))
-        once_4 = f64(math.sin(term_3) / math.sin(theta))
+        once_4 = f64((_weighted_f64(term_6_2, c_at_label_2) + _weighted_f64(term_7_2, term_2)) / math.sqrt(term_3))
         z_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -822,14 +852,14 @@ def _arcface_value_and_gradient_f32_1_part(first, end, N, K, c, t, s, m, loss_of
         sum_exp_z = f64(sum_z + sum_z_2)
         once = f64(1.0 / sum_exp_z)
         term = f64(sum_z_2 - 1.0)
-        term_4 = f64(sum_z + term)
+        term_5 = f64(sum_z + term)
         z_shifted_at_label = f64(f32(z_at_label) - f32(z_max))
-        loss_of_row[row] = f32(_log1p_f64(term_4) - z_shifted_at_label)
-        once_3 = f64(-(term_4 if z_at_label == z_max else sum_exp_z - _exp_difference_f64(z_at_label, z_max)) / sum_exp_z)
+        loss_of_row[row] = f32(_log1p_f64(term_5) - z_shifted_at_label)
+        once_3 = f64(-(term_5 if z_at_label == z_max else sum_exp_z - _exp_difference_f64(z_at_label, z_max)) / sum_exp_z)
         for k_at in range(K):
             k = np.uintp(k_at)
             p_now = f32(once) * exp_z[k]
-            dc_now = (f32(once_3) if k == t[row] else p_now) * (f32(once_4) if (k == t[row]) and (f32(theta) <= f32(term_2_2)) else f32(1.0)) * s
+            dc_now = (f32(once_3) if k == t[row] else p_now) * (f32(once_4) if (k == t[row]) and (f32(theta) <= f32(term_4_2)) else f32(1.0)) * s
             dc[row, k] = f32(scale) * dc_now
 
 
@@ -845,7 +875,7 @@ def _arcface_value_and_gradient_f64_strips_part(first, end, N, K, c, t, s, m, lo
     c_lanes = np.zeros((K, 64), f64)
     t_lanes = np.zeros(64, np.uintp)
     theta_lanes = np.empty(64, f64)
-    term_2_2_lanes = np.empty(64, f64)
+    term_4_2_lanes = np.empty(64, f64)
     psi_lanes = np.empty(64, f64)
     z_at_label_lanes = np.empty(64, f64)
     once_4_lanes = np.empty(64, f64)
@@ -869,15 +899,18 @@ def _arcface_value_and_gradient_f64_strips_part(first, end, N, K, c, t, s, m, lo
             c_at_label_now = c[np.uintp(start + min(lane, count - 1)), t_lanes[lane]]
             theta_now = math.acos(c_at_label_now)
             theta_lanes[lane] = theta_now
-            term_2_2_now = 3.141592653589793 - m
-            term_2_2_lanes[lane] = term_2_2_now
-            term_3_now = m + theta_now
+            term_3_now = (1.0 + c_at_label_now) * (1.0 - c_at_label_now)
+            term_2_now = math.sqrt(term_3_now)
+            term_4_2_now = 3.141592653589793 - m
+            term_4_2_lanes[lane] = term_4_2_now
+            term_6_2_now = math.sin(m)
+            term_7_2_now = math.cos(m)
             c_at_label_2_now = c[np.uintp(start + min(lane, count - 1)), t_lanes[lane]]
-            psi_now = (math.cos(term_3_now) if theta_now <= term_2_2_now else c_at_label_2_now - m * math.sin(m))
+            psi_now = (_weighted_f64(term_7_2_now, c_at_label_2_now) - _weighted_f64(term_6_2_now, term_2_now) if theta_now <= term_4_2_now else c_at_label_2_now - m * term_6_2_now)
             psi_lanes[lane] = psi_now
             z_at_label_now = s * psi_now
             z_at_label_lanes[lane] = z_at_label_now
-            once_4_now = math.sin(term_3_now) / math.sin(theta_now)
+            once_4_now = (_weighted_f64(term_6_2_now, c_at_label_2_now) + _weighted_f64(term_7_2_now, term_2_now)) / math.sqrt(term_3_now)
             once_4_lanes[lane] = once_4_now
         z_max_lanes[:] = f64(-f64(np.inf))
         for k_at in range(K):
@@ -900,17 +933,17 @@ def _arcface_value_and_gradient_f64_strips_part(first, end, N, K, c, t, s, m, lo
             once_now = 1.0 / sum_exp_z_now
             once_lanes[lane] = once_now
             term_now = sum_z_2_lanes[lane] - 1.0
-            term_4_now = sum_z_lanes[lane] + term_now
+            term_5_now = sum_z_lanes[lane] + term_now
             z_shifted_at_label_now = z_at_label_lanes[lane] - z_max_lanes[lane]
-            loss_of_row_now = _log1p_f64(term_4_now) - z_shifted_at_label_now
+            loss_of_row_now = _log1p_f64(term_5_now) - z_shifted_at_label_now
             loss_of_row_lanes[lane] = loss_of_row_now
-            once_3_now = -(term_4_now if z_at_label_lanes[lane] == z_max_lanes[lane] else sum_exp_z_now - _exp_difference_f64(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now
+            once_3_now = -(term_5_now if z_at_label_lanes[lane] == z_max_lanes[lane] else sum_exp_z_now - _exp_difference_f64(z_at_label_lanes[lane], z_max_lanes[lane])) / sum_exp_z_now
             once_3_lanes[lane] = once_3_now
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
-                dc_now = (once_3_lanes[lane] if k == t_lanes[lane] else p_now) * (once_4_lanes[lane] if (k == t_lanes[lane]) and (theta_lanes[lane] <= term_2_2_lanes[lane]) else 1.0) * s
+                dc_now = (once_3_lanes[lane] if k == t_lanes[lane] else p_now) * (once_4_lanes[lane] if (k == t_lanes[lane]) and (theta_lanes[lane] <= term_4_2_lanes[lane]) else 1.0) * s
                 dc_lanes[k, lane] = dc_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -937,12 +970,15 @@ def _arcface_value_and_gradient_f64_1_part(first, end, N, K, c, t, s, m, loss_of
         row = np.uintp(row_at)
         c_at_label = f64(c[row, t[row]])
         theta = f64(math.acos(c_at_label))
-        term_2_2 = f64(3.141592653589793 - m)
-        term_3 = f64(m + theta)
+        term_3 = f64((1.0 + c_at_label) * (1.0 - c_at_label))
+        term_2 = f64(math.sqrt(term_3))
+        term_4_2 = f64(3.141592653589793 - m)
+        term_6_2 = f64(math.sin(m))
+        term_7_2 = f64(math.cos(m))
         c_at_label_2 = f64(c[row, t[row]])
-        psi = f64((math.cos(term_3) if theta <= term_2_2 else c_at_label_2 - m * math.sin(m)))
+        psi = f64((_weighted_f64(term_7_2, c_at_label_2) - _weighted_f64(term_6_2, term_2) if theta <= term_4_2 else c_at_label_2 - m * term_6_2))
         z_at_label = f64(s * psi)
-        once_4 = f64(math.sin(term_3) / math.sin(theta))
+        once_4 = f64((_weighted_f64(term_6_2, c_at_label_2) + _weighted_f64(term_7_2, term_2)) / math.sqrt(term_3))
         z_max_all = -f64(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -970,14 +1006,14 @@ def _arcface_value_and_gradient_f64_1_part(first, end, N, K, c, t, s, m, loss_of
         sum_exp_z = f64(sum_z + sum_z_2)
         once = f64(1.0 / sum_exp_z)
         term = f64(sum_z_2 - 1.0)
-        term_4 = f64(sum_z + term)
+        term_5 = f64(sum_z + term)
         z_shifted_at_label = f64(z_at_label - z_max)
-        loss_of_row[row] = _log1p_f64(term_4) - z_shifted_at_label
-        once_3 = f64(-(term_4 if z_at_label == z_max else sum_exp_z - _exp_difference_f64(z_at_label, z_max)) / sum_exp_z)
+        loss_of_row[row] = _log1p_f64(term_5) - z_shifted_at_label
+        once_3 = f64(-(term_5 if z_at_label == z_max else sum_exp_z - _exp_difference_f64(z_at_label, z_max)) / sum_exp_z)
         for k_at in range(K):
             k = np.uintp(k_at)
             p_now = once * exp_z[k]
-            dc_now = (once_3 if k == t[row] else p_now) * (once_4 if (k == t[row]) and (theta <= term_2_2) else 1.0) * s
+            dc_now = (once_3 if k == t[row] else p_now) * (once_4 if (k == t[row]) and (theta <= term_4_2) else 1.0) * s
             dc[row, k] = f64(scale) * dc_now
 
 

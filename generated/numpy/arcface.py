@@ -60,24 +60,28 @@ def arcface(c, t, *, s=64.0, m=0.5, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term_2 = 3.141592653589793 - m
+        term_4 = 3.141592653589793 - m
+        term_6 = np.sin(m)
+        term_7 = np.cos(m)
         blocks = _blocks(2 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
             index_N = np.arange(N)
             c_t = c[index_N, t]
             theta = np.arccos(c_t)
-            term_3 = m + theta
-            psi = _where(theta <= term_2, np.cos(term_3), c_t - m * np.sin(m))
-            part_1 = c.copy(order="K")
-            part_1[index_N, t] = psi
-            z = s * part_1
+            term_3 = (1 + c_t) * (1 - c_t)
+            term_2 = np.sqrt(term_3)
+            part_1 = _weighted(term_7, c_t) - _weighted(term_6, term_2)
+            psi = _where(theta <= term_4, part_1, c_t - m * term_6)
+            part_2 = c.copy(order="K")
+            part_2[index_N, t] = psi
+            z = s * part_2
             z_max, z_top = _largest(z)
             exp_z, scale = _exponentials(z, z_max)
             rest, _ = _sums(exp_z, z_top)
             z_shifted = z[index_N, t] - z_max
-            term_4 = rest * scale
-            L = np.log1p(term_4) - z_shifted
+            term_5 = rest * scale
+            L = np.log1p(term_5) - z_shifted
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -90,7 +94,9 @@ def arcface_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empty="nan", o
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("c",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term_2 = 3.141592653589793 - m
+        term_4 = 3.141592653589793 - m
+        term_6 = np.sin(m)
+        term_7 = np.cos(m)
         blocks = _blocks(4 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
@@ -98,24 +104,26 @@ def arcface_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empty="nan", o
             index_N = np.arange(N)
             c_t = c[index_N, t]
             theta = np.arccos(c_t)
-            term_3 = m + theta
-            psi = _where(theta <= term_2, np.cos(term_3), c_t - m * np.sin(m))
-            part_1 = c.copy(order="K")
-            part_1[index_N, t] = psi
-            z = s * part_1
+            term_3 = (1 + c_t) * (1 - c_t)
+            term_2 = np.sqrt(term_3)
+            part_1 = _weighted(term_7, c_t) - _weighted(term_6, term_2)
+            psi = _where(theta <= term_4, part_1, c_t - m * term_6)
+            part_2 = c.copy(order="K")
+            part_2[index_N, t] = psi
+            z = s * part_2
             z_max, z_top = _largest(z)
             exp_z, scale = _exponentials(z, z_max)
             rest, whole = _sums(exp_z, z_top)
             p = exp_z / whole[:, None]
-            term_4 = rest * scale
-            part_3 = scale * whole - _exp_difference(z[index_N, t], z_max)
-            part_2 = p
-            part_2[index_N, t] = -_where(z[index_N, t] == z_max, term_4, part_3) / (scale * whole)
-            part_4 = np.sin(term_3) / np.sin(theta)
+            term_5 = rest * scale
+            part_4 = scale * whole - _exp_difference(z[index_N, t], z_max)
+            part_3 = p
+            part_3[index_N, t] = -_where(z[index_N, t] == z_max, term_5, part_4) / (scale * whole)
+            part_5 = (_weighted(term_6, c_t) + _weighted(term_7, term_2)) / np.sqrt(term_3)
             grad_c = (
-                _where((index_K == t[:, None]) & (theta[:, None] <= term_2), part_4[:, None], 1)
+                _where((index_K == t[:, None]) & (theta[:, None] <= term_4), part_5[:, None], 1)
                 * s
-                * part_2
+                * part_3
             )
             _put(results["c"], rows, grad_c, divisor)
     return results
@@ -129,7 +137,9 @@ def arcface_value_and_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empt
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "c"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term_2 = 3.141592653589793 - m
+        term_4 = 3.141592653589793 - m
+        term_6 = np.sin(m)
+        term_7 = np.cos(m)
         blocks = _blocks(4 * K * dtype.itemsize, c, t)
         for rows, c, t in blocks:
             N = len(c)
@@ -137,26 +147,28 @@ def arcface_value_and_gradient(c, t, *, s=64.0, m=0.5, reduction="none", on_empt
             index_N = np.arange(N)
             c_t = c[index_N, t]
             theta = np.arccos(c_t)
-            term_3 = m + theta
-            psi = _where(theta <= term_2, np.cos(term_3), c_t - m * np.sin(m))
-            part_1 = c.copy(order="K")
-            part_1[index_N, t] = psi
-            z = s * part_1
+            term_3 = (1 + c_t) * (1 - c_t)
+            term_2 = np.sqrt(term_3)
+            part_1 = _weighted(term_7, c_t) - _weighted(term_6, term_2)
+            psi = _where(theta <= term_4, part_1, c_t - m * term_6)
+            part_2 = c.copy(order="K")
+            part_2[index_N, t] = psi
+            z = s * part_2
             z_max, z_top = _largest(z)
             exp_z, scale = _exponentials(z, z_max)
             rest, whole = _sums(exp_z, z_top)
             p = exp_z / whole[:, None]
             z_shifted = z[index_N, t] - z_max
-            term_4 = rest * scale
-            L = np.log1p(term_4) - z_shifted
-            part_3 = scale * whole - _exp_difference(z[index_N, t], z_max)
-            part_2 = p
-            part_2[index_N, t] = -_where(z[index_N, t] == z_max, term_4, part_3) / (scale * whole)
-            part_4 = np.sin(term_3) / np.sin(theta)
+            term_5 = rest * scale
+            L = np.log1p(term_5) - z_shifted
+            part_4 = scale * whole - _exp_difference(z[index_N, t], z_max)
+            part_3 = p
+            part_3[index_N, t] = -_where(z[index_N, t] == z_max, term_5, part_4) / (scale * whole)
+            part_5 = (_weighted(term_6, c_t) + _weighted(term_7, term_2)) / np.sqrt(term_3)
             grad_c = (
-                _where((index_K == t[:, None]) & (theta[:, None] <= term_2), part_4[:, None], 1)
+                _where((index_K == t[:, None]) & (theta[:, None] <= term_4), part_5[:, None], 1)
                 * s
-                * part_2
+                * part_3
             )
             results[""][rows] = L
             _put(results["c"], rows, grad_c, divisor)
@@ -373,3 +385,9 @@ def _where(test, value, other):
     chosen[...] = other
     np.copyto(chosen, value, where=test)
     return chosen
+
+
+def _weighted(w, x):
+    """w * x, and 0 where w = 0 even if x is infinite: a zero weight asks for nothing."""
+    product = w * x
+    return np.where(w == 0, 0, product) if np.isnan(product).any() else product

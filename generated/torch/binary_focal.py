@@ -160,8 +160,9 @@ class _Second(torch.autograd.Function):
             g = _weighted(alpha * s, (-sigmoid - _weighted(gamma * q, softplus)) * term)
             weighted = g * v
         if needs[1]:
-            part_1 = _weighted(gamma, softplus + _weighted(q, 2 - (1 + gamma) * softplus) - 2)
-            grad_z = -_weighted(alpha * cotangent * q, (part_1 - sigmoid) * term * v * s**2)
+            part_1 = softplus - _weighted(q, (1 + gamma) * softplus) - 2 * sigmoid
+            part_2 = (_weighted(gamma, part_1) - sigmoid) * term * v * s**2
+            grad_z = -_weighted(alpha * cotangent * q, part_2)
         slopes = ()
         if needs[0]:
             slopes += (weighted,)

@@ -178,9 +178,9 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_4 = torch.cos(2 * theta)
-        term_6 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
-        psi = torch.where(theta <= term_6, term_4, -2 - term_4)
+        term_8 = torch.cos(2 * theta)
+        term_10 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
+        psi = torch.where(theta <= term_10, term_8, -2 - term_8)
         part_1 = _put(c, t, psi)
         z = s * part_1
         z_max = torch.amax(z, dim=1)
@@ -195,28 +195,32 @@ class _Second(torch.autograd.Function):
         if needs[0]:
             index_K = torch.arange(K, device=device)
             part_3 = _put(p, t, -term_3 / sum_exp_z)
-            part_4 = 4 * _choose(theta <= term_6, 1, -1, dtype) * _at(c, t)
+            part_4 = 4 * _choose(theta <= term_10, 1, -1, dtype) * _at(c, t)
             g = torch.where(index_K == t[:, None], part_4[:, None], 1) * s * part_3
             q = torch.sum(g * v, dim=1)
         if needs[1]:
             index_K = torch.arange(K, device=device)
             total_2 = torch.sum(_weighted(p, v), dim=1)
-            term_5 = torch.sin(2 * theta)
-            term_8 = torch.sin(theta)
-            term_2 = term_8 + 2 * _choose(theta <= term_6, -1, 1, dtype) * term_5
-            term_7 = s**2
-            part_5 = _at(v, t) - total_2 - term_2 * term_3 * _at(v, t) / (sum_exp_z * term_8)
-            part_6 = _choose(theta <= term_6, -1, 1, dtype) * term_7 * part_5 * term_5
-            part_7 = term_5 * torch.cos(theta) - 2 * term_4 * term_8
+            term_7 = 1 - _at(c, t)
+            term_11 = 1 + _at(c, t)
+            term_6 = term_11 * term_7
+            term_4 = torch.sqrt(term_6)
+            term_9 = torch.sin(2 * theta)
+            term_2 = term_4 + 2 * _choose(theta <= term_10, -1, 1, dtype) * term_9
+            term_5 = 1 / torch.sqrt(term_6)
+            term_12 = s**2
+            part_5 = _at(v, t) - total_2 - term_2 * term_3 * term_5 * _at(v, t) / sum_exp_z
+            part_6 = _choose(theta <= term_10, -1, 1, dtype) * term_12 * part_5 * term_9
+            part_7 = term_9 * _at(c, t) - 2 * term_4 * term_8
             part_8 = _choose(2 * theta > 3.141592653589793, 1, -1, dtype)
-            part_9 = -s * part_7 * part_8 * term_3 * _at(v, t) / (sum_exp_z * term_8**2)
-            part_10 = (part_9 + _weighted(_at(p, t), part_6)) / term_8
+            part_9 = -s * part_7 * part_8 * term_3 * _at(v, t) / (sum_exp_z * term_11 * term_7)
+            part_10 = (part_9 + _weighted(_at(p, t), part_6)) * term_5
             part_11 = -2 * _weighted((t[:, None] == index_K).to(dtype), part_10[:, None])
             part_12 = p - (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
-            part_13 = term_7 * term_2[:, None] * part_12 * _at(v, t)[:, None] / term_8[:, None]
+            part_13 = term_12 * term_2[:, None] * term_5[:, None] * part_12 * _at(v, t)[:, None]
             part_14 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
             part_15 = -_weighted(part_14, _at(v, t)[:, None] - total_2[:, None])
-            part_16 = (part_15 + _weighted(p, v - total_2[:, None])) * term_7
+            part_16 = (part_15 + _weighted(p, v - total_2[:, None])) * term_12
             part_17 = part_11 + part_16 + _weighted(_at(p, t)[:, None], part_13)
             grad_c = _weighted(cotangent[:, None], part_17)
         slopes = ()

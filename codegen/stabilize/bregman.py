@@ -1,0 +1,61 @@
+"""Rules for x log(x/y) - x + y, whose terms of first order cancel where x is near y."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sympy import Add, Expr, Mul, Pow, Rational, log
+
+from codegen.bounds import nonnegative
+from codegen.stabilize.local import rule
+from derive.functions import absolute, grouped, log1pmx
+from derive.index import Choice, Condition
+from derive.loss import Loss
+
+NEAR = Rational(3, 8)
+
+
+def _ratio(node: Expr) -> tuple[Expr, Expr] | None:
+    """u and v, where the node is log(u/v)."""
+    if not isinstance(node, log) or not node.args[0].is_Mul:
+        return None
+    below = Mul(*(1 / f for f in node.args[0].args if isinstance(f, Pow) and f.exp.is_negative))
+    return None if below == 1 else (node.args[0] * below, below)
+
+
+def _pairs(node: Expr, loss: Loss) -> Iterator[tuple[Expr, Expr, Expr, Expr]]:
+    """Each term w log(u/v) of a sum, with u and v > 0."""
+    for term in node.args:
+        for factor in Mul.make_args(term):
+            pair = _ratio(factor)
+            if pair is not None and all(nonnegative(side, loss) for side in pair):
+                yield term, term / factor, *pair
+
+
+@rule(
+    "logarithm and its first order",
+    "where the two sides are near each other the terms of first order cancel; their rest as one"
+    " function keeps its digits",
+    holds="both sides are > 0",
+)
+def log_and_line(node: Expr, loss: Loss) -> Expr | None:
+    """w (log r - r + 1) = w (log(1 + x) - x), with x = r - 1 = (u - v)/v for r = u/v.
+
+    So too w log(u/v) + w (v/u - 1), with the sides changed; far from 1, the terms as they are.
+    """
+    if not node.is_Add:
+        return None
+    for term, w, u, v in _pairs(node, loss):
+        for weight, top, below in ((w, u, v), (-w, v, u)):
+            line = (-weight * top / below, weight)
+            if not all(part in node.args for part in line):
+                continue
+            gap = top - below
+            near = weight * log1pmx(gap / below)
+            far = weight * (log(grouped(top / below)) - grouped(gap / below))
+            close = Condition("<", absolute(gap), NEAR * below)
+            return Add(*(x for x in node.args if x not in (term, *line)), Choice(close, near, far))
+    return None
+
+
+RULES = (log_and_line,)

@@ -1,0 +1,51 @@
+"""Rules for differences of logistic functions, which cancel where their arguments are close."""
+
+from __future__ import annotations
+
+from sympy import Expr, log, tanh
+
+from codegen.stabilize.local import rule
+from derive.functions import log1mexp, sigmoid, softplus
+from derive.index import free_indices
+from derive.loss import Loss
+
+
+def _difference(node: Expr) -> tuple[Expr, Expr, Expr] | None:
+    """c, a and b where the node is c (sigmoid(a) - sigmoid(b))."""
+    if not node.is_Add or len(node.args) != 2:
+        return None
+    (c, one), (d, two) = (arg.as_independent(sigmoid, as_Add=False) for arg in node.args)
+    if not isinstance(one, sigmoid) or not isinstance(two, sigmoid) or c + d != 0:
+        return None
+    a, b = one.args[0], two.args[0]
+    return (-c, b, a) if c.could_extract_minus_sign() else (c, a, b)
+
+
+@rule(
+    "log of a difference of sigmoids",
+    "as a product nothing cancels, and its logarithm is finite in both tails",
+)
+def log_of_difference(node: Expr, loss: Loss) -> Expr | None:
+    """log(sigmoid(a) - sigmoid(b)) = -softplus(-a) - softplus(b) + log(1 - exp(b - a))."""
+    found = _difference(node.args[0]) if isinstance(node, log) else None
+    if found is None or found[0] != 1:
+        return None
+    _, a, b = found
+    return -softplus(-a) - softplus(b) + log1mexp((b - a).expand())
+
+
+@rule(
+    "difference of sigmoids",
+    "where the arguments are close the digits of their difference are kept by tanh",
+)
+def difference(node: Expr, loss: Loss) -> Expr | None:
+    """sigmoid(a) - sigmoid(b) = tanh((a-b)/2) (sigmoid(a) sigmoid(-b) + sigmoid(-a) sigmoid(b))."""
+    found = _difference(node)
+    if found is None or free_indices(found[0]) - free_indices(node):
+        return None
+    c, a, b = found
+    both = sigmoid(a) * sigmoid(-b) + sigmoid(-a) * sigmoid(b)
+    return c * tanh(((a - b) / 2).expand()) * both
+
+
+RULES = (log_of_difference, difference)
