@@ -90,7 +90,7 @@ def test_gradient_against_central_differences(
 
 def slack(given: dict[str, Any]) -> float:
     """What the naive kernel loses where terms of the size of its arguments cancel."""
-    return 1e-15 * max(1.0, *(float(np.max(np.abs(x))) for x in given.values()))
+    return 3e-15 * max(1.0, *(float(np.max(np.abs(x))) for x in given.values()))
 
 
 @smooth
@@ -132,11 +132,13 @@ def test_batch_equals_its_rows(name: str, labels: str, target: str) -> None:
         k(**{key: x[n : n + 1] if key in batched else x for key, x in given.items()})
         for n in range(5)
     ]
-    np.testing.assert_allclose(loss, [row[0][0] for row in rows], rtol=1e-13)
+    # XLA contracts products and sums into FMAs, differently for each shape.
+    lost = slack(given) if target == "jax" else 0.0
+    np.testing.assert_allclose(loss, [row[0][0] for row in rows], rtol=1e-13, atol=lost)
     for wrt in k.wrt:
         parts = [row[1][wrt] for row in rows]
         whole = np.concatenate(parts) if wrt in batched else np.sum(parts, axis=0)
-        np.testing.assert_allclose(found[wrt], whole, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(found[wrt], whole, rtol=1e-12, atol=max(lost, 1e-15))
 
 
 @per_sample
