@@ -15,6 +15,10 @@ products.
     torch.compile   the same compiled
     linear_cross_entropy   torch's fused linear head, where this version has one
 
+A peer that fails, or a case that does not fit into memory, is a row that says so; the others are
+measured all the same.  `--output FILE` holds the rows as JSON after every case, so that a run that
+is cut off loses nothing.  The exit status is 1 where a row failed, and 2 without a GPU.
+
 Without a GPU `--dry-run` tries every part in Triton's interpreter, at tiny sizes.
 Needs `pip install torch triton`, and pminusy.  The whole takes some minutes, --quick about one.
 """
@@ -50,6 +54,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="ten calls, the smaller sizes")
     parser.add_argument("--dry-run", action="store_true", help="in the interpreter, tiny sizes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--output", metavar="FILE", help="write the same object after every case")
     return parser
 
 
@@ -75,9 +80,11 @@ def peers_of(case: Case, given: dict[str, Any], dry: bool) -> dict[str, Work]:
         "pminusy": trained(lambda: ours(**given), given),
         "torch eager": trained(lambda: by_torch(case, given), given),
     }
-    if not dry:
-        compiled = torch.compile(lambda: by_torch(case, given))
-        found["torch.compile"] = trained(compiled, given)
+    # Each case anew: after some of them torch would no longer compile, and not say so.
+    torch.compiler.reset()
+    backend = "aot_eager" if dry else "inductor"
+    compiled = torch.compile(lambda: by_torch(case, given), backend=backend)
+    found["torch.compile"] = trained(compiled, given)
     fused = getattr(torch.nn.functional, "linear_cross_entropy", None)
     if case.name == "linear" and fused is not None:
         parts = (given["x"], given["W"], given["y"])
@@ -111,79 +118,127 @@ def error(case: Case, given: dict[str, Any], work: Work) -> float:
     return worst
 
 
-def timed(works: dict[str, Work], runs: int, device: str, ends: float) -> dict[str, list[float]]:
-    """Milliseconds of each call; the peers take turns, and the cache is written over before."""
+def timed(
+    works: dict[str, Work], runs: int, device: str, ends: float, notes: dict[str, str]
+) -> dict[str, list[float]]:
+    """Milliseconds of each call; the peers take turns, and the cache is written over before.
+
+    A peer that fails leaves the round: `notes` has why.
+    """
     import torch
 
     times: dict[str, list[float]] = {name: [] for name in works}
     flush = torch.empty(FLUSHED if device == "cuda" else 1, dtype=torch.int8, device=device)
-    for _ in range(runs):
-        if time.monotonic() > ends and min(map(len, times.values())) > 2:
+    for turn in range(runs):
+        if time.monotonic() > ends and turn > 2:
             break
         for name, work in works.items():
+            if name in notes:
+                continue
             flush.zero_()
-            if device == "cuda":
-                start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-                torch.cuda.synchronize()
-                start.record()
-                work()
-                end.record()
-                torch.cuda.synchronize()
-                times[name].append(start.elapsed_time(end))
-            else:
-                begun = time.perf_counter()
-                work()
-                times[name].append((time.perf_counter() - begun) * 1e3)
+            try:
+                times[name].append(once(work, device))
+            except Exception as failure:
+                notes[name] = said(failure)
     return times
+
+
+def once(work: Work, device: str) -> float:
+    """Milliseconds of one call."""
+    import torch
+
+    if device != "cuda":
+        begun = time.perf_counter()
+        work()
+        return (time.perf_counter() - begun) * 1e3
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    start.record()
+    work()
+    end.record()
+    torch.cuda.synchronize()
+    return float(start.elapsed_time(end))
+
+
+def said(failure: Exception) -> str:
+    """An error as one line."""
+    lines = str(failure).splitlines() or [""]
+    return f"{type(failure).__name__}: {lines[0][:160]}"
+
+
+def tried(
+    case: Case, given: dict[str, Any], work: Work, options: argparse.Namespace, device: str
+) -> tuple[float, float | None]:
+    """The error of a peer, and by how much it exceeds the memory that was held; it is warm then."""
+    import torch
+
+    worst = error(case, given, work)
+    for _ in range(0 if options.dry_run else 3):
+        work()
+    if device != "cuda":
+        return worst, None
+    torch.cuda.synchronize()
+    held = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    torch.cuda.synchronize()
+    return worst, (torch.cuda.max_memory_allocated() - held) / 2**20
 
 
 def measured(
     case: Case, dtype: str, device: str, options: argparse.Namespace, ends: float
 ) -> Iterator[dict[str, Any]]:
     """A row for each peer of a case."""
-    import torch
-
     given = data(case, dtype, device)
-    works, notes, errors, peaks = peers_of(case, given, options.dry_run), {}, {}, {}
+    works = peers_of(case, given, options.dry_run)
+    names, notes, errors, peaks = list(works), dict[str, str](), {}, {}
     for name, work in list(works.items()):
         try:
-            errors[name] = error(case, given, work)
-            for _ in range(0 if options.dry_run else 3):
-                work()
-            if device == "cuda":
-                torch.cuda.synchronize()
-                held = torch.cuda.memory_allocated()
-                torch.cuda.reset_peak_memory_stats()
-                work()
-                torch.cuda.synchronize()
-                peaks[name] = torch.cuda.max_memory_allocated() - held
+            errors[name], peaks[name] = tried(case, given, work, options, device)
+            if not errors[name] <= TOLERANCE[dtype]:
+                notes[name] = f"wrong by {errors[name]:.1e}"
         except Exception as failure:
-            notes[name] = f"{type(failure).__name__}: {str(failure).splitlines()[0][:160]}"
-        if not notes.get(name) and not errors[name] <= TOLERANCE[dtype]:
-            notes[name] = f"wrong by {errors[name]:.1e}"
-        if notes.get(name):
+            notes[name] = said(failure)
+        if name in notes:
             del works[name]
-    times = timed(works, options.runs, device, ends)
-    middle = {name: median(found) for name, found in times.items()}
-    for name in [*works, *notes]:
+    times = timed(works, options.runs, device, ends, notes)
+    middle = {name: median(found) for name, found in times.items() if found and name not in notes}
+    moved = 2 * case.rows * case.classes * given[next(iter(given))].element_size()
+    for name in names:
+        time_ms = middle.get(name)
         yield {
             "case": case.title,
             "dtype": dtype,
             "peer": name,
-            "median_ms": middle.get(name),
-            "least_ms": min(times[name]) if name in times else None,
+            "median_ms": time_ms,
+            "least_ms": min(times[name]) if time_ms is not None else None,
             "runs": len(times.get(name, ())),
+            "gb_per_s": moved / time_ms / 1e6 if time_ms and not case.inner else None,
             "of_roof": _ratio(middle, "roof", name),
             "against_compile": _ratio(middle, "torch.compile", name),
             "error": errors.get(name),
-            "peak_mib": peaks[name] / 2**20 if name in peaks else None,
+            "peak_mib": peaks.get(name),
             "note": notes.get(name, ""),
         }
+
+
+def lost(case: Case, dtype: str, failure: Exception) -> dict[str, Any]:
+    """The row of a case that could not be prepared."""
+    names = ("median_ms", "least_ms", "gb_per_s", "of_roof", "against_compile", "error", "peak_mib")
+    head = {"case": case.title, "dtype": dtype, "peer": "all", "runs": 0}
+    return {**head, **dict.fromkeys(names), "note": said(failure)}
 
 
 def _ratio(middle: dict[str, float], whose: str, name: str) -> float | None:
     """How much longer another takes."""
     return middle[whose] / middle[name] if whose in middle and name in middle else None
+
+
+def written(place: Path, text: str) -> None:
+    """Put a text into a file, whole or not at all."""
+    part = place.with_name(place.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(place)
 
 
 def main() -> None:
@@ -198,8 +253,9 @@ def main() -> None:
     device = "cpu" if options.dry_run else "cuda"
     np.seterr(all="ignore")  # of the interpreter, where a kernel chooses between two values
     if device == "cuda" and not torch.cuda.is_available():
-        print("no GPU here, nothing is measured: --dry-run tries every part in the interpreter")
-        return
+        text = "no GPU here, nothing is measured: --dry-run tries every part in the interpreter"
+        print(text, file=sys.stderr)
+        sys.exit(2)
     options.runs = (
         1 if options.dry_run else min(10, options.runs) if options.quick else options.runs
     )
@@ -213,12 +269,15 @@ def main() -> None:
         ends = time.monotonic() + left / (len(jobs) - at)
         try:
             rows += measured(case, dtype, device, options, ends)
-        except torch.OutOfMemoryError:
-            print("  too large for this GPU", file=sys.stderr)
+        except Exception as failure:
+            rows.append(lost(case, dtype, failure))
         if device == "cuda":
             torch.cuda.empty_cache()
+        text = json.dumps({"device": where, "versions": versions, "rows": rows}, indent=1)
+        if options.output:
+            written(Path(options.output), text)
     if options.json:
-        print(json.dumps({"device": where, "versions": versions, "rows": rows}, indent=1))
+        print(text)
     else:
         print(f"{where}, {versions}\n\n{table(rows)}")
     sys.exit(any(row["note"] for row in rows))

@@ -150,7 +150,8 @@ def row(process: Process, case: Case, given: dict[str, Any], said: str) -> dict[
         "dtype": given["dtype"],
         "threads": given["threads"],
         "is_roof": process.peer.is_roof,
-        "is_ours": process.peer.name.partition(",")[0] in given["targets"],
+        "is_ours": process.peer.name.partition(",")[0] in given["targets"]
+        or process.peer.name.startswith("generated "),
         "median_ms": round(median(process.times) * 1e3, 4) if process.times else None,
         "least_ms": round(min(process.times) * 1e3, 4) if process.times else None,
         "runs": len(process.times),

@@ -122,17 +122,54 @@ def test_an_unknown_case_or_peer_is_named(root: Path) -> None:
     assert "no 'nobody'" in kernels(root, "--peers", "nobody").stderr
 
 
-def test_the_gpu_bench_runs_dry(root: Path) -> None:
-    """Every part but the times, without a GPU: data, peers, checks, turns, and the table."""
-    done = subprocess.run(
-        [sys.executable, "bench/gpu.py", "--dry-run", "--json", "--dtype", "float32"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=300,
+def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words], cwd=root, capture_output=True, text=True, timeout=300
     )
+
+
+def test_the_gpu_bench_runs_dry(root: Path, tmp_path: Path) -> None:
+    """Every part but the times, without a GPU: data, peers, checks, turns, and the table."""
+    place = tmp_path / "gpu.json"
+    done = run(root, "bench/gpu.py", "--dry-run", "--output", str(place))
     assert done.returncode == 0, done.stderr
-    rows = [row for row in json.loads(done.stdout)["rows"] if row["peer"] != "roof"]
+    rows = [row for row in json.loads(place.read_text())["rows"] if row["peer"] != "roof"]
     assert {row["case"].partition(":")[0] for row in rows} == {"ce", "focal", "kl", "linear"}
-    assert {"pminusy", "torch eager"} <= {row["peer"] for row in rows}
-    assert all(row["error"] < 1e-6 and row["median_ms"] > 0 for row in rows)
+    assert {"pminusy", "torch eager", "torch.compile"} <= {row["peer"] for row in rows}
+    assert all(row["error"] < 1e-6 for row in rows if row["dtype"] == "float32")
+    assert all(row["error"] < 2e-2 and row["median_ms"] > 0 for row in rows)
+    assert all(row["case"] in done.stdout for row in rows)
+
+
+BROKEN = """
+import runpy, sys, torch
+def broken(*_, **__):
+    raise RuntimeError("no memory\\nleft")
+torch.compile = lambda *_, **__: broken
+sys.argv = ["bench/gpu.py", "--dry-run", "--json", "--cases", "ce", "--dtype", "float32"]
+runpy.run_path("bench/gpu.py", run_name="__main__")
+"""
+
+
+def test_a_peer_that_fails_on_the_gpu_is_a_row(root: Path) -> None:
+    """Of several lines the first is said, and the rest is measured."""
+    done = run(root, "-c", BROKEN)
+    assert done.returncode == 1, done.stderr
+    rows = {row["peer"]: row for row in json.loads(done.stdout)["rows"]}
+    assert rows["torch.compile"]["note"] == "RuntimeError: no memory"
+    assert rows["torch.compile"]["median_ms"] is None
+    assert rows["pminusy"]["median_ms"] > 0 and not rows["pminusy"]["note"]
+
+
+def test_every_target_is_timed_on_one_loss(root: Path) -> None:
+    """Those that are installed, each checked."""
+    words = ("--quick", "--runs", "1", "--only", "ce:100000x10", "--json")
+    done = run(root, "bench/targets.py", *words)
+    rows = [row for row in json.loads(done.stdout)["rows"] if not row["is_roof"]]
+    found = {(row["peer"], row["dtype"]) for row in rows}
+    assert {("numpy", "float32"), ("generated javascript", "float64")} <= found
+    assert ("generated torch", "float32") in found or not find_spec("torch")
+    good = [row for row in rows if not row["note"]]
+    assert all(row["is_ours"] and row["error"] < 1e-6 and row["median_ms"] > 0 for row in good)
+    if shutil.which("cc") and shutil.which("node"):
+        assert (done.returncode, len(good)) == (0, len(rows)), done.stderr

@@ -15,6 +15,8 @@ import numpy as np
 from cases import Arrays, Case
 from roof import copy
 
+import generated
+
 Work = Callable[[], tuple[Any, Any]]
 Maker = Callable[[Case, Arrays, int], "Work | None"]
 TUNED = {
@@ -249,4 +251,8 @@ def all_peers(targets: list[str]) -> tuple[Peer, ...]:
         Peer("torch.compile", torch(True), ("torch",)),
         Peer("torch linear_cross_entropy", torch(False, True), ("torch",)),
         Peer("jax", jax, ("jax",)),
+        Peer("generated torch", generated.torch(False), ("torch",)),
+        Peer("generated torch.compile", generated.torch(True), ("torch",)),
+        Peer("generated jax", generated.jax, ("jax",)),
+        Peer("generated javascript", generated.javascript),
     )
