@@ -18,7 +18,9 @@ from general_losses import LOSSES
 
 import codegen
 import derive
+from codegen.accuracy import measure
 from codegen.builder import KernelFunction
+from codegen.cli import main
 from codegen.schedule import Phase
 from codegen.schedule.passes import in_one_pass
 from codegen.targets.target import Misfit
@@ -243,6 +245,25 @@ def test_kernels_compile_for_a_gpu_that_is_not_there(root: Path) -> None:
         env=environment,
     )
     assert done.stdout.splitlines() == [f"{name} True True" for name in names], done.stderr
+
+
+def test_logarithms_below_the_normal_numbers() -> None:
+    """A GPU's own flushes such a number to 0: it is lifted before, and what that adds taken off."""
+    p = np.array([[1e-40, 1.0]], np.float32)
+    loss, _ = kernel("cross_entropy")(p=p, y=np.array([[1.0, 0.0]], np.float32))
+    np.testing.assert_allclose(loss, -np.log(p[:1, 0].astype(float)), rtol=1e-6)
+
+
+def test_errors_and_what_is_said_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """The algorithm's errors, in the interpreter; and that a GPU has more of its own."""
+    regimes = ("moderate", "margin far above", "offset 1e4", "ties")
+    loss = derive.load("weighted_softmax_cross_entropy")
+    found = list(measure(loss, ("triton",), regimes=regimes))
+    assert len(found) == 2 * len(regimes)
+    assert max(row.worst for row in found) < 8
+    options = ["verify", "huber", "--accuracy", "--target", "triton", "--dtype", "float32"]
+    assert main(options) == 0
+    assert "NVIDIA GPU adds up to 3 ULP" in capsys.readouterr().out
 
 
 def test_no_triton_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
