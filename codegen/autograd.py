@@ -66,7 +66,7 @@ def _with_second(found: Autograd, loss: Loss, names: Sequence[str], label: str |
     slopes = []
     for name in names:
         derivation = gradient(inner.loss, name, inner.entry, inner.made)
-        slopes.append(Gradient(derivation.wrt[0], derivation.result))
+        slopes.append(Gradient(derivation.wrt[0], derivation.result, order=2))
     whole = _as_loss(inner, loss, dict(zip(directions, names, strict=True)))
     printed = tuple(_printed(g, inner.loss) for g in slopes)
     if label is not None:

@@ -10,7 +10,7 @@ from exact import Exact
 from mpmath import mp
 
 import derive
-from codegen.stabilize import EMITTED, OPTIONAL, RULES, rewrite, stabilize
+from codegen.stabilize import EMITTED, OPTIONAL, RULES, SECOND, rewrite, stabilize
 from derive.errors import ReplayError
 from derive.index import Index
 from derive.loss import Loss
@@ -166,12 +166,30 @@ CASES = {
         "sum(y[k] for k in K) - y[t]",
         "sum(a[j]*(y[j] - sum(y[k] for k in K)) for j in K)",
     ],
+    "brackets that cancel": ["u*(z - g) + u*g", "u**2 + u**2*(sqrt(1 + z**2/u**2) - 1)"],
+    "common denominator": [
+        "1/sqrt(1 + z**2) - z**2/(1 + z**2)**(3/2)",
+        "2/(u + z**2) - 4*z**2/(u + z**2)**2",
+    ],
+    "sign of a negative": ["sign(z - q) + sign(q - z)"],
+    "powers of a share and of its rest": [
+        "q*(2 + 2*s - 3*q) - s",
+        "g*(q*(2 - (1 + g)*u) + u - 2)",
+        "1 - 3*p[t] + 2*p[t]**2",
+        "z*q*(1 - q) - z*q**3 + z*q**2",
+    ],
+    "own term of a sum of shares": [
+        "sum(b[j]*(b[j] - sum(p[k]*b[k] for k in K)) for j in K)",
+        "sum(b[j]*((2*p[j] - 1)*sum(p[k]**2*b[k] for k in K) - p[j]**2*b[j]) for j in K)",
+        "sum(1/(2*p[j]*y[j] + p[j]*sum(p[k]*(3*p[k] - 2*y[k]) for k in K) - 4*p[j]**2"
+        " + 2*p[j] - y[j] + sum(p[k]*(y[k] - p[k]) for k in K)) for j in K)",
+    ],
     "sigmoid by sign": ["sigmoid(z)", "sigmoid(-z)"],
     "softplus without overflow": ["softplus(z)", "softplus(-z)"],
 }
 
 
-EVERY = (*RULES, *OPTIONAL, *EMITTED)
+EVERY = (*RULES, *SECOND, *OPTIONAL, *EMITTED)
 
 
 def loss_with(expression: str) -> Loss:

@@ -63,13 +63,21 @@ def _outputs(
     second = Entry(square, *found.indices) if policy.whole else first
     outputs = [
         Gradient(first, found.labelled(found.slope)),
-        Gradient(second, found.labelled(policy.expr)),
+        Gradient(second, found.labelled(_without_value(policy.expr, found)), order=2),
     ]
     if predicted is not None:
         outputs.append(Gradient(first, found.labelled(_opened(predicted, found))))
     names = ("slope", "curvature", "prediction")
     keys = [found.fit.dense.unused_name(name) for name in names]
     return tuple(outputs), tuple(keys[: len(outputs)])
+
+
+def _without_value(expr: Expr, found: Curvature) -> Expr:
+    """The expression with the loss itself written out, beside whose terms others may cancel."""
+    value = found.fit.dense.value.name
+    names = frozenset(d.name for d in found.fit.dense.definitions if d.name != value)
+    opened: Expr = found.fit.dense.unfold(expr, names)
+    return opened
 
 
 def _opened(predicted: Expr, found: Curvature) -> Expr:

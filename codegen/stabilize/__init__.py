@@ -17,6 +17,7 @@ from codegen.stabilize import (
     complement,
     differences,
     divergence,
+    fractions,
     hyperbolic,
     logistic,
     logs,
@@ -24,6 +25,7 @@ from codegen.stabilize import (
     near_one,
     overlaps,
     roots,
+    shares,
     sigmoids,
     softmax,
 )
@@ -51,6 +53,7 @@ RULES: tuple[Rule, ...] = (
 )
 EMITTED: tuple[Rule, ...] = logistic.EMITTED
 LIMIT = 50
+SECOND: tuple[Rule, ...] = (*fractions.RULES, *shares.RULES)  # first, for second derivatives
 OPTIONAL: tuple[Rule, ...] = differences.OPTIONAL  # only where measuring chose them
 WRITTEN = (expm1, expm1mx, grouped, log1mexp, log1p, log1pmx, sigmoid, softplus)
 
@@ -84,10 +87,14 @@ ALL = Selection()
 
 @dataclass(frozen=True)
 class Gradient:
-    """The derivative of the loss by an entry, in the names of the loss."""
+    """The derivative of the loss by an entry, in the names of the loss.
+
+    Of the second order are entries of a Hessian, and its products with directions.
+    """
 
     wrt: Entry
     result: Expr
+    order: int = 1
 
 
 class Unchecked(Checker):
@@ -148,7 +155,9 @@ def stabilize(
         done = replace(done, definitions=(*done.definitions, stable))
     results: list[Gradient] = []
     for gradient in gradients:
-        steps = rewrite(gradient.result, done, checker, rules)
+        steps = rewrite(
+            gradient.result, done, checker, rules if gradient.order == 1 else (*SECOND, *rules)
+        )
         title = f"stable form of the gradient by {gradient.wrt.tensor.name}"
         start = Derivation(
             loss, title, loss.value.entry, (gradient.wrt,), gradient.result, gradient.result, steps

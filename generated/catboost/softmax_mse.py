@@ -129,7 +129,7 @@ def _derivatives(a, y):
         "curvature": np.empty(a.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(6 * K * dtype.itemsize, a, y)
+        blocks = _blocks(7 * K * dtype.itemsize, a, y)
         for rows, a, y in blocks:
             N = len(a)
             index_N = np.arange(N)
@@ -137,17 +137,23 @@ def _derivatives(a, y):
             exp_a, scale = _exponentials(a, a_max)
             rest, whole = _sums(exp_a, a_top)
             p = exp_a / whole[:, None]
+            term_7 = rest * scale
             a_y = a[index_N, y]
-            part_1 = scale * whole - _exp_difference(a_y, a_max)
-            term_2 = p.copy(order="K")
-            term_2[index_N, y] = -_where(a_y == a_max, rest * scale, part_1) / (scale * whole)
-            total = np.sum(term_2**2, axis=1)
+            part_1 = _where(a_y == a_max, term_7, scale * whole - _exp_difference(a_y, a_max))
+            term_5 = p.copy(order="K")
+            term_5[index_N, y] = -part_1 / (scale * whole)
+            total = np.sum(term_5**2, axis=1)
             L = total / 2
-            total_2 = np.sum(_weighted(p, term_2), axis=1)
-            slope = _weighted(p, term_2 - total_2[:, None])
-            term_4 = p**2
-            sum_p = np.sum(term_4, axis=1)
-            curvature = (1 + sum_p[:, None] - 2 * p) * term_4
+            total_2 = np.sum(_weighted(p, term_5), axis=1)
+            slope = _weighted(p, term_5 - total_2[:, None])
+            part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
+            part_3 = _where(a == a_max[:, None], term_7[:, None], part_2)
+            term_2 = part_3 / (scale[:, None] * whole[:, None])
+            term_3 = p**2
+            sum_p = np.sum(_where(p <= 0.5, term_3, 0), axis=1)
+            term_4 = np.sum(term_3, axis=1)
+            part_4 = _where(p > 0.5, sum_p[:, None], term_4[:, None] - term_3) + term_2**2
+            curvature = np.multiply(part_4, term_3, out=_room(results["curvature"], rows))
             results[""][rows] = L
             _put(results["slope"], rows, slope)
             _put(results["curvature"], rows, curvature)

@@ -109,9 +109,9 @@ def _derivatives(z, y, b):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        term_10 = 1 - b
-        term_20 = b - 1
-        blocks = _blocks(12 * K * dtype.itemsize, z, y)
+        term_14 = 1 - b
+        term_24 = b - 1
+        blocks = _blocks(15 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
             index_K = np.arange(K)
@@ -120,73 +120,79 @@ def _derivatives(z, y, b):
             exp_z, scale = _exponentials(z, z_max)
             rest, whole = _sums(exp_z, z_top)
             p = exp_z / whole[:, None]
-            m = (y[:, None] == index_K).astype(dtype) * b + term_10 * p
+            m = (y[:, None] == index_K).astype(dtype) * b + term_14 * p
             term = _weighted(p, 1 / m)
-            term_11 = m - p
-            term_7 = _where(np.abs(term_11) < 3 * p / 8, -np.log1p(term_11 / p), np.log(term))
-            KL = np.sum(_weighted(p, term_7), axis=1)
-            term_12 = m[index_N, y] - p[index_N, y]
-            term_2 = term_12 / p[index_N, y]
+            term_15 = m - p
+            term_10 = _where(np.abs(term_15) < 3 * p / 8, -np.log1p(term_15 / p), np.log(term))
+            KL = np.sum(_weighted(p, term_10), axis=1)
+            term_16 = m[index_N, y] - p[index_N, y]
+            term_2 = term_16 / p[index_N, y]
             term_3 = _weighted(p[index_N, y], 1 / m[index_N, y])
             term_4 = m[index_N, y] - 1
             term_5 = 1 / m[index_N, y]
             total_2 = np.sum(_where(index_K != y[:, None], p, 0), axis=1)
-            term_17 = 2 + term_4
-            term_13 = 1 / term_17**2
-            term_18 = 2 + term_2
-            term_14 = 1 / term_18**2
-            term_19 = term_4**2
-            term_21 = term_2**2
+            term_21 = 2 + term_4
+            term_17 = 1 / term_21**2
+            term_22 = 2 + term_2
+            term_18 = 1 / term_22**2
+            term_23 = term_4**2
+            term_25 = term_2**2
             part_1 = m[index_N, y] + _weighted(p[index_N, y], np.log(term_3)) - p[index_N, y]
-            part_2 = (0.05714285714285714 + 2 * term_13 * term_19 / 37) * term_13 * term_19
-            part_3 = 0.06451612903225806 + (0.06060606060606061 + part_2) * term_13 * term_19
-            part_4 = (0.06896551724137931 + part_3 * term_13 * term_19) * term_13 * term_19
-            part_5 = (0.05714285714285714 + 2 * term_14 * term_21 / 37) * term_14 * term_21
-            part_6 = 0.06451612903225806 + (0.06060606060606061 + part_5) * term_14 * term_21
-            part_7 = (0.06896551724137931 + part_6 * term_14 * term_21) * term_14 * term_21
-            part_8 = 0.08 + (0.07407407407407407 + part_4) * term_13 * term_19
-            part_9 = (0.08695652173913043 + part_8 * term_13 * term_19) * term_13 * term_19
-            part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_13 * term_19
-            part_11 = (0.11764705882352941 + part_10 * term_13 * term_19) * term_13 * term_19
-            part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_13 * term_19
-            part_13 = (0.18181818181818182 + part_12 * term_13 * term_19) * term_13 * term_19
-            part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_13 * term_19
-            part_15 = 0.6666666666666666 + (0.4 + part_14 * term_13 * term_19) * term_13 * term_19
-            part_16 = (part_15 * term_13 * term_19 - term_4) * term_4 / term_17
+            part_2 = (0.05714285714285714 + 2 * term_17 * term_23 / 37) * term_17 * term_23
+            part_3 = 0.06451612903225806 + (0.06060606060606061 + part_2) * term_17 * term_23
+            part_4 = (0.06896551724137931 + part_3 * term_17 * term_23) * term_17 * term_23
+            part_5 = (0.05714285714285714 + 2 * term_18 * term_25 / 37) * term_18 * term_25
+            part_6 = 0.06451612903225806 + (0.06060606060606061 + part_5) * term_18 * term_25
+            part_7 = (0.06896551724137931 + part_6 * term_18 * term_25) * term_18 * term_25
+            part_8 = 0.08 + (0.07407407407407407 + part_4) * term_17 * term_23
+            part_9 = (0.08695652173913043 + part_8 * term_17 * term_23) * term_17 * term_23
+            part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_17 * term_23
+            part_11 = (0.11764705882352941 + part_10 * term_17 * term_23) * term_17 * term_23
+            part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_17 * term_23
+            part_13 = (0.18181818181818182 + part_12 * term_17 * term_23) * term_17 * term_23
+            part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_17 * term_23
+            part_15 = 0.6666666666666666 + (0.4 + part_14 * term_17 * term_23) * term_17 * term_23
+            part_16 = (part_15 * term_17 * term_23 - term_4) * term_4 / term_21
             part_17 = -_where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
             part_18 = _where(np.abs(term_4) < 0.375, part_17, m[index_N, y] + np.log(term_5) - 1)
-            part_19 = 0.08 + (0.07407407407407407 + part_7) * term_14 * term_21
-            part_20 = (0.08695652173913043 + part_19 * term_14 * term_21) * term_14 * term_21
-            part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_14 * term_21
-            part_22 = (0.11764705882352941 + part_21 * term_14 * term_21) * term_14 * term_21
-            part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_14 * term_21
-            part_24 = (0.18181818181818182 + part_23 * term_14 * term_21) * term_14 * term_21
-            part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_14 * term_21
-            part_26 = 0.6666666666666666 + (0.4 + part_25 * term_14 * term_21) * term_14 * term_21
-            part_27 = (part_26 * term_14 * term_21 - term_2) * term_2 / term_18
+            part_19 = 0.08 + (0.07407407407407407 + part_7) * term_18 * term_25
+            part_20 = (0.08695652173913043 + part_19 * term_18 * term_25) * term_18 * term_25
+            part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_18 * term_25
+            part_22 = (0.11764705882352941 + part_21 * term_18 * term_25) * term_18 * term_25
+            part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_18 * term_25
+            part_24 = (0.18181818181818182 + part_23 * term_18 * term_25) * term_18 * term_25
+            part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_18 * term_25
+            part_26 = 0.6666666666666666 + (0.4 + part_25 * term_18 * term_25) * term_18 * term_25
+            part_27 = (part_26 * term_18 * term_25 - term_2) * term_2 / term_22
             part_28 = _where(np.abs(term_2) < 0.5, part_27, np.log1p(term_2) - term_2)
             part_29 = -_weighted(p[index_N, y], part_28)
-            part_30 = _where(np.abs(term_12) < 3 * p[index_N, y] / 8, part_29, part_1)
-            L = b * part_18 + term_20 * total_2 * np.log1p(-b) + _weighted(term_10, part_30)
-            term_15 = term_20 * p
-            slope = _weighted(term_15, KL[:, None] - term_7)
-            z_shifted = z - z_max[:, None]
-            term_22 = p**2
-            total_3 = np.sum(term_22 / m, axis=1)
-            term_23 = rest * scale
+            part_30 = _where(np.abs(term_16) < 3 * p[index_N, y] / 8, part_29, part_1)
+            L = b * part_18 + term_24 * total_2 * np.log1p(-b) + _weighted(term_14, part_30)
+            term_19 = term_24 * p
+            slope = _weighted(term_19, KL[:, None] - term_10)
+            term_26 = rest * scale
             part_31 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            term_8 = _where(z == z_max[:, None], term_23[:, None], part_31)
-            part_32 = -_weighted(term_15, term_8 / (scale[:, None] * whole[:, None]))
-            part_33 = -term_8 / (scale[:, None] * whole[:, None])
-            part_34 = -_weighted(term_20, total_3)
-            part_35 = -np.log1p(term_23)
-            part_36 = term_20 * m * term_22
-            part_37 = -2 * KL
-            part_39 = term_7 + z_shifted - np.log(m)
-            part_40 = part_34[:, None] + part_35[:, None] + part_37[:, None] + part_39
-            part_38 = _weighted(p, part_40) - term_7
-            part_41 = (part_36 + (part_32 + (KL[:, None] + part_33 + part_38) * m) * m) / m**2
-            curvature = np.maximum(_weighted(term_15, part_41), 0.001)
+            part_32 = _where(z == z_max[:, None], term_26[:, None], part_31)
+            term_7 = part_32 / (scale[:, None] * whole[:, None])
+            z_shifted = z - z_max[:, None]
+            term_8 = p**2 / m
+            total_3 = np.sum(_where(p <= 0.5, term_8, 0), axis=1)
+            term_9 = np.sum(term_8, axis=1)
+            term_11 = _where(p > 0.5, total_3[:, None], term_9[:, None] - term_8)
+            term_27 = m**2
+            term_28 = term_7**2
+            part_33 = _weighted(p, (z_shifted - np.log1p(term_26[:, None])) * term_27)
+            part_34 = -_weighted(p, b * term_11 * term_27)
+            part_35 = (1 - 2 * p) * KL[:, None] * term_27
+            part_36 = -_weighted(p, term_27 * np.log(m))
+            part_37 = _weighted(p, term_11 * term_27)
+            part_38 = -_weighted(p, b * m * term_28)
+            part_39 = -term_10 * term_27 * term_7
+            part_40 = _weighted(p, m * term_28)
+            part_41 = -term_27 * term_7
+            part_42 = part_37 + part_38 + part_39 + part_40 + part_41
+            part_43 = _weighted(term_19, (part_33 + part_34 + part_35 + part_36 + part_42) / m**2)
+            curvature = np.maximum(part_43, 0.001)
             results[""][rows] = L
             _put(results["slope"], rows, slope)
             _put(results["curvature"], rows, curvature)

@@ -132,20 +132,30 @@ def _pull(cotangent, z, v, T):
 @jax.jit
 def _push(cotangent, z, v, T, w):
     """The change of the gradients along directions, weighted, and its own gradients."""
-    term = z / T
-    max = jnp.max(term, axis=1)
-    exp = _exp_difference(term, max[:, None])
+    dtype = z.dtype
+    term_5 = z / T
+    max = jnp.max(term_5, axis=1)
+    exp = _exp_difference(term_5, max[:, None])
     sum_exp = jnp.sum(exp, axis=1)
     p = exp / sum_exp[:, None]
-    term_2 = _weighted(v, 1 / T)
-    max_2 = jnp.max(term_2, axis=1)
-    exp_2 = _exp_difference(term_2, max_2[:, None])
+    term_6 = _weighted(v, 1 / T)
+    max_2 = jnp.max(term_6, axis=1)
+    exp_2 = _exp_difference(term_6, max_2[:, None])
     sum_exp_2 = jnp.sum(exp_2, axis=1)
     q = exp_2 / sum_exp_2[:, None]
     g = (p - q) * T
     s = jnp.sum(g * w, axis=1)
-    total_2 = jnp.sum(_weighted(p, w), axis=1)
-    grad_z = _weighted(cotangent[:, None] * p, w - total_2[:, None])
+    term = _weighted(p, w)
+    total_2 = jnp.sum(jnp.where(p <= 0.5, term, 0), axis=1)
+    term_2 = jnp.sum(term, axis=1)
+    total_4 = jnp.sum(exp - (term_5 == max[:, None]).astype(dtype), axis=1)
+    total_5 = jnp.sum((term_5 == max[:, None]).astype(dtype), axis=1)
+    term_3 = total_5 - 1
+    part_1 = term_3 + total_4
+    part_2 = jnp.where(term_5 == max[:, None], part_1[:, None], sum_exp[:, None] - exp)
+    term_4 = part_2 / sum_exp[:, None]
+    part_3 = term_4 * w - jnp.where(p > 0.5, total_2[:, None], term_2[:, None] - term)
+    grad_z = _weighted(cotangent[:, None] * p, part_3)
     return (s, grad_z)
 
 

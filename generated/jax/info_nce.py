@@ -108,11 +108,12 @@ def _pull(cotangent, U, V, tau):
 @jax.jit
 def _push(cotangent, U, V, tau, W, direction):
     """The change of the gradients along directions, weighted, and its own gradients."""
+    dtype = U.dtype
     N = U.shape[0]
     z = U @ V.T
-    term_2 = z / tau
-    max = jnp.max(term_2, axis=1)
-    exp = _exp_difference(term_2, max[:, None])
+    term_6 = z / tau
+    max = jnp.max(term_6, axis=1)
+    exp = _exp_difference(term_6, max[:, None])
     sum_exp = jnp.sum(exp, axis=1)
     p = exp / sum_exp[:, None]
     product_2 = p @ V
@@ -126,15 +127,23 @@ def _push(cotangent, U, V, tau, W, direction):
     s = sum_total + sum_total_2
     product_4 = p @ direction
     total_3 = jnp.sum(U[:, None, :] * direction + V * W[:, None, :], axis=2)
-    total_4 = jnp.sum(_weighted(p, total_3), axis=1)
-    term = total_3 - total_4[:, None]
-    product_5 = jnp.einsum("ac,cb,ac->ab", term, V, p)
-    term_3 = 1 / tau**2
-    part_1 = (term_3 * product_5 + product_4 / tau - direction / tau) / N
-    grad_U = _weighted(cotangent, part_1)
+    term = _weighted(p, total_3)
+    total_4 = jnp.sum(jnp.where(p <= 0.5, term, 0), axis=1)
+    term_2 = jnp.sum(term, axis=1)
+    total_6 = jnp.sum(exp - (term_6 == max[:, None]).astype(dtype), axis=1)
+    total_7 = jnp.sum((term_6 == max[:, None]).astype(dtype), axis=1)
+    term_3 = total_7 - 1
+    part_1 = term_3 + total_6
+    part_2 = jnp.where(term_6 == max[:, None], part_1[:, None], sum_exp[:, None] - exp)
+    term_4 = part_2 / sum_exp[:, None]
+    term_5 = term_4 * total_3 - jnp.where(p > 0.5, total_4[:, None], term_2[:, None] - term)
+    product_5 = jnp.einsum("ac,cb,ac->ab", term_5, V, p)
+    term_8 = 1 / tau**2
+    part_3 = (term_8 * product_5 + product_4 / tau - direction / tau) / N
+    grad_U = _weighted(cotangent, part_3)
     product_6 = p.T @ W
-    product_7 = jnp.einsum("ca,cb,ca->ab", term, U, p)
-    grad_V = _weighted(cotangent, (term_3 * product_7 + product_6 / tau - W / tau) / N)
+    product_7 = jnp.einsum("ca,cb,ca->ab", term_5, U, p)
+    grad_V = _weighted(cotangent, (term_8 * product_7 + product_6 / tau - W / tau) / N)
     return (s, grad_U, grad_V)
 
 

@@ -116,10 +116,14 @@ def _push(cotangent, z, q, v):
     term = sum_z_2 - 1
     part_1 = sum_z + term
     part_2 = jnp.where(z == z_max[:, None], part_1[:, None], sum_exp_z[:, None] - exp_z)
-    g = (sum_q[:, None] - q) * p - _weighted(q, part_2 / sum_exp_z[:, None])
+    term_4 = part_2 / sum_exp_z[:, None]
+    g = (sum_q[:, None] - q) * p - _weighted(q, term_4)
     s = jnp.sum(g * v, axis=1)
-    total_2 = jnp.sum(_weighted(p, v), axis=1)
-    grad_z = _weighted(cotangent[:, None] * sum_q[:, None] * p, v - total_2[:, None])
+    term_2 = _weighted(p, v)
+    total_2 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
+    term_3 = jnp.sum(term_2, axis=1)
+    part_3 = term_4 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+    grad_z = _weighted(cotangent[:, None] * sum_q[:, None] * p, part_3)
     return (s, grad_z)
 
 

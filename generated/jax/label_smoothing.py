@@ -113,8 +113,17 @@ def _push(cotangent, z, y, eps, v):
     sum_q = jnp.sum(q, axis=1)
     g = _weighted(p, sum_q[:, None]) - q
     s = jnp.sum(g * v, axis=1)
-    total_2 = jnp.sum(_weighted(p, v), axis=1)
-    grad_z = _weighted(cotangent[:, None] * p, (v - total_2[:, None]) * sum_q[:, None])
+    term = _weighted(p, v)
+    total_2 = jnp.sum(jnp.where(p <= 0.5, term, 0), axis=1)
+    term_2 = jnp.sum(term, axis=1)
+    sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
+    sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
+    term_3 = sum_z_2 - 1
+    part_1 = sum_z + term_3
+    part_2 = jnp.where(z == z_max[:, None], part_1[:, None], sum_exp_z[:, None] - exp_z)
+    term_4 = part_2 / sum_exp_z[:, None]
+    part_3 = term_4 * v - jnp.where(p > 0.5, total_2[:, None], term_2[:, None] - term)
+    grad_z = _weighted(cotangent[:, None] * p, sum_q[:, None] * part_3)
     return (s, grad_z)
 
 

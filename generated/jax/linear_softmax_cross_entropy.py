@@ -141,7 +141,8 @@ def _push(cotangent, x, W, b, y, v, V, w):
     term = sum_a_2 - 1
     part_1 = sum_a + term
     part_2 = jnp.where(a == a_max[:, None], part_1[:, None], sum_exp_a[:, None] - exp_a)
-    term_2 = (sum_y[:, None] - y) * p - _weighted(y, part_2 / sum_exp_a[:, None])
+    term_5 = part_2 / sum_exp_a[:, None]
+    term_2 = (sum_y[:, None] - y) * p - _weighted(y, term_5)
     g = term_2 @ W
     h = term_2[:, :, None] * x[:, None, :]
     G = jnp.broadcast_to(term_2, (N, K))
@@ -151,16 +152,19 @@ def _push(cotangent, x, W, b, y, v, V, w):
     product_4 = w @ G.T
     s = product_4 + sum_product_3 + total
     total_2 = jnp.sum(V * x[:, None, :] + W * v[:, None, :], axis=2)
-    total_3 = jnp.sum(_weighted(p, w + total_2), axis=1)
-    term_3 = w + total_2 - total_3[:, None]
-    product_5 = jnp.einsum("ac,cb,ac->ab", term_3, W, p)
+    term_3 = _weighted(p, w + total_2)
+    total_3 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
+    term_4 = jnp.sum(term_3, axis=1)
+    part_3 = -jnp.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
+    term_6 = part_3 + w * term_5 + term_5 * total_2
+    product_5 = jnp.einsum("ac,cb,ac->ab", term_6, W, p)
     product_6 = term_2 @ V
     grad_x = _weighted(cotangent[:, None], product_6 + _weighted(sum_y[:, None], product_5))
-    part_3 = sum_y[:, None] * p
-    part_4 = _weighted(part_3[:, :, None], term_3[:, :, None] * x[:, None, :])
-    part_5 = part_4 + term_2[:, :, None] * v[:, None, :]
-    grad_W = jnp.sum(_weighted(cotangent[:, None, None], part_5), axis=0)
-    grad_b = jnp.sum(_weighted(cotangent[:, None] * sum_y[:, None] * p, term_3), axis=0)
+    part_4 = sum_y[:, None] * p
+    part_5 = _weighted(part_4[:, :, None], term_6[:, :, None] * x[:, None, :])
+    part_6 = part_5 + term_2[:, :, None] * v[:, None, :]
+    grad_W = jnp.sum(_weighted(cotangent[:, None, None], part_6), axis=0)
+    grad_b = jnp.sum(_weighted(cotangent[:, None] * sum_y[:, None] * p, term_6), axis=0)
     return (s, grad_x, grad_W, grad_b)
 
 

@@ -91,7 +91,8 @@ def _push(cotangent, z, y, v):
     sigmoid_z = _sigmoid(-z)
     g = ((1 - y) * p - sigmoid_z * y) * p * sigmoid_z
     s = g * v
-    grad_z = _weighted(cotangent * p * sigmoid_z, ((2 + 2 * y - 3 * p) * p - y) * v)
+    part_1 = ((y - 1) * p**2 + 2 * p * sigmoid_z - y * sigmoid_z**2) * v
+    grad_z = _weighted(cotangent * p * sigmoid_z, part_1)
     return (s, grad_z)
 
 

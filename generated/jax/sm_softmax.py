@@ -127,11 +127,17 @@ def _push(cotangent, a, t, m, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
+    term_5 = sum_z + term
     part_1 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    g = _put(p, t, -jnp.where(_at(z, t) == z_max, sum_z + term, part_1) / sum_exp_z)
+    g = _put(p, t, -jnp.where(_at(z, t) == z_max, term_5, part_1) / sum_exp_z)
     s = jnp.sum(g * v, axis=1)
-    total_2 = jnp.sum(_weighted(p, v), axis=1)
-    grad_a = _weighted(cotangent[:, None] * p, v - total_2[:, None])
+    term_2 = _weighted(p, v)
+    total_2 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
+    term_3 = jnp.sum(term_2, axis=1)
+    part_2 = jnp.where(z == z_max[:, None], term_5[:, None], sum_exp_z[:, None] - exp_z)
+    term_4 = part_2 / sum_exp_z[:, None]
+    part_3 = term_4 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+    grad_a = _weighted(cotangent[:, None] * p, part_3)
     return (s, grad_a)
 
 

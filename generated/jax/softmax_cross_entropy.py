@@ -117,10 +117,14 @@ def _push(cotangent, a, y, v):
     term = sum_a_2 - 1
     part_1 = sum_a + term
     part_2 = jnp.where(a == a_max[:, None], part_1[:, None], sum_exp_a[:, None] - exp_a)
-    g = (sum_y[:, None] - y) * p - _weighted(y, part_2 / sum_exp_a[:, None])
+    term_4 = part_2 / sum_exp_a[:, None]
+    g = (sum_y[:, None] - y) * p - _weighted(y, term_4)
     s = jnp.sum(g * v, axis=1)
-    total_2 = jnp.sum(_weighted(p, v), axis=1)
-    grad_a = _weighted(cotangent[:, None] * sum_y[:, None] * p, v - total_2[:, None])
+    term_2 = _weighted(p, v)
+    total_2 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
+    term_3 = jnp.sum(term_2, axis=1)
+    part_3 = term_4 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+    grad_a = _weighted(cotangent[:, None] * sum_y[:, None] * p, part_3)
     return (s, grad_a)
 
 

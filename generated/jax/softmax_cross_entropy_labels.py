@@ -119,11 +119,17 @@ def _push(cotangent, a, y, v):
     sum_a = jnp.sum(exp_a - (a == a_max[:, None]).astype(dtype), axis=1)
     sum_a_2 = jnp.sum((a == a_max[:, None]).astype(dtype), axis=1)
     term = sum_a_2 - 1
+    term_5 = sum_a + term
     part_1 = sum_exp_a - _exp_difference(_at(a, y), a_max)
-    g = _put(p, y, -jnp.where(_at(a, y) == a_max, sum_a + term, part_1) / sum_exp_a)
+    g = _put(p, y, -jnp.where(_at(a, y) == a_max, term_5, part_1) / sum_exp_a)
     s = jnp.sum(g * v, axis=1)
-    total_2 = jnp.sum(_weighted(p, v), axis=1)
-    grad_a = _weighted(cotangent[:, None] * p, v - total_2[:, None])
+    term_2 = _weighted(p, v)
+    total_2 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
+    term_3 = jnp.sum(term_2, axis=1)
+    part_2 = jnp.where(a == a_max[:, None], term_5[:, None], sum_exp_a[:, None] - exp_a)
+    term_4 = part_2 / sum_exp_a[:, None]
+    part_3 = term_4 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+    grad_a = _weighted(cotangent[:, None] * p, part_3)
     return (s, grad_a)
 
 

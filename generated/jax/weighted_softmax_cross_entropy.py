@@ -166,19 +166,23 @@ def _push(cotangent, a, weight, ignore_index, label_smoothing, t, v):
     sum_a = jnp.sum(exp_a - (a == a_max[:, None]).astype(dtype), axis=1)
     sum_a_2 = jnp.sum((a == a_max[:, None]).astype(dtype), axis=1)
     term = sum_a_2 - 1
-    term_2 = sum_a + term
-    part_2 = sum_exp_a - _exp_difference(_at(a, t), a_max)
-    part_1 = _put(p, t, -jnp.where(_at(a, t) == a_max, term_2, part_2) / sum_exp_a)
-    part_3 = jnp.where(a == a_max[:, None], term_2[:, None], sum_exp_a[:, None] - exp_a)
-    part_4 = (sum_weight - weight) * p - _weighted(weight, part_3 / sum_exp_a[:, None])
-    part_5 = -_weighted((label_smoothing - 1) * w[:, None], K * part_1)
-    part_6 = (part_5 + _weighted(label_smoothing, part_4)) / K
+    term_6 = sum_a + term
+    part_1 = jnp.where(a == a_max[:, None], term_6[:, None], sum_exp_a[:, None] - exp_a)
+    term_4 = part_1 / sum_exp_a[:, None]
+    part_3 = sum_exp_a - _exp_difference(_at(a, t), a_max)
+    part_2 = _put(p, t, -jnp.where(_at(a, t) == a_max, term_6, part_3) / sum_exp_a)
+    part_4 = -_weighted((label_smoothing - 1) * w[:, None], K * part_2)
+    part_5 = (sum_weight - weight) * p - _weighted(weight, term_4)
+    part_6 = (part_4 + _weighted(label_smoothing, part_5)) / K
     g = jnp.where(t[:, None] == ignore_index, 0, part_6)
     s = jnp.sum(g * v, axis=1)
-    total_2 = jnp.sum(_weighted(p, v), axis=1)
-    part_7 = (K * w - sum_weight) * label_smoothing - K * w
-    part_8 = -_weighted(p, (v - total_2[:, None]) * part_7[:, None] / K)
-    grad_a = _weighted(cotangent[:, None], jnp.where(t[:, None] == ignore_index, 0, part_8))
+    term_2 = _weighted(p, v)
+    total_2 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
+    term_3 = jnp.sum(term_2, axis=1)
+    part_7 = term_4 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+    part_8 = (K * w - sum_weight) * label_smoothing - K * w
+    part_9 = -_weighted(p, part_8[:, None] * part_7 / K)
+    grad_a = _weighted(cotangent[:, None], jnp.where(t[:, None] == ignore_index, 0, part_9))
     return (s, grad_a)
 
 

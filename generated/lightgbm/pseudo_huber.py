@@ -114,18 +114,17 @@ def _derivatives(z, y, d):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        term_6 = d**2
-        blocks = _blocks(9 * dtype.itemsize, z, y)
+        term_5 = d**2
+        blocks = _blocks(8 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             r = z - y
             term_4 = np.abs(r / d)
             term_3 = np.maximum(1, term_4)
-            term = r / (1 + term_3 * np.sqrt(1 + np.minimum(1, term_4) ** 2 / term_3**2))
+            term_2 = 1 + np.minimum(1, term_4) ** 2 / term_3**2
+            term = r / (1 + term_3 * np.sqrt(term_2))
             L = r * term
-            term_5 = term_6 + L
-            slope = term_6 * r / term_5
-            term_2 = term_6 / term_5
-            curvature = _where(z == y, term_2 - d**4 * r**2 / term_5**3, term_2)
+            slope = term_5 * r / (term_5 + L)
+            curvature = _where(z == y, 1 / (1 + r**2 / d**2) ** 1.5, 1 / (np.sqrt(term_2) * term_3))
             results[""][rows] = L
             results["slope"][rows] = slope
             results["curvature"][rows] = curvature

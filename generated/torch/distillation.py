@@ -172,22 +172,32 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(needs, cotangent, z, v, T, w):
-        term = z / T
-        max = torch.amax(term, dim=1)
-        exp = _exp_difference(term, max[:, None])
+        dtype = z.dtype
+        term_5 = z / T
+        max = torch.amax(term_5, dim=1)
+        exp = _exp_difference(term_5, max[:, None])
         sum_exp = torch.sum(exp, dim=1)
         p = exp / sum_exp[:, None]
         if needs[0]:
-            term_2 = _weighted(v, 1 / T)
-            max_2 = torch.amax(term_2, dim=1)
-            exp_2 = _exp_difference(term_2, max_2[:, None])
+            term_6 = _weighted(v, 1 / T)
+            max_2 = torch.amax(term_6, dim=1)
+            exp_2 = _exp_difference(term_6, max_2[:, None])
             sum_exp_2 = torch.sum(exp_2, dim=1)
             q = exp_2 / sum_exp_2[:, None]
             g = (p - q) * T
             s = torch.sum(g * w, dim=1)
         if needs[1]:
-            total_2 = torch.sum(_weighted(p, w), dim=1)
-            grad_z = _weighted(cotangent[:, None] * p, w - total_2[:, None])
+            term = _weighted(p, w)
+            total_2 = torch.sum(torch.where(p <= 0.5, term, 0), dim=1)
+            term_2 = torch.sum(term, dim=1)
+            total_4 = torch.sum(exp - (term_5 == max[:, None]).to(dtype), dim=1)
+            total_5 = torch.sum((term_5 == max[:, None]).to(dtype), dim=1)
+            term_3 = total_5 - 1
+            part_1 = term_3 + total_4
+            part_2 = torch.where(term_5 == max[:, None], part_1[:, None], sum_exp[:, None] - exp)
+            term_4 = part_2 / sum_exp[:, None]
+            part_3 = term_4 * w - torch.where(p > 0.5, total_2[:, None], term_2[:, None] - term)
+            grad_z = _weighted(cotangent[:, None] * p, part_3)
         slopes = ()
         if needs[0]:
             slopes += (s,)

@@ -162,11 +162,12 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(needs, cotangent, U, V, tau, W, direction):
+        dtype = U.dtype
         N = U.shape[0]
         z = U @ V.T
-        term_2 = z / tau
-        max = torch.amax(term_2, dim=1)
-        exp = _exp_difference(term_2, max[:, None])
+        term_6 = z / tau
+        max = torch.amax(term_6, dim=1)
+        exp = _exp_difference(term_6, max[:, None])
         sum_exp = torch.sum(exp, dim=1)
         p = exp / sum_exp[:, None]
         if needs[0]:
@@ -183,19 +184,28 @@ class _Second(torch.autograd.Function):
             product_4 = p @ direction
         if needs[1] or needs[2]:
             total_3 = torch.sum(U[:, None, :] * direction + V * W[:, None, :], dim=2)
-            total_4 = torch.sum(_weighted(p, total_3), dim=1)
-            term = total_3 - total_4[:, None]
+            term = _weighted(p, total_3)
+            total_4 = torch.sum(torch.where(p <= 0.5, term, 0), dim=1)
+            term_2 = torch.sum(term, dim=1)
+            total_6 = torch.sum(exp - (term_6 == max[:, None]).to(dtype), dim=1)
+            total_7 = torch.sum((term_6 == max[:, None]).to(dtype), dim=1)
+            term_3 = total_7 - 1
+            part_1 = term_3 + total_6
+            part_2 = torch.where(term_6 == max[:, None], part_1[:, None], sum_exp[:, None] - exp)
+            term_4 = part_2 / sum_exp[:, None]
+            part_3 = -torch.where(p > 0.5, total_4[:, None], term_2[:, None] - term)
+            term_5 = part_3 + term_4 * total_3
         if needs[1]:
-            product_5 = torch.einsum("ac,cb,ac->ab", term, V, p)
+            product_5 = torch.einsum("ac,cb,ac->ab", term_5, V, p)
         if needs[1] or needs[2]:
-            term_3 = 1 / tau**2
+            term_8 = 1 / tau**2
         if needs[1]:
-            part_1 = (term_3 * product_5 + product_4 / tau - direction / tau) / N
-            grad_U = _weighted(cotangent, part_1)
+            part_4 = (term_8 * product_5 + product_4 / tau - direction / tau) / N
+            grad_U = _weighted(cotangent, part_4)
         if needs[2]:
             product_6 = p.T @ W
-            product_7 = torch.einsum("ca,cb,ca->ab", term, U, p)
-            grad_V = _weighted(cotangent, (term_3 * product_7 + product_6 / tau - W / tau) / N)
+            product_7 = torch.einsum("ca,cb,ca->ab", term_5, U, p)
+            grad_V = _weighted(cotangent, (term_8 * product_7 + product_6 / tau - W / tau) / N)
         slopes = ()
         if needs[0]:
             slopes += (s,)

@@ -150,18 +150,21 @@ class _Second(torch.autograd.Function):
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
         sum_q = torch.sum(q, dim=1)
+        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
+        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term = sum_z_2 - 1
+        part_1 = sum_z + term
+        part_2 = torch.where(z == z_max[:, None], part_1[:, None], sum_exp_z[:, None] - exp_z)
+        term_4 = part_2 / sum_exp_z[:, None]
         if needs[0]:
-            sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-            sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
-            term = sum_z_2 - 1
-            part_1 = sum_z + term
-            part_2 = sum_exp_z[:, None] - exp_z
-            part_3 = torch.where(z == z_max[:, None], part_1[:, None], part_2)
-            g = (sum_q[:, None] - q) * p - _weighted(q, part_3 / sum_exp_z[:, None])
+            g = (sum_q[:, None] - q) * p - _weighted(q, term_4)
             s = torch.sum(g * v, dim=1)
         if needs[1]:
-            total_2 = torch.sum(_weighted(p, v), dim=1)
-            grad_z = _weighted(cotangent[:, None] * sum_q[:, None] * p, v - total_2[:, None])
+            term_2 = _weighted(p, v)
+            total_2 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
+            term_3 = torch.sum(term_2, dim=1)
+            part_3 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+            grad_z = _weighted(cotangent[:, None] * sum_q[:, None] * p, part_3 + term_4 * v)
         slopes = ()
         if needs[0]:
             slopes += (s,)

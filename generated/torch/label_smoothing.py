@@ -158,8 +158,17 @@ class _Second(torch.autograd.Function):
             g = _weighted(p, sum_q[:, None]) - q
             s = torch.sum(g * v, dim=1)
         if needs[1]:
-            total_2 = torch.sum(_weighted(p, v), dim=1)
-            grad_z = _weighted(cotangent[:, None] * p, (v - total_2[:, None]) * sum_q[:, None])
+            term = _weighted(p, v)
+            total_2 = torch.sum(torch.where(p <= 0.5, term, 0), dim=1)
+            term_2 = torch.sum(term, dim=1)
+            sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
+            sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+            term_3 = sum_z_2 - 1
+            part_1 = sum_z + term_3
+            part_2 = sum_exp_z[:, None] - exp_z
+            term_4 = torch.where(z == z_max[:, None], part_1[:, None], part_2) / sum_exp_z[:, None]
+            part_3 = term_4 * v - torch.where(p > 0.5, total_2[:, None], term_2[:, None] - term)
+            grad_z = _weighted(cotangent[:, None] * p, sum_q[:, None] * part_3)
         slopes = ()
         if needs[0]:
             slopes += (s,)

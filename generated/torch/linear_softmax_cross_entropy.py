@@ -187,14 +187,14 @@ class _Second(torch.autograd.Function):
         sum_exp_a = torch.sum(exp_a, dim=1)
         p = exp_a / sum_exp_a[:, None]
         sum_y = torch.sum(y, dim=1)
+        sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
+        sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
+        term = sum_a_2 - 1
+        part_1 = sum_a + term
+        part_2 = torch.where(a == a_max[:, None], part_1[:, None], sum_exp_a[:, None] - exp_a)
+        term_5 = part_2 / sum_exp_a[:, None]
         if needs[0] or needs[1] or needs[2]:
-            sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
-            sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
-            term = sum_a_2 - 1
-            part_1 = sum_a + term
-            part_2 = sum_exp_a[:, None] - exp_a
-            part_3 = torch.where(a == a_max[:, None], part_1[:, None], part_2)
-            term_2 = (sum_y[:, None] - y) * p - _weighted(y, part_3 / sum_exp_a[:, None])
+            term_2 = (sum_y[:, None] - y) * p - _weighted(y, term_5)
         if needs[0]:
             g = term_2 @ W
             h = term_2[:, :, None] * x[:, None, :]
@@ -206,19 +206,22 @@ class _Second(torch.autograd.Function):
             s = product_4 + sum_product_3 + total
         if needs[1] or needs[2] or needs[3]:
             total_2 = torch.sum(V * x[:, None, :] + W * v[:, None, :], dim=2)
-            total_3 = torch.sum(_weighted(p, w + total_2), dim=1)
-            term_3 = w + total_2 - total_3[:, None]
+            term_3 = _weighted(p, w + total_2)
+            total_3 = torch.sum(torch.where(p <= 0.5, term_3, 0), dim=1)
+            term_4 = torch.sum(term_3, dim=1)
+            part_3 = -torch.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
+            term_6 = part_3 + w * term_5 + term_5 * total_2
         if needs[1]:
-            product_5 = torch.einsum("ac,cb,ac->ab", term_3, W, p)
+            product_5 = torch.einsum("ac,cb,ac->ab", term_6, W, p)
             product_6 = term_2 @ V
             grad_x = _weighted(cotangent[:, None], product_6 + _weighted(sum_y[:, None], product_5))
         if needs[2]:
             part_4 = sum_y[:, None] * p
-            part_5 = _weighted(part_4[:, :, None], term_3[:, :, None] * x[:, None, :])
+            part_5 = _weighted(part_4[:, :, None], term_6[:, :, None] * x[:, None, :])
             part_6 = part_5 + term_2[:, :, None] * v[:, None, :]
             grad_W = torch.sum(_weighted(cotangent[:, None, None], part_6), dim=0)
         if needs[3]:
-            grad_b = torch.sum(_weighted(cotangent[:, None] * sum_y[:, None] * p, term_3), dim=0)
+            grad_b = torch.sum(_weighted(cotangent[:, None] * sum_y[:, None] * p, term_6), dim=0)
         slopes = ()
         if needs[0]:
             slopes += (s,)

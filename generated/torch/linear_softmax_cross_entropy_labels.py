@@ -186,7 +186,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(needs, cotangent, x, W, b, y, v, V, w):
-        dtype = x.dtype
+        dtype, device = x.dtype, x.device
         N = x.shape[0]
         K = W.shape[0]
         product = x @ W.T
@@ -195,12 +195,13 @@ class _Second(torch.autograd.Function):
         exp_a = _exp_difference(a, a_max[:, None])
         sum_exp_a = torch.sum(exp_a, dim=1)
         p = exp_a / sum_exp_a[:, None]
-        if needs[0] or needs[1] or needs[2]:
-            sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
-            sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
-            term = sum_a_2 - 1
+        sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
+        sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
+        term = sum_a_2 - 1
+        term_11 = sum_a + term
+        if needs[0] or needs[1]:
             part_1 = sum_exp_a - _exp_difference(_at(a, y), a_max)
-            term_2 = _put(p, y, -torch.where(_at(a, y) == a_max, sum_a + term, part_1) / sum_exp_a)
+            term_2 = _put(p, y, -torch.where(_at(a, y) == a_max, term_11, part_1) / sum_exp_a)
         if needs[0]:
             g = term_2 @ W
             h = term_2[:, :, None] * x[:, None, :]
@@ -214,17 +215,29 @@ class _Second(torch.autograd.Function):
             product_5 = term_2 @ V
         if needs[1] or needs[2] or needs[3]:
             total_2 = torch.sum(V * x[:, None, :] + W * v[:, None, :], dim=2)
-            total_3 = torch.sum(_weighted(p, w + total_2), dim=1)
-            term_3 = w + total_2 - total_3[:, None]
+            term_3 = _weighted(p, w + total_2)
+            total_3 = torch.sum(torch.where(p <= 0.5, term_3, 0), dim=1)
+            term_4 = torch.sum(term_3, dim=1)
+            part_2 = sum_exp_a[:, None] - exp_a
+            term_5 = torch.where(a == a_max[:, None], term_11[:, None], part_2) / sum_exp_a[:, None]
+            term_9 = torch.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
+        if needs[1] or needs[3]:
+            term_6 = w * term_5 + term_5 * total_2 - term_9
         if needs[1]:
-            product_6 = torch.einsum("ac,cb,ac->ab", term_3, W, p)
+            product_6 = torch.einsum("ac,cb,ac->ab", term_6, W, p)
             grad_x = _weighted(cotangent[:, None], product_5 + product_6)
         if needs[2]:
-            part_2 = _weighted(p[:, :, None], term_3[:, :, None] * x[:, None, :])
-            part_3 = part_2 + term_2[:, :, None] * v[:, None, :]
-            grad_W = torch.sum(_weighted(cotangent[:, None, None], part_3), dim=0)
+            index_K = torch.arange(K, device=device)
+            part_3 = -_weighted((y[:, None] == index_K).to(dtype), term_5)
+            part_4 = part_3 + (1 - (y[:, None] == index_K).to(dtype)) * p
+            part_5 = _weighted(p[:, :, None], w[:, None] * term_5[:, :, None] * x[:, None, :])
+            part_6 = -_weighted(p[:, :, None], term_9[:, :, None] * x[:, None, :])
+            part_7 = term_5[:, :, None] * total_2[:, :, None] * x[:, None, :]
+            part_8 = part_4[:, :, None] * v[:, None, :]
+            part_9 = part_5 + part_6 + part_8 + _weighted(p[:, :, None], part_7)
+            grad_W = torch.sum(_weighted(cotangent[:, None, None], part_9), dim=0)
         if needs[3]:
-            grad_b = torch.sum(_weighted(cotangent[:, None] * p, term_3), dim=0)
+            grad_b = torch.sum(_weighted(cotangent[:, None] * p, term_6), dim=0)
         slopes = ()
         if needs[0]:
             slopes += (s,)

@@ -165,16 +165,22 @@ class _Second(torch.autograd.Function):
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
+        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
+        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term = sum_z_2 - 1
+        term_5 = sum_z + term
         if needs[0]:
-            sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-            sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
-            term = sum_z_2 - 1
             part_1 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-            g = _put(p, t, -torch.where(_at(z, t) == z_max, sum_z + term, part_1) / sum_exp_z)
+            g = _put(p, t, -torch.where(_at(z, t) == z_max, term_5, part_1) / sum_exp_z)
             s = torch.sum(g * v, dim=1)
         if needs[1]:
-            total_2 = torch.sum(_weighted(p, v), dim=1)
-            grad_a = _weighted(cotangent[:, None] * p, v - total_2[:, None])
+            term_2 = _weighted(p, v)
+            total_2 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
+            term_3 = torch.sum(term_2, dim=1)
+            part_2 = sum_exp_z[:, None] - exp_z
+            term_4 = torch.where(z == z_max[:, None], term_5[:, None], part_2) / sum_exp_z[:, None]
+            part_3 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+            grad_a = _weighted(cotangent[:, None] * p, part_3 + term_4 * v)
         slopes = ()
         if needs[0]:
             slopes += (s,)

@@ -151,18 +151,21 @@ class _Second(torch.autograd.Function):
         sum_exp_a = torch.sum(exp_a, dim=1)
         p = exp_a / sum_exp_a[:, None]
         sum_y = torch.sum(y, dim=1)
+        sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
+        sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
+        term = sum_a_2 - 1
+        part_1 = sum_a + term
+        part_2 = torch.where(a == a_max[:, None], part_1[:, None], sum_exp_a[:, None] - exp_a)
+        term_4 = part_2 / sum_exp_a[:, None]
         if needs[0]:
-            sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
-            sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
-            term = sum_a_2 - 1
-            part_1 = sum_a + term
-            part_2 = sum_exp_a[:, None] - exp_a
-            part_3 = torch.where(a == a_max[:, None], part_1[:, None], part_2)
-            g = (sum_y[:, None] - y) * p - _weighted(y, part_3 / sum_exp_a[:, None])
+            g = (sum_y[:, None] - y) * p - _weighted(y, term_4)
             s = torch.sum(g * v, dim=1)
         if needs[1]:
-            total_2 = torch.sum(_weighted(p, v), dim=1)
-            grad_a = _weighted(cotangent[:, None] * sum_y[:, None] * p, v - total_2[:, None])
+            term_2 = _weighted(p, v)
+            total_2 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
+            term_3 = torch.sum(term_2, dim=1)
+            part_3 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+            grad_a = _weighted(cotangent[:, None] * sum_y[:, None] * p, part_3 + term_4 * v)
         slopes = ()
         if needs[0]:
             slopes += (s,)

@@ -156,16 +156,22 @@ class _Second(torch.autograd.Function):
         exp_a = _exp_difference(a, a_max[:, None])
         sum_exp_a = torch.sum(exp_a, dim=1)
         p = exp_a / sum_exp_a[:, None]
+        sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
+        sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
+        term = sum_a_2 - 1
+        term_5 = sum_a + term
         if needs[0]:
-            sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
-            sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
-            term = sum_a_2 - 1
             part_1 = sum_exp_a - _exp_difference(_at(a, y), a_max)
-            g = _put(p, y, -torch.where(_at(a, y) == a_max, sum_a + term, part_1) / sum_exp_a)
+            g = _put(p, y, -torch.where(_at(a, y) == a_max, term_5, part_1) / sum_exp_a)
             s = torch.sum(g * v, dim=1)
         if needs[1]:
-            total_2 = torch.sum(_weighted(p, v), dim=1)
-            grad_a = _weighted(cotangent[:, None] * p, v - total_2[:, None])
+            term_2 = _weighted(p, v)
+            total_2 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
+            term_3 = torch.sum(term_2, dim=1)
+            part_2 = sum_exp_a[:, None] - exp_a
+            term_4 = torch.where(a == a_max[:, None], term_5[:, None], part_2) / sum_exp_a[:, None]
+            part_3 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+            grad_a = _weighted(cotangent[:, None] * p, part_3 + term_4 * v)
         slopes = ()
         if needs[0]:
             slopes += (s,)

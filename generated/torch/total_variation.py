@@ -154,21 +154,35 @@ class _Second(torch.autograd.Function):
         term = sum_z_2 - 1
         part_1 = sum_z + term
         part_2 = torch.where(z == z_max[:, None], part_1[:, None], sum_exp_z[:, None] - exp_z)
-        term_5 = _weighted(y, part_2 / sum_exp_z[:, None])
-        term_6 = 1 - y
-        term_3 = _sign(p * term_6 - term_5)
-        total = torch.sum(p * term_3, dim=1)
-        term_2 = term_3 - total[:, None]
+        term_7 = part_2 / sum_exp_z[:, None]
+        term_13 = _sign((1 - y) * p - _weighted(y, term_7))
+        term_2 = p * term_13
+        total = torch.sum(term_2, dim=1)
         if needs[0]:
-            g = p * term_2 / 2
+            g = (term_13 - total[:, None]) * p / 2
             s = torch.sum(g * v, dim=1)
         if needs[1]:
-            term_4 = _sign(term_5 - p * term_6)
-            total_3 = torch.sum(p * term_4, dim=1)
-            total_4 = torch.sum(_weighted(p, v), dim=1)
-            total_5 = torch.sum(_weighted(p, term_4 * v), dim=1)
-            part_3 = (term_4 - 2 * total_3[:, None]) * total_4[:, None]
-            grad_z = _weighted(cotangent[:, None] * p, total_5[:, None] + part_3 + term_2 * v) / 2
+            total_3 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
+            term_3 = -2 * p * term_13
+            total_4 = torch.sum(torch.where(p <= 0.5, term_3, 0), dim=1)
+            term_4 = -2 * total
+            term_5 = _weighted(p, v)
+            total_5 = torch.sum(torch.where(p <= 0.5, term_5, 0), dim=1)
+            term_6 = torch.sum(term_5, dim=1)
+            term_10 = _weighted(p, term_13 * v)
+            total_7 = torch.sum(torch.where(p <= 0.5, -term_10, 0), dim=1)
+            term_8 = -term_10
+            total_8 = torch.sum(term_10, dim=1)
+            term_9 = -total_8
+            term_15 = torch.where(p > 0.5, total_4[:, None], term_4[:, None] - term_3)
+            term_16 = torch.where(p > 0.5, total_5[:, None], term_6[:, None] - term_5)
+            part_3 = -torch.where(p > 0.5, total_3[:, None], total[:, None] - term_2) * v
+            part_4 = torch.where(p > 0.5, total_7[:, None], term_9[:, None] - term_8)
+            part_5 = (term_7 - p) * term_13 * term_7 * v
+            part_6 = (2 * p - 1) * term_13 * term_16
+            part_7 = -_weighted(p, term_15 * v)
+            part_8 = part_3 + part_4 + part_5 + part_6 + part_7 - term_15 * term_16
+            grad_z = _weighted(cotangent[:, None] * p, part_8) / 2
         slopes = ()
         if needs[0]:
             slopes += (s,)

@@ -224,24 +224,27 @@ class _Second(torch.autograd.Function):
         p = exp_a / sum_exp_a[:, None]
         w = torch.where(t == ignore_index, 0, weight[t_at])
         sum_weight = torch.sum(weight, dim=0)
+        sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
+        sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
+        term = sum_a_2 - 1
+        term_6 = sum_a + term
+        part_1 = torch.where(a == a_max[:, None], term_6[:, None], sum_exp_a[:, None] - exp_a)
+        term_4 = part_1 / sum_exp_a[:, None]
         if needs[0]:
-            sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
-            sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
-            term = sum_a_2 - 1
-            term_2 = sum_a + term
-            part_2 = sum_exp_a - _exp_difference(_at(a, t_at), a_max)
-            part_1 = _put(p, t_at, -torch.where(_at(a, t_at) == a_max, term_2, part_2) / sum_exp_a)
-            part_3 = -_weighted((label_smoothing - 1) * w[:, None], K * part_1)
-            part_4 = sum_exp_a[:, None] - exp_a
-            part_5 = torch.where(a == a_max[:, None], term_2[:, None], part_4)
-            part_6 = (sum_weight - weight) * p - _weighted(weight, part_5 / sum_exp_a[:, None])
-            part_7 = (part_3 + _weighted(label_smoothing, part_6)) / K
-            g = torch.where(t[:, None] == ignore_index, 0, part_7)
+            part_3 = sum_exp_a - _exp_difference(_at(a, t_at), a_max)
+            part_2 = _put(p, t_at, -torch.where(_at(a, t_at) == a_max, term_6, part_3) / sum_exp_a)
+            part_4 = -_weighted((label_smoothing - 1) * w[:, None], K * part_2)
+            part_5 = (sum_weight - weight) * p - _weighted(weight, term_4)
+            part_6 = (part_4 + _weighted(label_smoothing, part_5)) / K
+            g = torch.where(t[:, None] == ignore_index, 0, part_6)
             s = torch.sum(g * v, dim=1)
         if needs[1]:
-            total_2 = torch.sum(_weighted(p, v), dim=1)
+            term_2 = _weighted(p, v)
+            total_2 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
+            term_3 = torch.sum(term_2, dim=1)
+            part_7 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
             part_8 = (K * w - sum_weight) * label_smoothing - K * w
-            part_9 = -_weighted(p, (v - total_2[:, None]) * part_8[:, None] / K)
+            part_9 = -_weighted(p, (part_7 + term_4 * v) * part_8[:, None] / K)
             part_10 = torch.where(t[:, None] == ignore_index, 0, part_9)
             grad_a = _weighted(cotangent[:, None], part_10)
         slopes = ()

@@ -1,0 +1,66 @@
+"""Rules for sums over powers of one base: what cancels over the common denominator is not computed.
+
+They are for second derivatives, and for gradients where measuring chose them.
+"""
+
+from __future__ import annotations
+
+from sympy import Add, Expr, Integer, Mul, Rational, expand_mul
+
+from codegen.stabilize.local import powers, rule
+from derive.loss import Loss
+
+MOST_POWER = 4
+
+
+@rule("brackets that cancel", "the brackets are written out, and what cancels is not computed")
+def written_out(node: Expr, loss: Loss) -> Expr | None:
+    """c (u - v) + c v = c u."""
+    if not node.is_Add:
+        return None
+    plain = Add(*(expand_mul(arg, deep=False) for arg in node.args))
+    return plain if len(Add.make_args(plain)) < len(node.args) else None
+
+
+@rule(
+    "common denominator",
+    "over the common denominator the leading terms of the numerators cancel, exactly",
+)
+def over_one_base(node: Expr, loss: Loss) -> Expr | None:
+    """sum_j c_j b^(s + k_j) = b^s sum_j c_j b^k_j, where the sum, written out, is shorter."""
+    if not node.is_Add:
+        return None
+    for base in _bases(node):
+        terms = [_by_base(arg, base) for arg in node.args]
+        lowest = min(power for power, _ in terms)
+        steps = [power - lowest for power, _ in terms]
+        if lowest >= 0 or not all(s.is_Integer and s <= MOST_POWER for s in steps):
+            continue
+        raised = [c * base**step for step, (_, c) in zip(steps, terms, strict=True)]
+        above = Add(*(expand_mul(term, deep=True) for term in raised))
+        whole = sum(len(Add.make_args(expand_mul(term, deep=True))) for term in raised)
+        if len(Add.make_args(above)) < whole:
+            return base**lowest * above
+    return None
+
+
+def _bases(node: Expr) -> list[Expr]:
+    """The sums that some term of the node is divided by, or by a power of."""
+    found = {
+        base
+        for arg in node.args
+        for base, power in powers(arg)
+        if base.is_Add and isinstance(power, Rational) and power < 0
+    }
+    return sorted(found, key=str)
+
+
+def _by_base(term: Expr, base: Expr) -> tuple[Expr, Expr]:
+    """The term as a power of the base and a cofactor."""
+    for own, power in powers(term):
+        if own == base and isinstance(power, Rational | Integer):
+            return power, term / base**power
+    return Integer(0), Mul(term)
+
+
+RULES = (written_out, over_one_base)
