@@ -75,7 +75,7 @@ def collected(group: Group, share: Expr, rest: Expr, homogeneous: bool) -> Expr:
 
 def _homogeneous(group: Group) -> Group:
     """Every monomial times that power of p + q = 1 that makes all of one degree."""
-    degree = max(i + j for i, j in group)
+    degree = max((i + j for i, j in group), default=0)
     found: dict[tuple[int, int], Expr] = {}
     for (i, j), c in sorted(group.items()):
         missing = degree - i - j

@@ -112,30 +112,24 @@ def _push(cotangent, z, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    term_12 = sum_z + term
-    term_11 = jnp.log1p(term_12)
-    term_9 = z_shifted - term_11[:, None]
-    total = jnp.sum(_weighted(p, term_9), axis=1)
+    term_9 = sum_z + term
+    term_8 = jnp.log1p(term_9)
+    term_7 = z_shifted - term_8[:, None]
+    total = jnp.sum(_weighted(p, term_7), axis=1)
     H = -total
-    g = -_weighted(p, H[:, None] + z_shifted - term_11[:, None])
+    g = -_weighted(p, H[:, None] + z_shifted - term_8[:, None])
     s = jnp.sum(g * v, axis=1)
-    term_2 = _weighted(p, v)
-    total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
-    term_3 = jnp.sum(term_2, axis=1)
-    part_1 = jnp.where(z == z_max[:, None], term_12[:, None], sum_exp_z[:, None] - exp_z)
-    term_4 = part_1 / sum_exp_z[:, None]
-    term_5 = _weighted(p, (1 + z_shifted - term_11[:, None]) * v)
-    total_5 = jnp.sum(jnp.where(p <= 0.5, term_5, 0), axis=1)
-    term_6 = jnp.sum(term_5, axis=1)
-    term_8 = jnp.where(p > 0.5, total_3[:, None], term_3[:, None] - term_2)
-    term_10 = 2 * p - 1
-    part_2 = jnp.where(p > 0.5, total_5[:, None], term_6[:, None] - term_5)
-    part_3 = H[:, None] * term_10 * v
-    part_4 = 2 * H[:, None] * term_8
-    part_5 = cotangent[:, None] * p
-    part_6 = term_10 * term_9 * v
-    part_7 = part_2 + part_3 + part_4 + part_6 + term_8 * term_9 - term_4 * v
-    grad_z = _weighted(part_5, part_7)
+    total_3 = jnp.sum(_weighted(p, v), axis=1)
+    term_5 = jnp.where(z == z_max[:, None], term_9[:, None], sum_exp_z[:, None] - exp_z)
+    term_2 = term_5 / sum_exp_z[:, None]
+    term_3 = _weighted(p, (1 + z_shifted - term_8[:, None]) * v)
+    total_4 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
+    term_4 = jnp.sum(term_3, axis=1)
+    part_1 = (z_shifted + 2 * H[:, None] - term_8[:, None]) * total_3[:, None]
+    part_2 = jnp.where(p > 0.5, total_4[:, None], term_4[:, None] - term_3)
+    part_3 = -term_5 * term_7 * v / sum_exp_z[:, None]
+    part_4 = part_1 + part_2 + part_3 - H[:, None] * v - term_2 * v
+    grad_z = _weighted(cotangent[:, None] * p, part_4)
     return (s, grad_z)
 
 

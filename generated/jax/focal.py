@@ -127,10 +127,8 @@ def _pull(cotangent, z, t, gamma):
 def _push(cotangent, z, t, gamma, v):
     """The change of the gradients along directions, weighted, and its own gradients."""
     dtype = z.dtype
-    N = z.shape[0]
     K = z.shape[1]
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
-    index_K = jnp.arange(K)
     z_max = jnp.max(z, axis=1)
     exp_z = _exp_difference(z, z_max[:, None])
     sum_exp_z = jnp.sum(exp_z, axis=1)
@@ -139,53 +137,31 @@ def _push(cotangent, z, t, gamma, v):
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
     z_shifted = z - z_max[:, None]
-    term_16 = sum_z + term
+    term_12 = sum_z + term
     part_1 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    term_9 = jnp.where(_at(z, t) == z_max, term_16, part_1)
-    term_6 = -term_9 / sum_exp_z
-    term_2 = term_9 / sum_exp_z
-    term_13 = _at(z_shifted, t) - jnp.log1p(term_16)
-    term_17 = gamma * _at(p, t)
-    part_2 = _put(p, t, term_6)
-    part_3 = term_6 + _weighted(term_17, term_13)
-    g = -part_3[:, None] * part_2 * term_2[:, None] ** (gamma - 1)
+    term_8 = jnp.where(_at(z, t) == z_max, term_12, part_1)
+    term_6 = -term_8 / sum_exp_z
+    term_5 = _put(p, t, term_6)
+    term_7 = term_8 / sum_exp_z
+    term_10 = _at(z_shifted, t) - jnp.log1p(term_12)
+    term_13 = gamma * _at(p, t)
+    part_2 = term_6 + _weighted(term_13, term_10)
+    g = -part_2[:, None] * term_5 * term_7[:, None] ** (gamma - 1)
     s = jnp.sum(g * v, axis=1)
     term_3 = _weighted(p, v)
-    total_2 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
-    term_4 = jnp.sum(term_3, axis=1)
-    part_4 = jnp.where(z == z_max[:, None], term_16[:, None], sum_exp_z[:, None] - exp_z)
-    term_5 = part_4 / sum_exp_z[:, None]
-    term_14 = _weighted((t[:, None] == index_K).astype(dtype), term_5)
-    term_8 = (2 - 2 * (t[:, None] == index_K).astype(dtype)) * p - 2 * term_14
-    term_10 = term_14 + ((t[:, None] == index_K).astype(dtype) - 1) * p
-    term_11 = jnp.where(p > 0.5, total_2[:, None], term_4[:, None] - term_3)
-    term_12 = _added(2 * p, t, jnp.full((N,), -1, dtype))
-    term_15 = gamma * p * _at(p, t)[:, None]
-    term_19 = _at(p, t) ** 2
-    term_20 = term_2**2
-    term_21 = gamma**2
-    part_5 = _weighted(term_17[:, None], term_13[:, None] * term_10 * _at(v, t)[:, None])
-    part_6 = _weighted(term_21, term_13[:, None] * term_19[:, None] * term_10 * term_11)
-    part_7 = _weighted(term_21 * p, term_13[:, None] * term_19[:, None] * term_10 * v)
-    part_8 = -_weighted(gamma * p, term_13[:, None] * term_19[:, None] * term_11)
-    part_9 = -_weighted(gamma, term_13[:, None] * term_19[:, None] * v * p**2)
-    part_10 = 2 * term_14 + (2 * (t[:, None] == index_K).astype(dtype) - 2) * p
-    part_11 = _weighted(term_17[:, None], term_2[:, None] * part_10 * _at(v, t)[:, None])
-    part_12 = _weighted(term_17[:, None], term_13[:, None] * term_11 * term_12)
-    part_13 = _weighted(term_17[:, None], term_2[:, None] * term_11 * term_8)
-    part_14 = -_weighted(term_15, term_13[:, None] * term_2[:, None] * v)
-    part_15 = (1 - (t[:, None] == index_K).astype(dtype)) * p - term_14
-    part_16 = term_13[:, None] * term_19[:, None] * part_15 * _at(v, t)[:, None]
-    part_17 = _weighted(term_15, term_13[:, None] * term_12 * v)
-    part_18 = _weighted(term_15, term_2[:, None] * term_8 * v)
-    part_19 = _weighted(p, term_20[:, None] * term_5 * v)
-    part_20 = -_weighted(p, term_20[:, None] * term_11)
-    part_21 = term_2 ** (gamma - 2)
-    part_22 = _weighted(term_21, part_16)
-    part_23 = part_20 + part_22 + part_5 + part_6 + part_7 + part_8 + part_9
-    part_24 = part_17 + part_18 + part_19 + part_23
-    part_25 = (part_11 + part_12 + part_13 + part_14 + part_24) * part_21[:, None]
-    grad_z = _weighted(cotangent[:, None], part_25)
+    total_2 = jnp.sum(term_3, axis=1)
+    part_3 = jnp.where(z == z_max[:, None], term_12[:, None], sum_exp_z[:, None] - exp_z)
+    term_2 = part_3 / sum_exp_z[:, None]
+    total_3 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
+    term_11 = _at(v, t) - total_2
+    term_4 = term_11[:, None] * term_5
+    term_9 = jnp.where(p > 0.5, total_3[:, None], total_2[:, None] - term_3)
+    part_4 = -_weighted(p, (term_9 - term_2 * v) * term_8[:, None] / sum_exp_z[:, None])
+    part_5 = (part_4 + term_4 - _weighted(term_13[:, None], term_4)) * term_10[:, None]
+    part_6 = (term_2 * v - term_9) * term_8[:, None] ** 2 / sum_exp_z[:, None] ** 2
+    part_7 = 2 * term_11[:, None] * term_8[:, None] * term_5 / sum_exp_z[:, None]
+    part_8 = _weighted(p, part_6) - _weighted(term_13[:, None], part_5 + part_7)
+    grad_z = _weighted(cotangent[:, None], part_8 * term_7[:, None] ** (gamma - 2))
     return (s, grad_z)
 
 
@@ -363,11 +339,6 @@ def _at(x, label):
 def _put(x, label, value):
     """A copy of x with the value at the label of each row."""
     return jnp.where(jnp.arange(x.shape[-1]) == label[..., None], value[..., None], x)
-
-
-def _added(x, label, value):
-    """A copy of x with the value added at the label of each row."""
-    return jnp.where(jnp.arange(x.shape[-1]) == label[..., None], x + value[..., None], x)
 
 
 def _exp_difference(x, y):

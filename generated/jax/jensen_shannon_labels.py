@@ -171,13 +171,15 @@ def _push(cotangent, z, y, b, v):
     exp_z = _exp_difference(z, z_max[:, None])
     sum_exp_z = jnp.sum(exp_z, axis=1)
     p = exp_z / sum_exp_z[:, None]
-    m = (1 - b) * p + (y[:, None] == index_K).astype(dtype) * b
+    term_10 = (1 - b) * p
+    m = term_10 + (y[:, None] == index_K).astype(dtype) * b
     term = _weighted(p, 1 / m)
-    term_12 = m - p
-    term_9 = jnp.where(jnp.abs(term_12) < 3 * p / 8, -jnp.log1p(term_12 / p), jnp.log(term))
-    KL = jnp.sum(_weighted(p, term_9), axis=1)
-    term_13 = b - 1
-    g = _weighted(term_13 * p, KL[:, None] - term_9)
+    term_11 = m - p
+    term_8 = jnp.where(jnp.abs(term_11) < 3 * p / 8, -jnp.log1p(term_11 / p), jnp.log(term))
+    KL = jnp.sum(_weighted(p, term_8), axis=1)
+    term_6 = KL[:, None] - term_8
+    term_12 = b - 1
+    g = _weighted(term_12 * p, term_6)
     s = jnp.sum(g * v, axis=1)
     term_2 = _weighted(p, v)
     total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
@@ -186,34 +188,15 @@ def _push(cotangent, z, y, b, v):
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term_4 = sum_z_2 - 1
     part_1 = sum_z + term_4
-    term_10 = jnp.where(z == z_max[:, None], part_1[:, None], sum_exp_z[:, None] - exp_z)
-    term_5 = term_10 / sum_exp_z[:, None]
-    term_11 = jnp.where(p > 0.5, total_3[:, None], term_3[:, None] - term_2)
-    part_2 = -_weighted(p, b * term_5 * v / m)
-    part_3 = _weighted(p, b * term_11 / m)
-    part_4 = _weighted(p, term_5 * v / m)
-    part_5 = -_weighted(p, term_11 / m)
-    part_6 = -term_5 * term_9 * v
-    part_7 = term_11 * term_9
-    part_8 = KL[:, None] * v
-    part_9 = part_6 + part_7 + part_8 + term_11 - term_5 * v
-    term_6 = _weighted(p, part_2 + part_3 + part_4 + part_5 + part_9)
-    total_5 = jnp.sum(jnp.where(p <= 0.5, term_6, 0), axis=1)
-    term_7 = jnp.sum(term_6, axis=1)
-    term_15 = term_5**2
-    part_10 = -_weighted(p, b * term_10 * term_5 * v / (sum_exp_z[:, None] * m))
-    part_11 = -jnp.where(p > 0.5, total_5[:, None], term_7[:, None] - term_6)
-    part_12 = _weighted(p, term_10 * term_5 * v / (sum_exp_z[:, None] * m))
-    part_13 = _weighted(p, b * term_11 * term_5 / m)
-    part_14 = -_weighted(p, term_11 * term_5 / m)
-    part_15 = term_13 * cotangent[:, None] * p
-    part_16 = term_11 * term_5 * term_9
-    part_17 = KL[:, None] * term_5 * v
-    part_18 = -term_15 * term_9 * v
-    part_19 = term_11 * term_5
-    part_20 = -term_15 * v
-    part_21 = part_16 + part_17 + part_18 + part_19 + part_20
-    grad_z = _weighted(part_15, part_10 + part_11 + part_12 + part_13 + part_14 + part_21)
+    part_2 = jnp.where(z == z_max[:, None], part_1[:, None], sum_exp_z[:, None] - exp_z)
+    term_5 = part_2 / sum_exp_z[:, None]
+    term_9 = jnp.where(p > 0.5, total_3[:, None], term_3[:, None] - term_2)
+    term_7 = _weighted(term_10, (term_5 * v - term_9) / m)
+    part_3 = -term_5 * term_8 * v
+    part_4 = part_3 + term_7 + term_9 + KL[:, None] * v + term_8 * term_9 - term_5 * v
+    total_5 = jnp.sum(_weighted(p, part_4), axis=1)
+    part_5 = term_7 + (1 + term_8) * term_3[:, None] + term_6 * v - total_5[:, None] - v
+    grad_z = _weighted(term_12 * cotangent[:, None] * p, part_5)
     return (s, grad_z)
 
 

@@ -115,13 +115,12 @@ def _push(cotangent, x, w, b, y, v, u, d):
     s = product_2 + total + d * G
     total_2 = jnp.sum(u * x + w * v, axis=1)
     term_2 = p * sigmoid_z
-    part_1 = _weighted(term_2[:, None], total_2[:, None] * w)
-    part_2 = part_1 + G[:, None] * u + _weighted(term_2[:, None], d * w)
-    grad_x = _weighted(cotangent[:, None], part_2)
-    part_3 = _weighted(term_2[:, None], total_2[:, None] * x)
-    part_4 = part_3 + G[:, None] * v + _weighted(term_2[:, None], d * x)
-    grad_w = jnp.sum(_weighted(cotangent[:, None], part_4), axis=0)
-    grad_b = jnp.sum(_weighted(cotangent * p * sigmoid_z, d + total_2), axis=0)
+    term_3 = d + total_2
+    part_1 = G[:, None] * u + _weighted(term_2[:, None], term_3[:, None] * w)
+    grad_x = _weighted(cotangent[:, None], part_1)
+    part_2 = G[:, None] * v + _weighted(term_2[:, None], term_3[:, None] * x)
+    grad_w = jnp.sum(_weighted(cotangent[:, None], part_2), axis=0)
+    grad_b = jnp.sum(_weighted(cotangent * p * sigmoid_z, term_3), axis=0)
     return (s, grad_x, grad_w, grad_b)
 
 

@@ -137,7 +137,6 @@ def _push(cotangent, x, W, b, y, v, V, w):
     N = x.shape[0]
     K = W.shape[0]
     cotangent = jnp.where(_valid(y, K), cotangent, jnp.nan)
-    index_K = jnp.arange(K)
     product = x @ W.T
     a = b + product
     a_max = jnp.max(a, axis=1)
@@ -147,9 +146,9 @@ def _push(cotangent, x, W, b, y, v, V, w):
     sum_a = jnp.sum(exp_a - (a == a_max[:, None]).astype(dtype), axis=1)
     sum_a_2 = jnp.sum((a == a_max[:, None]).astype(dtype), axis=1)
     term = sum_a_2 - 1
-    term_11 = sum_a + term
+    term_10 = sum_a + term
     part_1 = sum_exp_a - _exp_difference(_at(a, y), a_max)
-    term_2 = _put(p, y, -jnp.where(_at(a, y) == a_max, term_11, part_1) / sum_exp_a)
+    term_2 = _put(p, y, -jnp.where(_at(a, y) == a_max, term_10, part_1) / sum_exp_a)
     g = term_2 @ W
     h = term_2[:, :, None] * x[:, None, :]
     G = jnp.broadcast_to(term_2, (N, K))
@@ -163,20 +162,15 @@ def _push(cotangent, x, W, b, y, v, V, w):
     term_3 = _weighted(p, w + total_2)
     total_3 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
     term_4 = jnp.sum(term_3, axis=1)
-    part_2 = jnp.where(a == a_max[:, None], term_11[:, None], sum_exp_a[:, None] - exp_a)
+    part_2 = jnp.where(a == a_max[:, None], term_10[:, None], sum_exp_a[:, None] - exp_a)
     term_5 = part_2 / sum_exp_a[:, None]
-    term_9 = jnp.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
-    term_6 = w * term_5 + term_5 * total_2 - term_9
+    part_3 = -jnp.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
+    term_6 = part_3 + w * term_5 + term_5 * total_2
     product_6 = jnp.einsum("ac,cb,ac->ab", term_6, W, p)
     grad_x = _weighted(cotangent[:, None], product_5 + product_6)
-    part_3 = -_weighted((y[:, None] == index_K).astype(dtype), term_5)
-    part_4 = part_3 + (1 - (y[:, None] == index_K).astype(dtype)) * p
-    part_5 = _weighted(p[:, :, None], w[:, None] * term_5[:, :, None] * x[:, None, :])
-    part_6 = -_weighted(p[:, :, None], term_9[:, :, None] * x[:, None, :])
-    part_7 = term_5[:, :, None] * total_2[:, :, None] * x[:, None, :]
-    part_8 = part_4[:, :, None] * v[:, None, :]
-    part_9 = part_5 + part_6 + part_8 + _weighted(p[:, :, None], part_7)
-    grad_W = jnp.sum(_weighted(cotangent[:, None, None], part_9), axis=0)
+    part_4 = _weighted(p[:, :, None], term_6[:, :, None] * x[:, None, :])
+    part_5 = part_4 + term_2[:, :, None] * v[:, None, :]
+    grad_W = jnp.sum(_weighted(cotangent[:, None, None], part_5), axis=0)
     grad_b = jnp.sum(_weighted(cotangent[:, None] * p, term_6), axis=0)
     return (s, grad_x, grad_W, grad_b)
 

@@ -121,36 +121,21 @@ def _push(cotangent, a, y, v):
     term = sum_a_2 - 1
     part_1 = sum_a + term
     part_2 = jnp.where(a == a_max[:, None], part_1[:, None], sum_exp_a[:, None] - exp_a)
-    term_7 = part_2 / sum_exp_a[:, None]
-    term_11 = _weighted(y, term_7)
-    term_17 = 1 - y
-    term_2 = _weighted(p, term_11 - p * term_17)
-    total = jnp.sum(term_2, axis=1)
-    g = _weighted(p, total[:, None] + p * term_17 - term_11)
+    term_2 = part_2 / sum_exp_a[:, None]
+    term_5 = _weighted(y, term_2)
+    term_7 = 1 - y
+    term_3 = _weighted(p, term_5 - p * term_7)
+    total = jnp.sum(term_3, axis=1)
+    g = _weighted(p, total[:, None] + p * term_7 - term_5)
     s = jnp.sum(g * v, axis=1)
-    total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
-    term_3 = (3 * p - 2 * y) * p
-    total_4 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
-    term_4 = jnp.sum(term_3, axis=1)
-    term_5 = _weighted(p, v)
-    total_6 = jnp.sum(jnp.where(p <= 0.5, term_5, 0), axis=1)
-    term_6 = jnp.sum(term_5, axis=1)
-    term_8 = _weighted(p, (y - 2 * p) * v)
-    total_8 = jnp.sum(jnp.where(p <= 0.5, term_8, 0), axis=1)
-    term_9 = jnp.sum(term_8, axis=1)
-    term_13 = jnp.where(p > 0.5, total_4[:, None], term_4[:, None] - term_3)
-    term_14 = jnp.where(p > 0.5, total_6[:, None], term_6[:, None] - term_5)
-    part_3 = jnp.where(p > 0.5, total_3[:, None], total[:, None] - term_2) * v
-    part_4 = jnp.where(p > 0.5, total_8[:, None], term_9[:, None] - term_8)
-    part_5 = _weighted(p, (2 * term_7 - p) * term_7 * v)
-    part_6 = _weighted(y, (p - term_7) * term_7 * v)
-    part_7 = _weighted(p, (3 * p - 2) * term_14)
-    part_8 = _weighted(y, (1 - 2 * p) * term_14)
-    part_9 = _weighted(p, term_13 * v)
-    part_10 = cotangent[:, None] * p
-    part_11 = term_13 * term_14
-    part_12 = part_11 + part_3 + part_4 + part_5 + part_6 + part_7 + part_8 + part_9
-    grad_a = _weighted(part_10, part_12)
+    total_3 = jnp.sum((3 * p - 2 * y) * p, axis=1)
+    total_4 = jnp.sum(_weighted(p, v), axis=1)
+    total_5 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
+    total_6 = jnp.sum(_weighted(p, (y - 2 * p) * v), axis=1)
+    part_3 = jnp.where(p > 0.5, total_5[:, None], total[:, None] - term_3)
+    part_4 = (part_3 + 2 * p - p**2 - _weighted(y, term_2)) * v
+    part_5 = (total_3[:, None] + y - 2 * p) * total_4[:, None]
+    grad_a = _weighted(cotangent[:, None] * p, total_6[:, None] + part_4 + part_5)
     return (s, grad_a)
 
 

@@ -125,11 +125,9 @@ def _derivatives(z, t, gamma):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        term_11 = gamma**2
-        blocks = _blocks(8 * K * dtype.itemsize, z, t)
+        blocks = _blocks(7 * K * dtype.itemsize, z, t)
         for rows, z, t in blocks:
             N = len(z)
-            index_K = np.arange(K)
             index_N = np.arange(N)
             z_max, z_top = _largest(z)
             exp_z, scale = _exponentials(z, z_max)
@@ -139,38 +137,25 @@ def _derivatives(z, t, gamma):
             z_shifted = z_t - z_max
             term_10 = rest * scale
             term_6 = _where(z_t == z_max, term_10, scale * whole - _exp_difference(z_t, z_max))
-            term_2 = term_6 / (scale * whole)
-            term_7 = z_shifted - np.log1p(term_10)
-            L = -term_7 * term_2**gamma
+            term_5 = term_6 / (scale * whole)
+            term_8 = z_shifted - np.log1p(term_10)
+            L = -term_8 * term_5**gamma
             term_4 = -term_6 / (scale * whole)
+            term_3 = p.copy(order="K")
+            term_3[index_N, t] = term_4
+            term_11 = gamma * p[index_N, t]
+            term_2 = term_3**2
             part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            part_2 = _where(z == z_max[:, None], term_10[:, None], part_1)
-            term_3 = part_2 / (scale[:, None] * whole[:, None])
-            term_9 = (t[:, None] == index_K).astype(dtype) * gamma * p[index_N[:, None], t[:, None]]
-            term_12 = p[index_N, t] ** 2
-            term_13 = term_3**2
-            term_14 = p**2
-            part_3 = ((t[:, None] == index_K).astype(dtype) - 1) * term_11
-            part_4 = _weighted(part_3, term_12[:, None] * term_7[:, None] * term_14)
-            part_5 = 2 * _weighted(term_9, term_2[:, None] * term_13)
-            part_6 = (t[:, None] == index_K).astype(dtype) * term_11
-            part_7 = -_weighted(part_6, term_12[:, None] * term_7[:, None] * term_13)
-            part_8 = 2 - 2 * (t[:, None] == index_K).astype(dtype)
-            part_9 = gamma * p[index_N[:, None], t[:, None]] * part_8
-            part_10 = _weighted(part_9, term_2[:, None] * term_14)
-            part_11 = _weighted(term_9, term_7[:, None] * term_13)
-            part_12 = gamma * p * p[index_N[:, None], t[:, None]]
-            part_13 = -_weighted(part_12, term_2[:, None] * term_7[:, None] * term_3)
-            part_14 = _weighted(p, term_3 * term_2[:, None] ** 2)
-            part_15 = 1 - (t[:, None] == index_K).astype(dtype)
-            part_16 = gamma * p[index_N[:, None], t[:, None]] * part_15
-            part_17 = _weighted(part_16, term_7[:, None] * term_14)
-            part_18 = part_10 + part_11 + part_13 + part_14 + part_17 + part_4 + part_5 + part_7
-            curvature = np.maximum(part_18 * term_2[:, None] ** (gamma - 2), 0.001)
-            part_19 = p.copy(order="K")
-            part_19[index_N, t] = term_4
-            part_20 = term_4 + _weighted(gamma * p[index_N, t], term_7)
-            slope = -part_20[:, None] * part_19 * term_2[:, None] ** (gamma - 1)
+            term_7 = _where(z == z_max[:, None], term_10[:, None], part_1)
+            part_2 = term_7 * term_6[:, None] ** 2 / (scale[:, None] ** 3 * whole[:, None] ** 3)
+            part_3 = term_6[:, None] * term_7 / (scale[:, None] ** 2 * whole[:, None] ** 2)
+            part_4 = term_2 - _weighted(term_11[:, None], term_2) - _weighted(p, part_3)
+            part_5 = 2 * term_6[:, None] * term_2 / (scale[:, None] * whole[:, None])
+            part_6 = _weighted(term_11[:, None], part_5 + term_8[:, None] * part_4)
+            part_7 = (part_6 + _weighted(p, part_2)) * term_5[:, None] ** (gamma - 2)
+            curvature = np.maximum(part_7, 0.001)
+            part_8 = term_4 + _weighted(term_11, term_8)
+            slope = -part_8[:, None] * term_3 * term_5[:, None] ** (gamma - 1)
             results[""][rows] = L
             _put(results["slope"], rows, slope)
             _put(results["curvature"], rows, curvature)

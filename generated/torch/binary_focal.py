@@ -151,18 +151,18 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(needs, cotangent, z, y, alpha, gamma, v):
         s = 2 * y - 1
-        term_2 = _weighted(s, z)
-        q = _sigmoid(term_2)
-        sigmoid = _sigmoid(-term_2)
-        term = sigmoid**gamma
-        softplus = _softplus(-term_2)
+        term_3 = _weighted(s, z)
+        q = _sigmoid(term_3)
+        softplus = _softplus(-term_3)
+        term = _weighted(gamma * q, softplus)
+        sigmoid = _sigmoid(-term_3)
+        term_2 = sigmoid**gamma
         if needs[0]:
-            g = _weighted(alpha * s, (-sigmoid - _weighted(gamma * q, softplus)) * term)
+            g = _weighted(alpha * s, (-sigmoid - term) * term_2)
             weighted = g * v
         if needs[1]:
-            part_1 = softplus - _weighted(q, (1 + gamma) * softplus) - 2 * sigmoid
-            part_2 = (_weighted(gamma, part_1) - sigmoid) * term * v * s**2
-            grad_z = -_weighted(alpha * cotangent * q, part_2)
+            part_1 = _weighted(gamma, _weighted(sigmoid, softplus) - term - 2 * sigmoid)
+            grad_z = -_weighted(alpha * cotangent * q, (part_1 - sigmoid) * term_2 * v * s**2)
         slopes = ()
         if needs[0]:
             slopes += (weighted,)

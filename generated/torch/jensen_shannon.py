@@ -194,12 +194,14 @@ class _Second(torch.autograd.Function):
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        m = (1 - b) * p + b * y
+        term_8 = (1 - b) * p
+        m = term_8 + b * y
         log = torch.log(_weighted(p, 1 / m))
         KL = torch.sum(_weighted(p, log), dim=1)
-        term_10 = b - 1
+        term_7 = KL[:, None] - log
+        term_9 = b - 1
         if needs[0]:
-            g = _weighted(term_10 * p, KL[:, None] - log)
+            g = _weighted(term_9 * p, term_7)
             s = torch.sum(g * v, dim=1)
         if needs[1]:
             term = _weighted(p, v)
@@ -209,34 +211,15 @@ class _Second(torch.autograd.Function):
             sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
             term_3 = sum_z_2 - 1
             part_1 = sum_z + term_3
-            term_8 = torch.where(z == z_max[:, None], part_1[:, None], sum_exp_z[:, None] - exp_z)
-            term_4 = term_8 / sum_exp_z[:, None]
-            term_9 = torch.where(p > 0.5, total_3[:, None], term_2[:, None] - term)
-            part_2 = -_weighted(p, b * term_4 * v / m)
-            part_3 = _weighted(p, b * term_9 / m)
-            part_4 = _weighted(p, term_4 * v / m)
-            part_5 = -_weighted(p, term_9 / m)
-            part_6 = -log * term_4 * v
-            part_7 = KL[:, None] * v
-            part_8 = log * term_9
-            part_9 = part_6 + part_7 + part_8 + term_9 - term_4 * v
-            term_5 = _weighted(p, part_2 + part_3 + part_4 + part_5 + part_9)
-            total_5 = torch.sum(torch.where(p <= 0.5, term_5, 0), dim=1)
-            term_6 = torch.sum(term_5, dim=1)
-            term_12 = term_4**2
-            part_10 = -torch.where(p > 0.5, total_5[:, None], term_6[:, None] - term_5)
-            part_11 = -_weighted(p, b * term_4 * term_8 * v / (sum_exp_z[:, None] * m))
-            part_12 = _weighted(p, term_4 * term_8 * v / (sum_exp_z[:, None] * m))
-            part_13 = _weighted(p, b * term_4 * term_9 / m)
-            part_14 = -_weighted(p, term_4 * term_9 / m)
-            part_15 = term_10 * cotangent[:, None] * p
-            part_16 = KL[:, None] * term_4 * v
-            part_17 = log * term_4 * term_9
-            part_18 = -log * term_12 * v
-            part_19 = term_4 * term_9
-            part_20 = -term_12 * v
-            part_21 = part_16 + part_17 + part_18 + part_19 + part_20
-            grad_z = _weighted(part_15, part_10 + part_11 + part_12 + part_13 + part_14 + part_21)
+            part_2 = sum_exp_z[:, None] - exp_z
+            term_4 = torch.where(z == z_max[:, None], part_1[:, None], part_2) / sum_exp_z[:, None]
+            term_6 = torch.where(p > 0.5, total_3[:, None], term_2[:, None] - term)
+            term_5 = _weighted(term_8, (term_4 * v - term_6) / m)
+            part_3 = -log * term_4 * v
+            part_4 = part_3 + term_5 + term_6 + KL[:, None] * v + log * term_6 - term_4 * v
+            total_5 = torch.sum(_weighted(p, part_4), dim=1)
+            part_5 = term_5 + (1 + log) * term_2[:, None] + term_7 * v - total_5[:, None] - v
+            grad_z = _weighted(term_9 * cotangent[:, None] * p, part_5)
         slopes = ()
         if needs[0]:
             slopes += (s,)

@@ -214,15 +214,17 @@ class _Second(torch.autograd.Function):
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        m = (1 - b) * p + (y[:, None] == index_K).to(dtype) * b
+        term_10 = (1 - b) * p
+        m = term_10 + (y[:, None] == index_K).to(dtype) * b
         term = _weighted(p, 1 / m)
-        term_12 = m - p
-        part_1 = -torch.log1p(term_12 / p)
-        term_9 = torch.where(torch.abs(term_12) < 3 * p / 8, part_1, torch.log(term))
-        KL = torch.sum(_weighted(p, term_9), dim=1)
-        term_13 = b - 1
+        term_11 = m - p
+        part_1 = -torch.log1p(term_11 / p)
+        term_8 = torch.where(torch.abs(term_11) < 3 * p / 8, part_1, torch.log(term))
+        KL = torch.sum(_weighted(p, term_8), dim=1)
+        term_6 = KL[:, None] - term_8
+        term_12 = b - 1
         if needs[0]:
-            g = _weighted(term_13 * p, KL[:, None] - term_9)
+            g = _weighted(term_12 * p, term_6)
             s = torch.sum(g * v, dim=1)
         if needs[1]:
             term_2 = _weighted(p, v)
@@ -232,34 +234,15 @@ class _Second(torch.autograd.Function):
             sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
             term_4 = sum_z_2 - 1
             part_2 = sum_z + term_4
-            term_10 = torch.where(z == z_max[:, None], part_2[:, None], sum_exp_z[:, None] - exp_z)
-            term_5 = term_10 / sum_exp_z[:, None]
-            term_11 = torch.where(p > 0.5, total_3[:, None], term_3[:, None] - term_2)
-            part_3 = -_weighted(p, b * term_5 * v / m)
-            part_4 = _weighted(p, b * term_11 / m)
-            part_5 = _weighted(p, term_5 * v / m)
-            part_6 = -_weighted(p, term_11 / m)
-            part_7 = -term_5 * term_9 * v
-            part_8 = term_11 * term_9
-            part_9 = KL[:, None] * v
-            part_10 = part_7 + part_8 + part_9 + term_11 - term_5 * v
-            term_6 = _weighted(p, part_10 + part_3 + part_4 + part_5 + part_6)
-            total_5 = torch.sum(torch.where(p <= 0.5, term_6, 0), dim=1)
-            term_7 = torch.sum(term_6, dim=1)
-            term_15 = term_5**2
-            part_11 = -_weighted(p, b * term_10 * term_5 * v / (sum_exp_z[:, None] * m))
-            part_12 = -torch.where(p > 0.5, total_5[:, None], term_7[:, None] - term_6)
-            part_13 = _weighted(p, term_10 * term_5 * v / (sum_exp_z[:, None] * m))
-            part_14 = _weighted(p, b * term_11 * term_5 / m)
-            part_15 = -_weighted(p, term_11 * term_5 / m)
-            part_16 = term_13 * cotangent[:, None] * p
-            part_17 = term_11 * term_5 * term_9
-            part_18 = KL[:, None] * term_5 * v
-            part_19 = -term_15 * term_9 * v
-            part_20 = term_11 * term_5
-            part_21 = -term_15 * v
-            part_22 = part_17 + part_18 + part_19 + part_20 + part_21
-            grad_z = _weighted(part_16, part_11 + part_12 + part_13 + part_14 + part_15 + part_22)
+            part_3 = sum_exp_z[:, None] - exp_z
+            term_5 = torch.where(z == z_max[:, None], part_2[:, None], part_3) / sum_exp_z[:, None]
+            term_9 = torch.where(p > 0.5, total_3[:, None], term_3[:, None] - term_2)
+            term_7 = _weighted(term_10, (term_5 * v - term_9) / m)
+            part_4 = -term_5 * term_8 * v
+            part_5 = part_4 + term_7 + term_9 + KL[:, None] * v + term_8 * term_9 - term_5 * v
+            total_5 = torch.sum(_weighted(p, part_5), dim=1)
+            part_6 = term_7 + (1 + term_8) * term_3[:, None] + term_6 * v - total_5[:, None] - v
+            grad_z = _weighted(term_12 * cotangent[:, None] * p, part_6)
         slopes = ()
         if needs[0]:
             slopes += (s,)

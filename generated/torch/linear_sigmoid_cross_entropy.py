@@ -176,16 +176,16 @@ class _Second(torch.autograd.Function):
             total_2 = torch.sum(u * x + w * v, dim=1)
         if needs[1] or needs[2]:
             term_2 = p * sigmoid_z
+        if needs[1] or needs[2] or needs[3]:
+            term_3 = d + total_2
         if needs[1]:
-            part_1 = _weighted(term_2[:, None], total_2[:, None] * w)
-            part_2 = part_1 + G[:, None] * u + _weighted(term_2[:, None], d * w)
-            grad_x = _weighted(cotangent[:, None], part_2)
+            part_1 = G[:, None] * u + _weighted(term_2[:, None], term_3[:, None] * w)
+            grad_x = _weighted(cotangent[:, None], part_1)
         if needs[2]:
-            part_3 = _weighted(term_2[:, None], total_2[:, None] * x)
-            part_4 = part_3 + G[:, None] * v + _weighted(term_2[:, None], d * x)
-            grad_w = torch.sum(_weighted(cotangent[:, None], part_4), dim=0)
+            part_2 = G[:, None] * v + _weighted(term_2[:, None], term_3[:, None] * x)
+            grad_w = torch.sum(_weighted(cotangent[:, None], part_2), dim=0)
         if needs[3]:
-            grad_b = torch.sum(_weighted(cotangent * p * sigmoid_z, d + total_2), dim=0)
+            grad_b = torch.sum(_weighted(cotangent * p * sigmoid_z, term_3), dim=0)
         slopes = ()
         if needs[0]:
             slopes += (s,)

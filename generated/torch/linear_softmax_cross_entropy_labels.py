@@ -186,7 +186,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(needs, cotangent, x, W, b, y, v, V, w):
-        dtype, device = x.dtype, x.device
+        dtype = x.dtype
         N = x.shape[0]
         K = W.shape[0]
         product = x @ W.T
@@ -198,10 +198,10 @@ class _Second(torch.autograd.Function):
         sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
         sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
         term = sum_a_2 - 1
-        term_11 = sum_a + term
-        if needs[0] or needs[1]:
+        term_10 = sum_a + term
+        if needs[0] or needs[1] or needs[2]:
             part_1 = sum_exp_a - _exp_difference(_at(a, y), a_max)
-            term_2 = _put(p, y, -torch.where(_at(a, y) == a_max, term_11, part_1) / sum_exp_a)
+            term_2 = _put(p, y, -torch.where(_at(a, y) == a_max, term_10, part_1) / sum_exp_a)
         if needs[0]:
             g = term_2 @ W
             h = term_2[:, :, None] * x[:, None, :]
@@ -219,23 +219,16 @@ class _Second(torch.autograd.Function):
             total_3 = torch.sum(torch.where(p <= 0.5, term_3, 0), dim=1)
             term_4 = torch.sum(term_3, dim=1)
             part_2 = sum_exp_a[:, None] - exp_a
-            term_5 = torch.where(a == a_max[:, None], term_11[:, None], part_2) / sum_exp_a[:, None]
-            term_9 = torch.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
-        if needs[1] or needs[3]:
-            term_6 = w * term_5 + term_5 * total_2 - term_9
+            term_5 = torch.where(a == a_max[:, None], term_10[:, None], part_2) / sum_exp_a[:, None]
+            part_3 = -torch.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
+            term_6 = part_3 + w * term_5 + term_5 * total_2
         if needs[1]:
             product_6 = torch.einsum("ac,cb,ac->ab", term_6, W, p)
             grad_x = _weighted(cotangent[:, None], product_5 + product_6)
         if needs[2]:
-            index_K = torch.arange(K, device=device)
-            part_3 = -_weighted((y[:, None] == index_K).to(dtype), term_5)
-            part_4 = part_3 + (1 - (y[:, None] == index_K).to(dtype)) * p
-            part_5 = _weighted(p[:, :, None], w[:, None] * term_5[:, :, None] * x[:, None, :])
-            part_6 = -_weighted(p[:, :, None], term_9[:, :, None] * x[:, None, :])
-            part_7 = term_5[:, :, None] * total_2[:, :, None] * x[:, None, :]
-            part_8 = part_4[:, :, None] * v[:, None, :]
-            part_9 = part_5 + part_6 + part_8 + _weighted(p[:, :, None], part_7)
-            grad_W = torch.sum(_weighted(cotangent[:, None, None], part_9), dim=0)
+            part_4 = _weighted(p[:, :, None], term_6[:, :, None] * x[:, None, :])
+            part_5 = part_4 + term_2[:, :, None] * v[:, None, :]
+            grad_W = torch.sum(_weighted(cotangent[:, None, None], part_5), dim=0)
         if needs[3]:
             grad_b = torch.sum(_weighted(cotangent[:, None] * p, term_6), dim=0)
         slopes = ()

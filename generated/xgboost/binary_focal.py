@@ -116,21 +116,21 @@ def _derivatives(z, y, alpha, gamma):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(9 * dtype.itemsize, z, y)
+        blocks = _blocks(10 * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             s = 2 * y - 1
-            term_2 = _weighted(s, z)
-            term_2_decay = _decay(term_2)
-            sigmoid_term_2, sigmoid_minus_term_2 = _sigmoids(term_2, term_2_decay)
-            _, softplus_minus_term_2 = _softpluses(term_2, term_2_decay)
-            term = sigmoid_minus_term_2**gamma
-            L = _weighted(alpha, softplus_minus_term_2 * term)
-            part_1 = -_weighted(gamma * sigmoid_term_2, softplus_minus_term_2)
-            slope = _weighted(alpha * s, (part_1 - sigmoid_minus_term_2) * term)
-            part_2 = -_weighted(sigmoid_term_2, (1 + gamma) * softplus_minus_term_2)
-            part_3 = _weighted(gamma, part_2 + softplus_minus_term_2 - 2 * sigmoid_minus_term_2)
-            part_4 = (part_3 - sigmoid_minus_term_2) * term * s**2
-            curvature = np.maximum(-_weighted(alpha * sigmoid_term_2, part_4), 0.001)
+            term_3 = _weighted(s, z)
+            term_3_decay = _decay(term_3)
+            sigmoid_term_3, sigmoid_minus_term_3 = _sigmoids(term_3, term_3_decay)
+            _, softplus_minus_term_3 = _softpluses(term_3, term_3_decay)
+            term_2 = sigmoid_minus_term_3**gamma
+            L = _weighted(alpha, softplus_minus_term_3 * term_2)
+            term = _weighted(gamma * sigmoid_term_3, softplus_minus_term_3)
+            slope = _weighted(alpha * s, (-sigmoid_minus_term_3 - term) * term_2)
+            part_1 = _weighted(sigmoid_minus_term_3, softplus_minus_term_3)
+            part_2 = _weighted(gamma, part_1 - term - 2 * sigmoid_minus_term_3)
+            part_3 = (part_2 - sigmoid_minus_term_3) * term_2 * s**2
+            curvature = np.maximum(-_weighted(alpha * sigmoid_term_3, part_3), 0.001)
             results[""][rows] = L
             results["slope"][rows] = slope
             results["curvature"][rows] = curvature
