@@ -129,7 +129,8 @@ def _derivatives(z, y, d):
             term = r / (1 + term_3 * np.sqrt(term_2))
             L = r * term
             slope = term_5 * r / (term_5 + L)
-            curvature = _where(z == y, 1 / (1 + r**2 / d**2) ** 1.5, 1 / (np.sqrt(term_2) * term_3))
+            part_1 = 1 / (np.sqrt(term_2) * term_3)
+            curvature = _where(z == y, 1 / (term_2**1.5 * term_3**3), part_1)
             results[""][rows] = L
             results["slope"][rows] = slope
             results["curvature"][rows] = curvature

@@ -88,19 +88,23 @@ def _loss(c, t, s, m):
     dtype = c.dtype
     K = c.shape[1]
     theta = jnp.arccos(_at(c, t))
-    term_2 = 3.141592653589793 - m
-    term_3 = m + theta
-    psi = jnp.where(theta <= term_2, jnp.cos(term_3), _at(c, t) - m * jnp.sin(m))
-    part_1 = _put(c, t, psi)
-    z = s * part_1
+    term_3 = (1 + _at(c, t)) * (1 - _at(c, t))
+    term_2 = jnp.sqrt(term_3)
+    term_4 = 3.141592653589793 - m
+    term_6 = jnp.sin(m)
+    term_7 = jnp.cos(m)
+    part_1 = _weighted(term_7, _at(c, t)) - _weighted(term_6, term_2)
+    psi = jnp.where(theta <= term_4, part_1, _at(c, t) - m * term_6)
+    part_2 = _put(c, t, psi)
+    z = s * part_2
     z_max = jnp.max(z, axis=1)
     exp_z = _exp_difference(z, z_max[:, None])
     z_shifted = z - z_max[:, None]
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    term_4 = sum_z + term
-    L = jnp.log1p(term_4) - _at(z_shifted, t)
+    term_5 = sum_z + term
+    L = jnp.log1p(term_5) - _at(z_shifted, t)
     return jnp.where(_valid(t, K), L, jnp.nan)
 
 
@@ -113,11 +117,15 @@ def _pull(cotangent, c, t, s, m):
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
     index_K = jnp.arange(K)
     theta = jnp.arccos(_at(c, t))
-    term_2 = 3.141592653589793 - m
-    term_3 = m + theta
-    psi = jnp.where(theta <= term_2, jnp.cos(term_3), _at(c, t) - m * jnp.sin(m))
-    part_1 = _put(c, t, psi)
-    z = s * part_1
+    term_3 = (1 + _at(c, t)) * (1 - _at(c, t))
+    term_2 = jnp.sqrt(term_3)
+    term_4 = 3.141592653589793 - m
+    term_6 = jnp.sin(m)
+    term_7 = jnp.cos(m)
+    part_1 = _weighted(term_7, _at(c, t)) - _weighted(term_6, term_2)
+    psi = jnp.where(theta <= term_4, part_1, _at(c, t) - m * term_6)
+    part_2 = _put(c, t, psi)
+    z = s * part_2
     z_max = jnp.max(z, axis=1)
     exp_z = _exp_difference(z, z_max[:, None])
     sum_exp_z = jnp.sum(exp_z, axis=1)
@@ -125,14 +133,15 @@ def _pull(cotangent, c, t, s, m):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    term_4 = sum_z + term
-    part_3 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    part_2 = _put(p, t, -jnp.where(_at(z, t) == z_max, term_4, part_3) / sum_exp_z)
-    part_4 = jnp.sin(term_3) / jnp.sin(theta)
-    part_5 = s * part_2
-    part_6 = jnp.where(theta <= term_2, part_4, 1)
-    part_7 = jnp.where(index_K == t[:, None], part_6[:, None], 1) * part_5
-    grad_c = _weighted(cotangent[:, None], part_7)
+    term_5 = sum_z + term
+    part_4 = sum_exp_z - _exp_difference(_at(z, t), z_max)
+    part_3 = _put(p, t, -jnp.where(_at(z, t) == z_max, term_5, part_4) / sum_exp_z)
+    part_5 = _weighted(term_6, _at(c, t)) + _weighted(term_7, term_2)
+    part_6 = part_5 / jnp.sqrt(term_3)
+    part_7 = s * part_3
+    part_8 = jnp.where(theta <= term_4, part_6, 1)
+    part_9 = jnp.where(index_K == t[:, None], part_8[:, None], 1) * part_7
+    grad_c = _weighted(cotangent[:, None], part_9)
     return (grad_c,)
 
 
@@ -145,10 +154,14 @@ def _push(cotangent, c, t, s, m, v):
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
     index_K = jnp.arange(K)
     theta = jnp.arccos(_at(c, t))
-    term_8 = 3.141592653589793 - m
-    term_14 = m + theta
-    term_9 = jnp.cos(term_14)
-    psi = jnp.where(theta <= term_8, term_9, _at(c, t) - m * jnp.sin(m))
+    term_15 = 1 + _at(c, t)
+    term_12 = (1 - _at(c, t)) * term_15
+    term_10 = jnp.sqrt(term_12)
+    term_20 = jnp.sin(m)
+    term_21 = jnp.cos(m)
+    term_6 = _weighted(term_21, _at(c, t)) - _weighted(term_20, term_10)
+    term_13 = 3.141592653589793 - m
+    psi = jnp.where(theta <= term_13, term_6, _at(c, t) - m * term_20)
     part_1 = _put(c, t, psi)
     z = s * part_1
     z_max = jnp.max(z, axis=1)
@@ -158,15 +171,16 @@ def _push(cotangent, c, t, s, m, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    term_15 = sum_z + term
+    term_9 = _weighted(term_21, term_10)
+    term_14 = _weighted(term_20, _at(c, t))
+    term_7 = term_14 + term_9
+    term_16 = sum_z + term
     part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    term_4 = jnp.where(_at(z, t) == z_max, term_15, part_2)
-    term_10 = jnp.sin(term_14)
-    term_17 = jnp.sin(theta)
-    part_3 = _put(p, t, -term_4 / sum_exp_z)
-    part_4 = term_10 / term_17
+    term_8 = jnp.where(_at(z, t) == z_max, term_16, part_2)
+    part_3 = _put(p, t, -term_8 / sum_exp_z)
+    part_4 = term_7 / jnp.sqrt(term_12)
     g = (
-        jnp.where((index_K == t[:, None]) & (theta[:, None] <= term_8), part_4[:, None], 1)
+        jnp.where((index_K == t[:, None]) & (theta[:, None] <= term_13), part_4[:, None], 1)
         * s
         * part_3
     )
@@ -174,28 +188,27 @@ def _push(cotangent, c, t, s, m, v):
     term_2 = _weighted(p, v)
     total_2 = jnp.sum(term_2, axis=1)
     total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
-    part_5 = jnp.where(z == z_max[:, None], term_15[:, None], sum_exp_z[:, None] - exp_z)
+    part_5 = jnp.where(z == z_max[:, None], term_16[:, None], sum_exp_z[:, None] - exp_z)
     term_3 = part_5 / sum_exp_z[:, None]
-    term_5 = (term_14 > 3.141592653589793).astype(dtype) - 1
-    term_6 = term_10 - term_17
-    term_7 = term_9**2
-    term_18 = jnp.cos(theta)
-    term_11 = term_18**2
-    term_12 = 1 + term_18
-    term_13 = term_18 - 1
-    part_6 = ((term_11 + term_7 - 2) * term_17 + 2 * (1 - term_11) * term_10) * _at(p, t)
-    part_7 = (part_6 + (term_11 - term_7) * term_17) * _at(v, t)
-    part_8 = part_7 + term_12 * term_13 * term_6 * total_2
+    term_4 = term_14 + term_9 - term_10
+    term_5 = term_6**2
+    term_11 = (m + theta > 3.141592653589793).astype(dtype) - 1
+    term_18 = _at(c, t) ** 2
+    term_19 = _at(c, t) - 1
+    part_6 = (term_18 + term_5 - 2) * term_10 + 2 * (1 - term_18) * term_7
+    part_7 = ((term_18 - term_5) * term_10 + _weighted(_at(p, t), part_6)) * _at(v, t)
+    part_8 = part_7 + term_15 * term_19 * term_4 * total_2
     part_9 = term_3 * v - jnp.where(p > 0.5, total_3[:, None], total_2[:, None] - term_2)
-    part_10 = term_12 * term_13 * term_6 * _at(v, t)
-    part_11 = term_17 * term_9 - term_10 * term_18
-    part_12 = part_11 * term_4 * term_5 * _at(v, t) / sum_exp_z
+    part_10 = term_15 * term_19 * term_4 * _at(v, t)
+    part_11 = term_10 * term_6 - term_7 * _at(c, t)
+    part_12 = part_11 * term_11 * term_8 * _at(v, t) / sum_exp_z
     part_13 = -_weighted((t[:, None] == index_K).astype(dtype), part_12[:, None])
     part_14 = _weighted((t[:, None] == index_K).astype(dtype), part_8[:, None])
-    part_15 = term_12[:, None] * term_13[:, None] * term_17[:, None] * part_9
-    part_16 = (part_14 + _weighted(p, part_10[:, None])) * term_5[:, None]
+    part_15 = term_10[:, None] * term_15[:, None] * term_19[:, None] * part_9
+    part_16 = (part_14 + _weighted(p, part_10[:, None])) * term_11[:, None]
     part_17 = (-_weighted(p, part_15) - _weighted(_at(p, t)[:, None], part_16)) * s
-    grad_c = _weighted(cotangent[:, None], (part_13 + part_17) * s / term_17[:, None] ** 3)
+    part_18 = (part_13 + part_17) * s / term_12[:, None] ** 1.5
+    grad_c = _weighted(cotangent[:, None], part_18)
     return (q, grad_c)
 
 

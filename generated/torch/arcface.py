@@ -106,20 +106,24 @@ class ArcfaceFunction(torch.autograd.Function):
     def forward(c, t, s, m):
         dtype = c.dtype
         theta = torch.acos(_at(c, t))
-        term_2 = 3.141592653589793 - m
-        term_3 = m + theta
-        psi = torch.where(theta <= term_2, torch.cos(term_3), _at(c, t) - m * torch.sin(m))
-        part_1 = _put(c, t, psi)
-        z = s * part_1
+        term_3 = (1 + _at(c, t)) * (1 - _at(c, t))
+        term_2 = torch.sqrt(term_3)
+        term_4 = 3.141592653589793 - m
+        term_6 = torch.sin(m)
+        term_7 = torch.cos(m)
+        part_1 = _weighted(term_7, _at(c, t)) - _weighted(term_6, term_2)
+        psi = torch.where(theta <= term_4, part_1, _at(c, t) - m * term_6)
+        part_2 = _put(c, t, psi)
+        z = s * part_2
         z_max = torch.amax(z, dim=1)
         exp_z = _exp_difference(z, z_max[:, None])
         z_shifted = z - z_max[:, None]
         sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
         sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
         term = sum_z_2 - 1
-        term_4 = sum_z + term
-        L = torch.log1p(term_4) - _at(z_shifted, t)
-        return L, theta, term_2, term_3, z, z_max, exp_z, term_4
+        term_5 = sum_z + term
+        L = torch.log1p(term_5) - _at(z_shifted, t)
+        return L, theta, term_3, term_2, term_4, term_6, term_7, z, z_max, exp_z, term_5
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -142,17 +146,34 @@ class _Gradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(needs, cotangent, c, t, s, m, theta, term_2, term_3, z, z_max, exp_z, term_4):
+    def forward(
+        needs,
+        cotangent,
+        c,
+        t,
+        s,
+        m,
+        theta,
+        term_3,
+        term_2,
+        term_4,
+        term_6,
+        term_7,
+        z,
+        z_max,
+        exp_z,
+        term_5,
+    ):
         device = c.device
         K = c.shape[1]
         index_K = torch.arange(K, device=device)
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
         part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-        part_1 = _put(p, t, -torch.where(_at(z, t) == z_max, term_4, part_2) / sum_exp_z)
-        part_3 = torch.sin(term_3) / torch.sin(theta)
+        part_1 = _put(p, t, -torch.where(_at(z, t) == z_max, term_5, part_2) / sum_exp_z)
+        part_3 = (_weighted(term_6, _at(c, t)) + _weighted(term_7, term_2)) / torch.sqrt(term_3)
         part_4 = s * part_1
-        part_5 = torch.where(theta <= term_2, part_3, 1)
+        part_5 = torch.where(theta <= term_4, part_3, 1)
         part_6 = torch.where(index_K == t[:, None], part_5[:, None], 1) * part_4
         grad_c = _weighted(cotangent[:, None], part_6)
         return (grad_c,)
@@ -166,7 +187,7 @@ class _Gradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *directions):
         if all(v is None for v in directions):
-            return (None,) * 13
+            return (None,) * 16
         cotangent, *given = ctx.saved_tensors
         like = [given[place] for place in _PLACES]
         directions = _spread(directions, ctx.needs, range(1), 1)
@@ -176,7 +197,7 @@ class _Gradient(torch.autograd.Function):
         places = (1, *(2 + place for place in _PLACES))
         needs = tuple(ctx.needs_input_grad[place] for place in places)
         slopes = _Second.apply(needs, cotangent, *given, *directions)
-        return _spread(slopes, needs, places, 13)
+        return _spread(slopes, needs, places, 16)
 
 
 class _Second(torch.autograd.Function):
@@ -189,10 +210,14 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_8 = 3.141592653589793 - m
-        term_14 = m + theta
-        term_9 = torch.cos(term_14)
-        psi = torch.where(theta <= term_8, term_9, _at(c, t) - m * torch.sin(m))
+        term_15 = 1 + _at(c, t)
+        term_12 = (1 - _at(c, t)) * term_15
+        term_10 = torch.sqrt(term_12)
+        term_20 = torch.sin(m)
+        term_21 = torch.cos(m)
+        term_6 = _weighted(term_21, _at(c, t)) - _weighted(term_20, term_10)
+        term_13 = 3.141592653589793 - m
+        psi = torch.where(theta <= term_13, term_6, _at(c, t) - m * term_20)
         part_1 = _put(c, t, psi)
         z = s * part_1
         z_max = torch.amax(z, dim=1)
@@ -202,17 +227,18 @@ class _Second(torch.autograd.Function):
         sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
         sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
         term = sum_z_2 - 1
-        term_15 = sum_z + term
+        term_9 = _weighted(term_21, term_10)
+        term_14 = _weighted(term_20, _at(c, t))
+        term_7 = term_14 + term_9
+        term_16 = sum_z + term
         part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-        term_4 = torch.where(_at(z, t) == z_max, term_15, part_2)
-        term_10 = torch.sin(term_14)
-        term_17 = torch.sin(theta)
+        term_8 = torch.where(_at(z, t) == z_max, term_16, part_2)
         if needs[0]:
             index_K = torch.arange(K, device=device)
-            part_3 = _put(p, t, -term_4 / sum_exp_z)
-            part_4 = term_10 / term_17
+            part_3 = _put(p, t, -term_8 / sum_exp_z)
+            part_4 = term_7 / torch.sqrt(term_12)
             part_5 = s * part_3
-            part_6 = torch.where(theta <= term_8, part_4, 1)
+            part_6 = torch.where(theta <= term_13, part_4, 1)
             g = torch.where(index_K == t[:, None], part_6[:, None], 1) * part_5
             q = torch.sum(g * v, dim=1)
         if needs[1]:
@@ -221,28 +247,26 @@ class _Second(torch.autograd.Function):
             total_2 = torch.sum(term_2, dim=1)
             total_3 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
             part_7 = sum_exp_z[:, None] - exp_z
-            term_3 = torch.where(z == z_max[:, None], term_15[:, None], part_7) / sum_exp_z[:, None]
-            term_5 = (term_14 > 3.141592653589793).to(dtype) - 1
-            term_6 = term_10 - term_17
-            term_7 = term_9**2
-            term_18 = torch.cos(theta)
-            term_11 = term_18**2
-            term_12 = 1 + term_18
-            term_13 = term_18 - 1
-            part_8 = ((term_11 + term_7 - 2) * term_17 + 2 * (1 - term_11) * term_10) * _at(p, t)
-            part_9 = (part_8 + (term_11 - term_7) * term_17) * _at(v, t)
-            part_10 = part_9 + term_12 * term_13 * term_6 * total_2
-            part_11 = term_12 * term_13 * term_6 * _at(v, t)
-            part_12 = term_17 * term_9 - term_10 * term_18
-            part_13 = part_12 * term_4 * term_5 * _at(v, t) / sum_exp_z
+            term_3 = torch.where(z == z_max[:, None], term_16[:, None], part_7) / sum_exp_z[:, None]
+            term_4 = term_14 + term_9 - term_10
+            term_5 = term_6**2
+            term_11 = (m + theta > 3.141592653589793).to(dtype) - 1
+            term_18 = _at(c, t) ** 2
+            term_19 = _at(c, t) - 1
+            part_8 = (term_18 + term_5 - 2) * term_10 + 2 * (1 - term_18) * term_7
+            part_9 = ((term_18 - term_5) * term_10 + _weighted(_at(p, t), part_8)) * _at(v, t)
+            part_10 = part_9 + term_15 * term_19 * term_4 * total_2
+            part_11 = term_15 * term_19 * term_4 * _at(v, t)
+            part_12 = term_10 * term_6 - term_7 * _at(c, t)
+            part_13 = part_12 * term_11 * term_8 * _at(v, t) / sum_exp_z
             part_14 = -torch.where(p > 0.5, total_3[:, None], total_2[:, None] - term_2)
             part_15 = -_weighted((t[:, None] == index_K).to(dtype), part_13[:, None])
             part_16 = _weighted((t[:, None] == index_K).to(dtype), part_10[:, None])
-            part_17 = (part_16 + _weighted(p, part_11[:, None])) * term_5[:, None]
+            part_17 = (part_16 + _weighted(p, part_11[:, None])) * term_11[:, None]
             part_18 = -_weighted(_at(p, t)[:, None], part_17)
-            part_19 = 1 / term_17**3
+            part_19 = 1 / term_12**1.5
             part_20 = part_14 + term_3 * v
-            part_21 = term_12[:, None] * term_13[:, None] * term_17[:, None] * part_20
+            part_21 = term_10[:, None] * term_15[:, None] * term_19[:, None] * part_20
             part_22 = (part_15 + (part_18 - _weighted(p, part_21)) * s) * s * part_19[:, None]
             grad_c = _weighted(cotangent[:, None], part_22)
         slopes = ()

@@ -178,9 +178,9 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_6 = torch.cos(2 * theta)
-        term_8 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
-        psi = torch.where(theta <= term_8, term_6, -2 - term_6)
+        term_8 = torch.cos(2 * theta)
+        term_10 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
+        psi = torch.where(theta <= term_10, term_8, -2 - term_8)
         part_1 = _put(c, t, psi)
         z = s * part_1
         z_max = torch.amax(z, dim=1)
@@ -190,13 +190,13 @@ class _Second(torch.autograd.Function):
         sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
         sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
         term = sum_z_2 - 1
-        term_9 = sum_z + term
+        term_11 = sum_z + term
         part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-        term_5 = torch.where(_at(z, t) == z_max, term_9, part_2)
+        term_5 = torch.where(_at(z, t) == z_max, term_11, part_2)
         if needs[0]:
             index_K = torch.arange(K, device=device)
             part_3 = _put(p, t, -term_5 / sum_exp_z)
-            part_4 = 4 * _choose(theta <= term_8, 1, -1, dtype) * _at(c, t)
+            part_4 = 4 * _choose(theta <= term_10, 1, -1, dtype) * _at(c, t)
             g = torch.where(index_K == t[:, None], part_4[:, None], 1) * s * part_3
             q = torch.sum(g * v, dim=1)
         if needs[1]:
@@ -205,36 +205,38 @@ class _Second(torch.autograd.Function):
             total_2 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
             term_3 = torch.sum(term_2, dim=1)
             part_5 = sum_exp_z[:, None] - exp_z
-            term_4 = torch.where(z == z_max[:, None], term_9[:, None], part_5) / sum_exp_z[:, None]
-            term_7 = torch.sin(2 * theta)
-            term_11 = s**2
-            term_12 = _at(p, t) ** 2
-            term_13 = torch.sin(theta)
-            part_6 = _choose(theta <= term_8, -1, 1, dtype) * term_11 * _at(c, t) * _at(v, t)
-            part_7 = term_7 * torch.cos(theta) - 2 * term_13 * term_6
-            part_8 = torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2) * term_11
+            term_4 = torch.where(z == z_max[:, None], term_11[:, None], part_5) / sum_exp_z[:, None]
+            term_7 = 1 - _at(c, t)
+            term_13 = 1 + _at(c, t)
+            term_6 = term_13 * term_7
+            term_9 = torch.sin(2 * theta)
+            term_14 = s**2
+            term_15 = _at(p, t) ** 2
+            part_6 = _choose(theta <= term_10, -1, 1, dtype) * term_14 * _at(c, t) * _at(v, t)
+            part_7 = term_9 * _at(c, t) - 2 * term_8 * torch.sqrt(term_6)
+            part_8 = torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2) * term_14
             part_9 = _choose(2 * theta > 3.141592653589793, 1, -1, dtype)
-            part_10 = -s * part_7 * part_9 * term_5 * _at(v, t) / (sum_exp_z * term_13**2)
+            part_10 = -s * part_7 * part_9 * term_5 * _at(v, t) / (sum_exp_z * term_13 * term_7)
             part_11 = 4 * _weighted(p * _at(p, t)[:, None], part_6[:, None])
             part_12 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
             part_13 = -_weighted((t[:, None] == index_K).to(dtype), term_4)
             part_14 = part_13 + (1 - (t[:, None] == index_K).to(dtype)) * p
-            part_15 = _weighted(_at(p, t)[:, None], term_11 * part_14 * _at(v, t)[:, None])
+            part_15 = _weighted(_at(p, t)[:, None], term_14 * part_14 * _at(v, t)[:, None])
             part_16 = _weighted(_at(p, t), _at(v, t))
-            part_17 = term_11 * term_12 * _at(v, t)
-            part_18 = -_weighted((t[:, None] == index_K).to(dtype), part_17[:, None])
-            part_19 = _choose(theta <= term_8, -1, 1, dtype)
-            part_20 = part_16 + 2 * (2 * _at(p, t) - 2) * part_19 * _at(c, t) * _at(v, t) - term_3
-            part_21 = part_10 + _weighted(_at(p, t), term_11 * part_19 * part_20 * term_7)
-            part_22 = _weighted(part_12, term_11 * term_3[:, None])
-            part_23 = part_21 / term_13
-            part_24 = -2 * _weighted((t[:, None] == index_K).to(dtype), part_23[:, None])
-            part_25 = part_6 * term_12
+            part_17 = _choose(theta <= term_10, -1, 1, dtype)
+            part_18 = part_16 - term_3 - 4 * part_17 * term_5 * _at(c, t) * _at(v, t) / sum_exp_z
+            part_19 = part_10 + _weighted(_at(p, t), term_14 * part_17 * part_18 * term_9)
+            part_20 = term_14 * term_15 * _at(v, t)
+            part_21 = -_weighted((t[:, None] == index_K).to(dtype), part_20[:, None])
+            part_22 = part_19 / torch.sqrt(term_6)
+            part_23 = -2 * _weighted((t[:, None] == index_K).to(dtype), part_22[:, None])
+            part_24 = _weighted(part_12, term_14 * term_3[:, None])
+            part_25 = part_6 * term_15
             part_26 = -4 * _weighted((t[:, None] == index_K).to(dtype), part_25[:, None])
-            part_27 = _weighted(p, term_11 * term_4 * v)
+            part_27 = _weighted(p, term_14 * term_4 * v)
             part_28 = -_weighted(p, part_8)
             part_29 = part_24 + part_26 + part_27 + part_28
-            grad_c = _weighted(cotangent[:, None], part_11 + part_15 + part_18 + part_22 + part_29)
+            grad_c = _weighted(cotangent[:, None], part_11 + part_15 + part_21 + part_23 + part_29)
         slopes = ()
         if needs[0]:
             slopes += (q,)

@@ -192,13 +192,13 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_10 = torch.cos(4 * theta)
-        term_12 = torch.full((), 0.7853981633974483, dtype=dtype, device=device)
-        lower = torch.where(theta <= term_12, term_10, -2 - term_10)
-        term_13 = torch.full((), 2.356194490192345, dtype=dtype, device=device)
-        upper = torch.where(theta <= term_13, term_10 - 4, -6 - term_10)
-        term_14 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
-        psi = torch.where(theta <= term_14, lower, upper)
+        term_12 = torch.cos(4 * theta)
+        term_14 = torch.full((), 0.7853981633974483, dtype=dtype, device=device)
+        lower = torch.where(theta <= term_14, term_12, -2 - term_12)
+        term_15 = torch.full((), 2.356194490192345, dtype=dtype, device=device)
+        upper = torch.where(theta <= term_15, term_12 - 4, -6 - term_12)
+        term_16 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
+        psi = torch.where(theta <= term_16, lower, upper)
         part_1 = _put(c, t, psi)
         z = s * part_1
         z_max = torch.amax(z, dim=1)
@@ -208,16 +208,17 @@ class _Second(torch.autograd.Function):
         sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
         sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
         term = sum_z_2 - 1
-        part_2 = _choose(theta <= term_12, 1, -1, dtype)
-        term_5 = torch.where(theta <= term_14, part_2, _choose(theta <= term_13, 1, -1, dtype))
-        term_8 = 2 * _at(c, t) ** 2 - 1
-        term_15 = sum_z + term
+        part_2 = _choose(theta <= term_14, 1, -1, dtype)
+        term_6 = torch.where(theta <= term_16, part_2, _choose(theta <= term_15, 1, -1, dtype))
+        term_17 = sum_z + term
+        part_3 = sum_exp_z - _exp_difference(_at(z, t), z_max)
+        term_8 = torch.where(_at(z, t) == z_max, term_17, part_3)
+        term_10 = 2 * _at(c, t) ** 2 - 1
         if needs[0]:
             index_K = torch.arange(K, device=device)
-            part_4 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-            part_3 = _put(p, t, -torch.where(_at(z, t) == z_max, term_15, part_4) / sum_exp_z)
-            part_5 = 16 * term_5 * term_8 * _at(c, t)
-            g = torch.where(index_K == t[:, None], part_5[:, None], 1) * s * part_3
+            part_4 = _put(p, t, -term_8 / sum_exp_z)
+            part_5 = 16 * term_10 * term_6 * _at(c, t)
+            g = torch.where(index_K == t[:, None], part_5[:, None], 1) * s * part_4
             q = torch.sum(g * v, dim=1)
         if needs[1]:
             index_K = torch.arange(K, device=device)
@@ -226,43 +227,45 @@ class _Second(torch.autograd.Function):
             term_3 = torch.sum(term_2, dim=1)
             total_4 = torch.sum(torch.where(index_K == t[:, None], term_2, 0), dim=1)
             part_6 = sum_exp_z[:, None] - exp_z
-            term_4 = torch.where(z == z_max[:, None], term_15[:, None], part_6) / sum_exp_z[:, None]
-            part_7 = _choose(theta <= term_12, -1, 1, dtype)
-            term_6 = torch.where(theta <= term_14, part_7, _choose(theta <= term_13, -1, 1, dtype))
-            term_11 = torch.sin(4 * theta)
-            term_20 = torch.sin(theta)
-            term_7 = 4 * term_10 / term_20 - term_11 * torch.cos(theta) / term_20**2
-            term_9 = 4 * _at(p, t) - 4
-            term_17 = s**2
-            term_18 = _at(p, t) ** 2
-            term_19 = _weighted(_at(p, t), _at(v, t))
-            part_8 = term_17 * term_18 * term_6 * term_8 * _at(c, t) * _at(v, t)
-            part_9 = term_17 * term_6 * term_8 * _at(c, t) * _at(v, t)
-            part_10 = torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2) * term_17
+            term_4 = torch.where(z == z_max[:, None], term_17[:, None], part_6) / sum_exp_z[:, None]
+            term_11 = 1 - _at(c, t)
+            term_19 = 1 + _at(c, t)
+            term_9 = 1 / torch.sqrt(term_11 * term_19)
+            term_13 = torch.sin(4 * theta)
+            term_5 = 4 * term_12 * term_9 - term_13 * _at(c, t) / (term_11 * term_19)
+            part_7 = _choose(theta <= term_14, -1, 1, dtype)
+            term_7 = torch.where(theta <= term_16, part_7, _choose(theta <= term_15, -1, 1, dtype))
+            term_20 = s**2
+            term_21 = _at(p, t) ** 2
+            term_22 = _weighted(_at(p, t), _at(v, t))
+            part_8 = term_20 * term_10 * term_21 * term_7 * _at(c, t) * _at(v, t)
+            part_9 = term_20 * term_10 * term_7 * _at(c, t) * _at(v, t)
+            part_10 = torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2) * term_20
             part_11 = -16 * _weighted((t[:, None] == index_K).to(dtype), part_8[:, None])
-            part_12 = -s * term_5 * term_7 * _at(v, t)
-            part_13 = s * term_5 * term_7 * total_4
+            part_12 = -s * term_5 * term_6 * _at(v, t)
+            part_13 = s * term_5 * term_6 * total_4
             part_14 = 16 * _weighted(p * _at(p, t)[:, None], part_9[:, None])
             part_15 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
             part_16 = -_weighted((t[:, None] == index_K).to(dtype), term_4)
             part_17 = part_16 + (1 - (t[:, None] == index_K).to(dtype)) * p
-            part_18 = _weighted(_at(p, t)[:, None], term_17 * part_17 * _at(v, t)[:, None])
-            part_19 = _choose(theta <= term_12, -1, 1, dtype)
-            part_20 = term_19 + 4 * part_19 * term_8 * term_9 * _at(c, t) * _at(v, t) - term_3
-            part_21 = torch.where(theta <= term_14, _weighted(_at(p, t), term_17 * part_20), 0)
-            part_22 = part_19 * part_21 * term_11
-            part_23 = _choose(theta <= term_13, -1, 1, dtype)
-            part_24 = term_19 + 4 * part_23 * term_8 * term_9 * _at(c, t) * _at(v, t) - term_3
-            part_25 = torch.where(theta <= term_14, 0, _weighted(_at(p, t), term_17 * part_24))
-            part_26 = (part_12 + part_13 + part_22 + part_23 * part_25 * term_11) / term_20
-            part_27 = -4 * _weighted((t[:, None] == index_K).to(dtype), part_26[:, None])
-            part_28 = term_17 * term_18 * _at(v, t)
-            part_29 = -_weighted((t[:, None] == index_K).to(dtype), part_28[:, None])
-            part_30 = _weighted(part_15, term_17 * term_3[:, None])
-            part_31 = _weighted(p, term_17 * term_4 * v)
-            part_32 = -_weighted(p, part_10)
-            part_33 = part_29 + part_30 + part_31 + part_32
-            grad_c = _weighted(cotangent[:, None], part_11 + part_14 + part_18 + part_27 + part_33)
+            part_18 = _weighted(_at(p, t)[:, None], term_20 * part_17 * _at(v, t)[:, None])
+            part_19 = _choose(theta <= term_14, -1, 1, dtype)
+            part_20 = -16 * part_19 * term_10 * term_8 * _at(c, t) * _at(v, t) / sum_exp_z
+            part_21 = _weighted(_at(p, t), (part_20 + term_22 - term_3) * term_20)
+            part_22 = torch.where(theta <= term_16, part_21, 0) * part_19 * term_13
+            part_23 = _choose(theta <= term_15, -1, 1, dtype)
+            part_24 = -16 * part_23 * term_10 * term_8 * _at(c, t) * _at(v, t) / sum_exp_z
+            part_25 = _weighted(_at(p, t), (part_24 + term_22 - term_3) * term_20)
+            part_26 = torch.where(theta <= term_16, 0, part_25) * part_23 * term_13
+            part_27 = (part_12 + part_13 + part_22 + part_26) * term_9
+            part_28 = -4 * _weighted((t[:, None] == index_K).to(dtype), part_27[:, None])
+            part_29 = term_20 * term_21 * _at(v, t)
+            part_30 = -_weighted((t[:, None] == index_K).to(dtype), part_29[:, None])
+            part_31 = _weighted(part_15, term_20 * term_3[:, None])
+            part_32 = _weighted(p, term_20 * term_4 * v)
+            part_33 = -_weighted(p, part_10)
+            part_34 = part_30 + part_31 + part_32 + part_33
+            grad_c = _weighted(cotangent[:, None], part_11 + part_14 + part_18 + part_28 + part_34)
         slopes = ()
         if needs[0]:
             slopes += (q,)
