@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -405,3 +407,11 @@ def test_help_of_a_command(name: str, run: Any) -> None:
 def test_version(run: Any) -> None:
     result = run("--version")
     assert result.code == 0 and re.fullmatch(r"pminusy \d+\.\d+(\.\d+)?\S*\n", result.out)
+
+
+def test_help_needs_no_sympy() -> None:
+    """What says how to use the tool does not wait for the algebra."""
+    code = (
+        "import sys, codegen.cli as c; c.parser().format_help(); sys.exit('sympy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

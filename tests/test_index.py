@@ -385,3 +385,13 @@ def test_replacing_a_marker_puts_the_value_there(expr: Expr, value: Expr) -> Non
         inside, weight = number(value * expr, env), number(total(i, a[i]), env)
         expected = weight * inside + number(total(i, W[i, j]), env)
         assert number(after, env).overlaps(expected)
+
+
+def test_equal_nodes_are_one_node() -> None:
+    """Opening and closing a sum gives the very node again, so comparisons are by identity."""
+    axis = Axis("K")
+    a, i, j = Tensor("a", (axis,)), Index("i", axis), Index("j", axis)
+    whole = bind(Total, i, exp(a[i]) * Choice(Condition(">", a[i], a[j]), a[i], a[j]))
+    index, body, guard = whole.open()
+    assert bind(Total, index, body, guard) is whole
+    assert Index("i", axis) is i

@@ -52,6 +52,18 @@ def kinds(expr: Basic) -> frozenset[type]:
     return found
 
 
+def distinct(expr: Basic) -> set[Basic]:
+    """Every node once, as `nodes`; for expressions that are too large to remember all sets of."""
+    found: set[Basic] = set()
+    todo = [expr]
+    while todo:
+        node = todo.pop()
+        if node not in found:
+            found.add(node)
+            todo += node.args
+    return found
+
+
 def walk(expr: Basic) -> Iterator[Basic]:
     """Every node, parents first; binders are walked in their canonical form."""
     yield expr

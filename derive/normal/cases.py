@@ -19,18 +19,18 @@ from derive.index import (
     Share,
     free_indices,
     order,
-    rebuild,
     substitute,
     walk,
 )
 from derive.index.binders import SCOPED
-from derive.index.look import dangling
+from derive.index.look import dangling, distinct
 from derive.normal import almost, linear, signs, sums
 from derive.normal.form import NormalForm
 from derive.normal.gather import gathered
 from derive.normal.poly import ONE, Mono, Poly, Undecided, add_to, scale, to_expr
 
 MOST_BRANCHES = 96
+ENDLESS = frozenset((zoo, nan, oo, -oo))
 TWO_VALUES = {"binary": (S.Zero, S.One), "sign": (S.NegativeOne, S.One)}
 
 
@@ -148,29 +148,27 @@ def _attained(share: Expr, expr: Expr) -> dict[Expr, Expr]:
 
 def _put(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
     found: Expr = substitute(expr, values)
-    if found.has(zoo, nan, oo, -oo):
+    if not ENDLESS.isdisjoint(distinct(found)):
         raise Undecided
     return found
 
 
 def _atom(form: NormalForm, expr: Expr) -> Expr | None:
     """The next thing to split on: of two values first, then what stands inside nothing else."""
-    found: set[Expr] = set()
-
-    def visit(node: Basic) -> Basic:
-        if _splits(form, node) and all(i.uid < SCOPED for i in free_indices(node)):
-            found.add(node)
-        return rebuild(node, visit)
-
-    visit(expr)
+    found = {node for node in distinct(expr) if _splits(form, node) and _outermost(node)}
     ranks = {Entry: 0, Delta: 1, Choice: 2, Share: 3}
     key = lambda node: (ranks.get(type(node), 4), _depth(node, found), order(node))  # noqa: E731
     return min(found, key=key, default=None)
 
 
+def _outermost(node: Basic) -> bool:
+    """Whether a node holds no index of a sum around it."""
+    return not dangling(node) and all(index.uid < SCOPED for index in free_indices(node))
+
+
 def _depth(node: Expr, among: set[Expr]) -> int:
     """How many of the others stand inside this one."""
-    return sum(other != node and bool(node.has(other)) for other in among)
+    return len(among & distinct(node)) - 1
 
 
 def _splits(form: NormalForm, node: Basic) -> bool:
