@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Generator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from codegen import builder, oracle
+from derive import engine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,6 +27,13 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # The same examples in every run and no deadline: a slow machine is not a failure.
 settings.register_profile("pminusy", derandomize=True, deadline=None, database=None)
 settings.load_profile("pminusy")
+
+# A run asks for more derivations and kernels than any program, again and again in many files:
+# what these modules keep of theirs is kept to the end.
+for module in (engine, builder, oracle):
+    for name, kept in list(vars(module).items()):
+        if hasattr(kept, "cache_parameters") and kept.__module__ == module.__name__:
+            setattr(module, name, cache(kept.__wrapped__))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
