@@ -135,6 +135,8 @@ CASES = {
     "power less 1": ["1 - q**g", "(1 + z**2)**g - 1", "(u**g - 1)/g", "p[t]**2 - 1"],
     "log of a complement": ["log(1 - p[t])", "log(1 - F)"],
     "quotient of exponentials": ["3*expm1(z/g)*sigmoid(-z/g)"],
+    "sum over an exponential less 1": ["g*(u*(exp(z) - 1) + s)/(exp(z) - 1)"],
+    "term to its maximum": ["u*(max(a[k]/u for k in K) + z) - a[t]"],
     "log of a mixture with 1": ["log(q + (1 - q)*exp(-u))", "log(q + sigmoid(-z)*exp(-u))"],
     "power of an exponential": ["(u*exp(-z))**g"],
     "quotient of a difference and a sum of exponentials": [

@@ -151,6 +151,23 @@ def to_tanh(node: Expr, loss: Loss) -> Expr | None:
 
 
 @rule(
+    "sum over an exponential less 1",
+    "the exponential overflows in both; its quotient with itself is 1",
+)
+def term_by_term(node: Expr, loss: Loss) -> Expr | None:
+    """(a expm1(u) + b)/expm1(u) = a + b/expm1(u)."""
+    for base, power in powers(node) if node.is_Mul else ():
+        if power != -1 or _exp_less_one(base) is None:
+            continue
+        for bracket in node.args:
+            whole = [t for t in Add.make_args(bracket) if base in Mul.make_args(t)]
+            if whole and bracket.is_Add:
+                rest = Add(*(t for t in bracket.args if t not in whole))
+                return node * base / bracket * Add(*(t / base for t in whole), rest / base)
+    return None
+
+
+@rule(
     "log of a mixture with 1",
     "where the mixture is near 1, what is taken from it keeps its digits",
 )
@@ -180,4 +197,5 @@ RULES = (
     log_less_exp,
     power_less_one,
     to_tanh,
+    term_by_term,
 )

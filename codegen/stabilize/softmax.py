@@ -7,7 +7,7 @@ from sympy import Add, Expr, Integer, Mul, S, exp, log
 from codegen.bounds import is_shifted, positive
 from codegen.stabilize.local import body_of, peak_of, powers, rule, split_exp
 from derive.functions import grouped, log1p, sigmoid, softplus
-from derive.index import Choice, Condition, Entry, Maximum, Total, substitute, total
+from derive.index import Choice, Condition, Entry, Maximum, Total, entries, substitute, total
 from derive.loss import Loss
 
 
@@ -100,6 +100,27 @@ def peel_largest(node: Expr, loss: Loss) -> Expr | None:
         return None
     rest = rest_of_sum(node.args[0])
     return None if rest is None else log1p(rest)
+
+
+@rule(
+    "term to its maximum",
+    "the difference of the largest logit and one of them is taken before anything is added to it",
+)
+def to_its_maximum(node: Expr, loss: Loss) -> Expr | None:
+    """c (max f + w) - c f_t = c (max f - f_t + w), for a factor c that is no number."""
+    for arg in node.args if node.is_Add else ():
+        for bracket in Mul.make_args(arg):
+            peaks = [x for x in Add.make_args(bracket) if isinstance(x, Maximum)]
+            if not bracket.is_Add or len(peaks) != 1 or arg == bracket:
+                continue
+            inner, body, _ = peaks[0].open()
+            for other in node.args:
+                labels = [x for x in entries(other) if x.tensor.label == inner.axis]
+                for place in sorted(labels, key=str):
+                    there, c = substitute(body, {inner: place}), arg / bracket
+                    if (other / c + there).expand() == 0:
+                        return node - arg - other + c * (bracket - there)
+    return None
 
 
 def rest_of_sum(node: Expr) -> Expr | None:
@@ -229,6 +250,7 @@ RULES = (
     shift_quotient,
     log_sum_exp,
     peel_largest,
+    to_its_maximum,
     release,
     absorb,
 )
