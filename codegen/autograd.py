@@ -44,14 +44,14 @@ def autograd(
     `label` is the dense target that is given as class labels.
     """
     cotangent = loss.unused_name("cotangent", "weight_of_sample")
-    kernel = _weighted(stable, cotangent)
+    kernel = weighted_by(stable, cotangent)
     try:
         return _with_second(Autograd(kernel, cotangent), loss, names, label)
     except PminusyError as error:
         return Autograd(kernel, cotangent, reason=str(error))
 
 
-def _weighted(stable: Stable, cotangent: str) -> Kernel:
+def weighted_by(stable: Stable, cotangent: str) -> Kernel:
     """The kernel with every gradient weighted by the cotangent of the loss."""
     weight = Tensor(cotangent)
     declared = (*stable.loss.declarations, Declaration(weight, "target"))
@@ -78,7 +78,7 @@ def _with_second(found: Autograd, loss: Loss, names: Sequence[str], label: str |
     for derivation in stable.derivations:
         if derivation.steps:
             agree_numerically(whole, derivation.start, derivation.result)
-    second = _weighted(stable, found.cotangent)
+    second = weighted_by(stable, found.cotangent)
     return replace(found, second=second, directions=directions, results=printed)
 
 

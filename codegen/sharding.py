@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sympy import Mul
-
-from codegen.builder import default_wrt, prepared
+from codegen.autograd import autograd, weighted_by
+from codegen.builder import default_wrt, dense_target, prepared
 from codegen.chosen import selection_for
-from codegen.kernel import Kernel
-from codegen.lower import lower_loss
+from codegen.lower import cut, lower_loss
 from codegen.shard import Program, sharded
-from codegen.stabilize import Selection, Stable, as_written, stabilize
+from codegen.stabilize import Selection, as_written, stabilize
 from codegen.targets.facts import facts
-from codegen.targets.sharded import SHARDED
+from codegen.targets.sharded import SHARDED, Passed
 from derive.derivation import Derivation
 from derive.errors import KernelError
-from derive.index import Entry, Tensor
-from derive.loss import Declaration, Loss
+from derive.loss import Loss
 
 
 @dataclass(frozen=True)
@@ -54,26 +51,32 @@ def build_sharded(
         able = ", ".join(SHARDED)
         raise KernelError(f"the target {target} has no sharded kernels; those that have: {able}")
     names = default_wrt(loss) if wrt is None else tuple(dict.fromkeys(wrt))
-    cut, found, notes = prepared(loss, names, labels)
-    how = selection or selection_for(cut, names)
-    made = stabilize(cut, found, how) if stable else as_written(cut, found)
+    whole, found, notes = prepared(loss, names, labels)
+    how = selection or selection_for(whole, names)
+    made = stabilize(whole, found, how) if stable else as_written(whole, found)
     cotangent = loss.unused_name("cotangent", "weight_of_sample")
-    weighted = _weighted(made, cotangent)
-    program = sharded(weighted, axes)
-    files: dict[str, str] = {}
-    if target:
-        name = "_".join((program.name, "sharded", *(s.axis.name for s in program.splits)))
-        program = replace(program, name=name)
-        given = tuple(g for g in program.inputs if g.name != cotangent)
-        held = replace(weighted, inputs=given)
-        said = facts(cut, [(g.wrt, g.result) for g in found], held, notes)
-        files = SHARDED[target](program, said, cotangent)
-    return ShardedKernel(cut, names, program, cotangent, files, made.derivations)
+    weighted = weighted_by(made, cotangent)
+    program = sharded(weighted, axes, (cotangent,))
+    kernel = ShardedKernel(whole, names, program, cotangent, {}, made.derivations)
+    if not target:
+        return kernel
+    label = dense_target(loss) if labels == "index" else None
+    second = autograd(cut(loss, names), made, names, label)
+    passed = Passed(
+        replace(program, name="_".join((program.name, "sharded", *axes_of(program)))),
+        cotangent,
+        lower_loss(as_written(whole).loss),
+        None if second.second is None else sharded(second.second, axes),
+        second.directions,
+        second.results,
+        second.reason,
+    )
+    given = tuple(g for g in program.inputs if g.name != cotangent)
+    held = replace(weighted, inputs=given)
+    said = facts(whole, [(g.wrt, g.result) for g in found], held, notes)
+    return replace(kernel, program=passed.program, files=SHARDED[target](passed, said))
 
 
-def _weighted(made: Stable, cotangent: str) -> Kernel:
-    """The kernel with every gradient weighted by the cotangent of the loss."""
-    weight = Tensor(cotangent)
-    declared = (*made.loss.declarations, Declaration(weight, "target"))
-    pairs = [(g.wrt, Mul(Entry(weight), g.result)) for g in made.gradients]
-    return lower_loss(replace(made.loss, declarations=declared), pairs)
+def axes_of(program: Program) -> tuple[str, ...]:
+    """The names of the axes that are split."""
+    return tuple(split.axis.name for split in program.splits)

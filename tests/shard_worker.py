@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import torch.distributed as dist
 
 Parts = dict[str, list[int]]  # for each split axis, how much of it each rank has
 TIMEOUT = timedelta(seconds=20)
+SOON = timedelta(seconds=4)  # where a rank is known not to come
 
 
 def main(folder: Path, rank: int, world: int) -> None:
@@ -27,7 +29,7 @@ def main(folder: Path, rank: int, world: int) -> None:
     meet = f"file://{folder}/meet"
     dist.init_process_group("gloo", init_method=meet, rank=rank, world_size=world, timeout=TIMEOUT)
     jobs = json.loads((folder / "jobs.json").read_text("utf-8"))
-    groups = [_groups(job["parts"], rank) for job in jobs]
+    groups = [_groups(job["parts"], rank, TIMEOUT if job["raises"] < 0 else SOON) for job in jobs]
     for job, over in zip(jobs, groups, strict=True):
         if job["dies"] == rank:
             os._exit(3)
@@ -52,6 +54,9 @@ def _called(folder: Path, job: dict[str, Any], rank: int, over: Any) -> dict[str
     }
     moved = {name: given[name].requires_grad_() for name in job["wrt"]}
     loss = getattr(module, job["name"])(**given, **over, reduction=job["reduction"])
+    if job["raises"] == rank:
+        time.sleep(2 * SOON.total_seconds())  # alive, and not coming
+        raise RuntimeError("of its own")
     weight = torch.tensor(whole["row_weights"][slice_of("N", job["parts"], place)])
     scalar = (loss * weight).sum() if loss.dim() else loss
     slopes = torch.autograd.grad(scalar, list(moved.values()))
@@ -82,14 +87,14 @@ def slice_of(axis: str, parts: Parts, place: dict[str, int]) -> slice:
     return slice(start, start + parts[axis][place[axis]])
 
 
-def _groups(parts: Parts, rank: int) -> dict[str, Any]:
+def _groups(parts: Parts, rank: int, timeout: timedelta) -> dict[str, Any]:
     """The process group of each split axis."""
     counts = [len(sizes) for sizes in parts.values()]
     grid = np.arange(int(np.prod(counts))).reshape(counts)
     groups = {}
     for k, name in enumerate(parts):
         for row in np.moveaxis(grid, k, -1).reshape(-1, counts[k]).tolist():
-            group = dist.new_group(row, timeout=TIMEOUT)
+            group = dist.new_group(row, timeout=timeout)
             if rank in row:
                 groups[f"over_{name}"] = group
     return groups

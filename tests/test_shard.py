@@ -16,6 +16,7 @@ from codegen.builder import KernelFunction
 from codegen.rounded import Rounded
 from codegen.shard import Program, sharded
 from codegen.shard.cost import Network, all_reduce, cost
+from codegen.shard.padded import padded
 from codegen.shard.program import AllReduce, made_by
 from codegen.shard.show import cost_table, program_lines
 from codegen.shard.simulate import simulate
@@ -26,6 +27,8 @@ SIZES = {"N": 6, "K": 7, "D": 5}
 # Uneven parts, among them an empty one.
 PARTS = {"N": [4, 0, 2], "K": [3, 0, 1, 3], "D": [1, 4]}
 SOFTMAX = "p[i] = exp(z[i]) / sum(exp(z[k]) for k in K)\n"
+# Parts of one size, with more than there is: an empty one at the end.
+EVEN = {"N": [4, 4], "K": [3, 3, 3, 3], "D": [2, 2, 2, 2]}
 OTHERS = {
     "quadratic form": f"z: input[K]\nC: param[K, K]\n{SOFTMAX}"
     "L = sum(C[i, j]*p[i]*p[j] for i in K for j in K)\n",
@@ -91,10 +94,12 @@ def distance(got: Any, want: Any) -> float:
     return float(np.max(np.abs(got - want) / np.spacing(np.maximum(np.abs(want), scale))))
 
 
-def assert_as_dense(name: str, labels: str, axes: tuple[str, ...]) -> None:
+def assert_as_dense(name: str, labels: str, axes: tuple[str, ...], pads: bool = False) -> None:
     given = samples.arrays(kernel(name, labels).loss, SIZES)
     loss, slopes = Rounded(kernel(name, labels).kernel)(**given)
-    got, found, _ = simulate(program(name, labels, axes), given, PARTS)
+    split = program(name, labels, axes)
+    split, parts = (padded(split), EVEN) if pads else (split, PARTS)
+    got, found, _ = simulate(split, given, parts)
     ranks = max(len(PARTS[axis]) for axis in axes)
     assert distance(got, loss) <= 4 * ranks
     for wrt, slope in slopes.items():
@@ -126,6 +131,31 @@ def test_samples_and_both(name: str, axes: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_losses_that_no_library_has(name: str) -> None:
     assert_as_dense(name, "dense", ("K",))
+
+
+@pytest.mark.parametrize(("name", "labels"), library_variants())
+def test_padding_counts_nowhere(name: str, labels: str) -> None:
+    """Parts of one size, of which the last hold NaN: results as without, and 0 beyond the end."""
+    axes = axes_of(name, labels)
+    assert_as_dense(name, labels, ("K",) if "K" in axes else (min(axes),), pads=True)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_padding_counts_nowhere_in_losses_that_no_library_has(name: str) -> None:
+    assert_as_dense(name, "dense", ("K",), pads=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "axes"),
+    [
+        ("linear_softmax_cross_entropy", ("K", "N")),
+        ("linear_softmax_cross_entropy", ("D",)),
+        ("weighted_softmax_cross_entropy", ("N",)),
+        ("info_nce", ("N",)),
+    ],
+)
+def test_padding_of_samples(name: str, axes: tuple[str, ...]) -> None:
+    assert_as_dense(name, "dense", axes, pads=True)
 
 
 def test_the_messages_of_cross_entropy() -> None:
@@ -258,3 +288,12 @@ def test_explained() -> None:
     assert any(
         line.split()[0] == "1024" for line in cost_table(program("arcface", "dense", ("K",)))
     )
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_gradients_are_held_as_their_arguments(name: str) -> None:
+    """Of two axes that are the split one the first is split, in an argument and its gradient."""
+    split = program(name, "dense", ("K",))
+    held = {given.name: given.tensor.axes for given in split.inputs}
+    for key, entry in split.outputs:
+        assert not key or entry.tensor.axes == held[key]

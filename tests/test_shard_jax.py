@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import derive
+from codegen.sharding import build_sharded
+
 pytest.importorskip("jax")
 
 PROGRAM = """
@@ -114,3 +117,24 @@ def test_four_devices(root: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip() == "as on one device"
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "axes"),
+    [
+        ("focal", "dense", ("K",)),
+        ("linear_softmax_cross_entropy", "index", ("K", "N")),
+    ],
+)
+def test_a_file_checks_itself(
+    name: str, labels: str, axes: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Parts of one size with NaN beyond the end: loss, gradients, second derivatives."""
+    kernel = build_sharded(derive.load(name), axes, "jax", labels=labels)
+    path = tmp_path / next(iter(kernel.files))
+    path.write_text(next(iter(kernel.files.values())), "utf-8")
+    command = [sys.executable, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "second derivatives by" in done.stdout
+    assert done.stdout.rstrip().endswith("parts of one size that hold more than the whole")

@@ -27,7 +27,10 @@ SIZES = {"N": 6, "K": 7, "D": 5}
 
 @dataclass(frozen=True)
 class Job:
-    """A loss, how its axes are split, and what it is given; `dies` is a rank that goes first."""
+    """A loss, how its axes are split, and what it is given; `dies` is a rank that goes first.
+
+    `raises` is one that raises between the loss and the backward pass, and lives on.
+    """
 
     name: str
     labels: str
@@ -35,6 +38,7 @@ class Job:
     reduction: str = "none"
     given: dict[str, Any] | None = None
     dies: int = -1
+    raises: int = -1
 
     @property
     def dense(self) -> KernelFunction:
@@ -61,7 +65,11 @@ def prepared(folder: Path, job: Job) -> dict[str, Any]:
     (folder / "kernel.py").write_text(next(iter(kernel.files.values())), "utf-8")
     np.savez(folder / "given.npz", row_weights=job.weight, **job.arguments)
     told = {"name": kernel.program.name, "held": held, "wrt": kernel.wrt, "folder": folder.name}
-    return told | {"parts": job.parts, "reduction": job.reduction, "dies": job.dies}
+    return (
+        told
+        | {"parts": job.parts, "reduction": job.reduction, "dies": job.dies}
+        | {"raises": job.raises}
+    )
 
 
 def run(folder: Path, jobs: dict[str, Job], world: int) -> None:
@@ -166,15 +174,18 @@ def test_two_processes(tmp_path: Path) -> None:
         "smoothing": Job("label_smoothing", "index", {"K": [6, 1]}, "sum"),
         "hard": Job("softmax_cross_entropy", "index", {"K": [2, 2]}, given=HARD),
         "wrong": Job("softmax_cross_entropy", "index", {"K": [2, 2]}, given=wrong),
+        "raises": Job("linear_softmax_cross_entropy", "index", {"K": [4, 3]}, raises=1),
         "dies": Job("softmax_cross_entropy", "index", {"K": [4, 3]}, dies=1),
     }
     run(tmp_path, jobs, 2)
     for name, job in jobs.items():
-        if name not in ("wrong", "dies"):
+        if name not in ("wrong", "raises", "dies"):
             assert_as_dense(tmp_path / name, job)
     for rank in (0, 1):
         text = (tmp_path / "wrong" / f"error_{rank}.txt").read_text("utf-8")
         assert text == "ValueError: y: row 1 holds the label 4, expected 0 <= label < 4"
+    assert (tmp_path / "raises" / "error_1.txt").read_text("utf-8") == "RuntimeError: of its own"
+    assert "imed out" in (tmp_path / "raises" / "error_0.txt").read_text("utf-8")
     assert "Error" in (tmp_path / "dies" / "error_0.txt").read_text("utf-8")
 
 
@@ -203,3 +214,25 @@ def test_a_language_model_head_over_two_processes(root: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     assert "2 all-reduces forward, 1 backward" in done.stdout
     assert "largest relative difference of the losses: " in done.stdout
+
+
+SELF_TESTED = [
+    ("label_smoothing", "index", ("K",)),
+    ("weighted_softmax_cross_entropy", "dense", ("N",)),
+    ("linear_softmax_cross_entropy", "dense", ("K",)),
+]
+
+
+@pytest.mark.parametrize(("name", "labels", "axes"), SELF_TESTED)
+def test_a_file_checks_itself(
+    name: str, labels: str, axes: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Loss, gradients, second derivatives and bfloat16 on two processes, against differences."""
+    kernel = build_sharded(derive.load(name), axes, "torch", labels=labels)
+    path = tmp_path / next(iter(kernel.files))
+    path.write_text(next(iter(kernel.files.values())), "utf-8")
+    command = [sys.executable, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("checks on 2 processes, 0 failed")
+    assert "second derivatives by" in done.stdout

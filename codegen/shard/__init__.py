@@ -20,9 +20,10 @@ from derive.index import Axis, Entry, Tensor
 __all__ = ["AllReduce", "Collective", "Program", "Split", "Step", "sharded"]
 
 
-def sharded(kernel: Kernel, names: Sequence[str]) -> Program:
+def sharded(kernel: Kernel, names: Sequence[str], later: Sequence[str] = ()) -> Program:
     """The program of a rank where the axes of these names are split over ranks.
 
+    Inputs named in `later` are there for the gradients only, as a cotangent is.
     Raises KernelError for an axis that no input has.
     """
     splits = _splits(kernel, names)
@@ -41,7 +42,7 @@ def sharded(kernel: Kernel, names: Sequence[str]) -> Program:
     inputs = [g.tensor for g in kernel.inputs]
     arrays = {x.name: x for x in inputs}
     for split in splits:
-        nodes, arrays = split_axis(nodes, inputs, split, taken)
+        nodes, arrays = split_axis(nodes, inputs, split, taken, outputs)
         inputs = [arrays[x.name] for x in inputs]
     given = tuple(replace(g, tensor=arrays[g.name]) for g in kernel.inputs)
     results = tuple((key, _as_held(entry, arrays)) for key, entry in kernel.outputs)
@@ -51,7 +52,7 @@ def sharded(kernel: Kernel, names: Sequence[str]) -> Program:
         [loss] if held is None or held.tensor.name in arrays_of(given) else [loss, held.tensor.name]
     )
     others = [entry.tensor.name for key, entry in results if key]
-    steps, forward = in_rounds(nodes, arrays_of(given), first, others, twins)
+    steps, forward = in_rounds(nodes, arrays_of(given), first, others, twins, later)
     batch = kernel.batch
     local = next((s.local for s in splits if s.axis == batch), batch)
     return Program(kernel.name, splits, given, steps, forward, results, local, held)

@@ -14,6 +14,7 @@ in one form.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codegen.kernel import Input, Map, Reduce, Statement, defines
@@ -82,6 +83,11 @@ class Program:
         found = [s for s in self.steps[: self.forward] if isinstance(s, AllReduce)]
         more = [s for s in self.steps[self.forward :] if isinstance(s, AllReduce)]
         return tuple(found), tuple(more)
+
+
+def count(messages: Sequence[AllReduce]) -> int:
+    """How many all-reduces they are: an argmax takes the largest value, then its first label."""
+    return sum(2 * len(m.parts) if m.op == "argmax" else 1 for m in messages)
 
 
 def made_by(node: Node) -> Tensor:

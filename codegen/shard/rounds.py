@@ -22,15 +22,16 @@ def in_rounds(
     wanted: Sequence[str],
     results: Sequence[str],
     twins: Mapping[str, str],
+    later: Sequence[str] = (),
 ) -> tuple[tuple[Step, ...], int]:
     """The nodes as steps, the collectives of a round in one message; how many give what is wanted.
 
     That, the loss first of all, takes the fewest messages that it can.  What is of its size, and
     for the gradients alone, goes in one of them; anything larger waits for the gradients.  `twins`
     are the arrays of the owners of labels with those of the same values on every rank, read as
-    soon as they are there.
+    soon as they are there.  Inputs `later` are there after the loss.
     """
-    known = set(inputs)
+    known = set(inputs) - set(later)
     parents = {node.name: _parents(node) - known for node in nodes}
     graph = Graph(nodes, parents)
     early = graph.ancestors(wanted)
@@ -42,6 +43,7 @@ def in_rounds(
     steps, done = graph.steps(set(), first, early)
     forward = len(steps)
     every = set(parents)
+    done |= set(later)
     more, _ = graph.steps(done, graph.shortest(done, results, every), every)
     return _without_twins((*steps, *more), twins), forward
 

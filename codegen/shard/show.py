@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from codegen.kernel import Contract, Map
 from codegen.shard.cost import cost_lines
-from codegen.shard.program import AllReduce, Collective, Program, Step
+from codegen.shard.program import AllReduce, Collective, Program, Step, count
 from derive.index import Index
 
 RANKS = (1, 8, 64, 1024)
@@ -26,7 +26,7 @@ def program_lines(program: Program) -> Iterator[str]:
             yield "gradients"
         yield f"  {_line(step)}"
     forward, backward = program.collectives()
-    yield f"{_count(len(forward))} forward, {_count(len(backward))} backward"
+    yield f"{_count(count(forward))} forward, {_count(count(backward))} backward"
     yield "results: " + ", ".join(
         _array(key or "loss", entry.tensor.axes) for key, entry in program.outputs
     )

@@ -29,6 +29,7 @@ def simulate(
     """Loss and gradients put together again, and the messages: op, and numbers of one rank.
 
     `arguments` are whole arrays.  The results that every rank has are compared on the way.
+    Parts that are more than the whole have padding at its end, which holds NaN, or the label -1.
     """
     names = [split.axis.name for split in program.splits]
     places = list(product(*(range(len(parts[name])) for name in names)))
@@ -58,11 +59,11 @@ class _Rank:
         self.starts = {
             s.local.name: sum(parts[s.axis.name][: place[s.axis.name]]) for s in program.splits
         }
-        self.sizes = {s.axis.name: sum(parts[s.axis.name]) for s in program.splits}
+        self.sizes = _wholes(program, arguments)
         self.sizes |= {s.local.name: parts[s.axis.name][place[s.axis.name]] for s in program.splits}
         self.arrays: Rank = {}
         for given in program.inputs:
-            array = np.asarray(arguments[given.name])
+            array = _padded(np.asarray(arguments[given.name]), given.tensor, program, parts)
             for axis, size in zip(given.tensor.axes, array.shape, strict=True):
                 self.sizes.setdefault(axis.name, size)
             self.arrays[given.name] = array[self.slices(given.tensor)]
@@ -102,6 +103,30 @@ class _Rank:
         if isinstance(index, Index):
             return grid[index] + self.starts.get(index.axis.name, 0)
         return self.arrays[index.tensor.name][tuple(grid[i] for i in index.indices)]
+
+
+def _wholes(program: Program, arguments: Mapping[str, Any]) -> dict[str, int]:
+    """The sizes of the split axes."""
+    local = {split.local: split.axis.name for split in program.splits}
+    return {
+        local[axis]: size
+        for given in program.inputs
+        for axis, size in zip(given.tensor.axes, np.shape(arguments[given.name]), strict=True)
+        if axis in local
+    }
+
+
+def _padded(array: Array, tensor: Tensor, program: Program, parts: Parts) -> Array:
+    """The array with what its parts hold beyond its end."""
+    local = {split.local: split.axis.name for split in program.splits}
+    more = [
+        (0, max(0, sum(parts[local[axis]]) - size) if axis in local else 0)
+        for axis, size in zip(tensor.axes, array.shape, strict=True)
+    ]
+    if not any(after for _, after in more):
+        return array
+    beyond = np.nan if array.dtype.kind == "f" else -1
+    return np.pad(array, more, constant_values=beyond)
 
 
 def _exchange(step: AllReduce, ranks: Mapping[tuple[int, ...], _Rank], names: Sequence[str]) -> int:
@@ -148,8 +173,18 @@ def _whole(
     whole, known = np.full(shape, EMPTY["sum"]), np.zeros(shape, bool)
     for rank in ranks.values():
         here = rank.slices(tensor)
-        part = rank.arrays[tensor.name]
+        part, beyond = _without_padding(rank.arrays[tensor.name], whole[here].shape)
+        if np.any(beyond):
+            raise AssertionError(f"the padding of {tensor.name} is not 0")
         if not np.array_equal(whole[here][known[here]], part[known[here]], equal_nan=True):
             raise AssertionError(f"the ranks differ in {tensor.name}")
         whole[here], known[here] = part, True
     return whole
+
+
+def _without_padding(part: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """What of a part is in the whole, and the rest of it."""
+    beyond = np.ones(np.shape(part), bool)
+    inside = tuple(map(slice, shape))
+    beyond[inside] = False
+    return part[inside], part[beyond]

@@ -6,7 +6,7 @@ the split axis is gathered first; what it reduces over the part is reduced over 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sympy import Basic
@@ -27,6 +27,7 @@ class _Splitting:
     taken: set[str]
     arrays: dict[str, Tensor]
     maxima: bool = False  # whether there are any over the axis
+    results: frozenset[str] = frozenset()  # arrays that are split as inputs are
     nodes: list[Node] = field(default_factory=list)
     made: dict[Entry, Entry] = field(default_factory=dict)
 
@@ -36,11 +37,17 @@ class _Splitting:
 
 
 def split_axis(
-    nodes: Sequence[Node], inputs: Sequence[Tensor], split: Split, taken: set[str]
+    nodes: Sequence[Node],
+    inputs: Sequence[Tensor],
+    split: Split,
+    taken: set[str],
+    results: Iterable[str] = (),
 ) -> tuple[list[Node], dict[str, Tensor]]:
-    """The nodes of a rank, and every array as it holds it; inputs are split along the axis."""
+    """The nodes of a rank, and every array as it holds it; inputs and results are split along the
+    first of their axes that is the split one."""
     maxima = any(_is_over(node, "max", split) for node in nodes)
-    to = _Splitting(split, taken, {x.name: local_input(x, split) for x in inputs}, maxima)
+    arrays = {x.name: local_input(x, split) for x in inputs}
+    to = _Splitting(split, taken, arrays, maxima, frozenset(results))
     for node in nodes:
         if isinstance(node, Collective):
             _split_collective(node, to)
@@ -98,7 +105,10 @@ def _split_statement(statement: Statement, to: _Splitting) -> None:
 
 
 def _best(statement: Statement, to: _Splitting) -> Index | None:
-    """The index to split at: the one that asks for the least to be sent."""
+    """The index to split at: the one that asks for the least to be sent; of a result, the first."""
+    first = [i for i in statement.indices if i.axis == to.split.axis]
+    if statement.name in to.results and first:
+        return first[0]
     lookup = any(
         isinstance(i, Entry) and own == to.split.local
         for e in reads(statement)

@@ -27,11 +27,12 @@ def samples_of(
         if given.default is not None:
             text = str(given.default) if given.is_mark else repr(float(given.default))
         else:
-            text = _draw(given, domains[given.name], sizes)
+            text = drawn(given, domains[given.name], sizes)
         yield f'"{names[given.name]}": {text},'
 
 
-def _draw(given: Input, domain: Domain, sizes: Mapping[str, int]) -> str:
+def drawn(given: Input, domain: Domain, sizes: Mapping[str, int]) -> str:
+    """The code that draws an argument."""
     shape = tuple_of(str(sizes.get(axis.name, OTHER)) for axis in given.tensor.axes)
     shape = shape if given.tensor.axes else "()"
     if given.tensor.label is not None:

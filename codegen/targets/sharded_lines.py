@@ -7,10 +7,10 @@ axis K begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from codegen.kernel import Map, Statement, reads
+from codegen.kernel import Input, Map, Statement, reads
 from codegen.shard.program import AllReduce, Node, Program, Split, Step, apart, made_by
 from codegen.targets.array_dialect import ArrayDialect, Hooks
 from codegen.targets.array_expressions import Layout, entry, show
@@ -80,6 +80,11 @@ def start(split: Split) -> str:
 def over(split: Split) -> str:
     """The name of what says which ranks an axis is split over."""
     return f"over_{split.axis.name}"
+
+
+def size(split: Split) -> str:
+    """The name of the size of a whole axis, where parts of one size are more than it."""
+    return f"size_{split.axis.name}"
 
 
 def made_in(program: Program) -> Iterator[Tensor]:
@@ -192,16 +197,17 @@ def folded(opening: str, items: Sequence[str], closing: str, margin: str) -> str
     return f"{opening}\n{inner}\n{margin[4:]}{closing}"
 
 
-def sizes_of(program: Program, names: Mapping[str, str], lines: Sequence[str]) -> Iterator[str]:
-    """What lines mention and the arguments tell: type, device, sizes but those of whole axes."""
+def sizes_of(
+    inputs: Sequence[Input], names: Mapping[str, str], lines: Sequence[str], known: Iterable[str]
+) -> Iterator[str]:
+    """What lines mention and the arguments tell: type, device, and sizes but those `known`."""
     words = _words("\n".join(lines))
-    numbers = next(g for g in program.inputs if g.tensor.label is None)
+    numbers = next(g for g in inputs if g.tensor.label is None)
     for word in ("dtype", "device"):
         if word in words:
             yield f"{word} = {names[numbers.name]}.{word}"
-    whole = {split.axis.name for split in program.splits}
-    seen = set(whole)
-    for given in program.inputs:
+    seen = set(known)
+    for given in inputs:
         for place, axis in enumerate(given.tensor.axes):
             if axis.name in words and axis.name not in seen:
                 yield f"{axis.name} = {names[given.name]}.shape[{place}]"

@@ -16,17 +16,18 @@ def samples_of(
 ) -> list[tuple[str, str]]:
     """The name of each argument without a default, and the code that draws it."""
     return [
-        (names[given.name], _draw(given, domains[given.name]))
+        (names[given.name], drawn(given, domains[given.name]))
         for given in kernel.inputs
         if given.default is None
     ]
 
 
-def _size(name: str) -> int:
-    return SIZES.get(name, 3)
+def drawn(given: Input, domain: Domain, sizes: Mapping[str, int] = SIZES) -> str:
+    """The code that draws an argument; `generator` and `drawn` are names in it."""
 
+    def _size(name: str) -> int:
+        return sizes.get(name, 3)
 
-def _draw(given: Input, domain: Domain) -> str:
     axes = given.tensor.axes
     shape = tuple_of(str(_size(axis.name)) for axis in axes) if axes else "()"
     if given.tensor.label is not None:
