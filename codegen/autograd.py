@@ -16,6 +16,7 @@ from sympy import Mul
 from codegen.kernel import Kernel
 from codegen.lower import lower_loss
 from codegen.stabilize import Gradient, Stable, Unchecked, stabilize
+from codegen.stabilize.fractions import with_divisors
 from codegen.targets.autograd import Autograd
 from derive.engine import gradient
 from derive.errors import PminusyError
@@ -69,6 +70,9 @@ def _with_second(found: Autograd, loss: Loss, names: Sequence[str], label: str |
         slopes.append(Gradient(derivation.wrt[0], derivation.result, order=2))
     whole = _as_loss(inner, loss, dict(zip(directions, names, strict=True)))
     printed = tuple(_printed(g, inner.loss) for g in slopes)
+    slopes = [
+        replace(g, result=with_divisors(g.result, inner.loss, loss.value.name)) for g in slopes
+    ]
     if label is not None:
         dense = loss.tensor(label)
         slopes = [replace(g, result=as_labels(g.result, dense, loss)) for g in slopes]

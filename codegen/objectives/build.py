@@ -19,6 +19,7 @@ from codegen.objectives.link import link
 from codegen.objectives.objective import Library, ObjectiveFunction
 from codegen.objectives.policies import Chosen, available, choose, default
 from codegen.stabilize import Gradient, stabilize
+from codegen.stabilize.fractions import with_divisors
 from codegen.targets.facts import facts
 from derive.index import Entry, Tensor
 from derive.loss import Loss
@@ -61,23 +62,17 @@ def _outputs(
     first = found.first
     square = Tensor(first.tensor.name, (*first.tensor.axes, *found.second.tensor.axes))
     second = Entry(square, *found.indices) if policy.whole else first
+    dense = found.fit.dense
+    opened = with_divisors(policy.expr, dense, dense.value.name)
     outputs = [
         Gradient(first, found.labelled(found.slope)),
-        Gradient(second, found.labelled(_without_value(policy.expr, found)), order=2),
+        Gradient(second, found.labelled(opened), order=2),
     ]
     if predicted is not None:
         outputs.append(Gradient(first, found.labelled(_opened(predicted, found))))
     names = ("slope", "curvature", "prediction")
     keys = [found.fit.dense.unused_name(name) for name in names]
     return tuple(outputs), tuple(keys[: len(outputs)])
-
-
-def _without_value(expr: Expr, found: Curvature) -> Expr:
-    """The expression with the loss itself written out, beside whose terms others may cancel."""
-    value = found.fit.dense.value.name
-    names = frozenset(d.name for d in found.fit.dense.definitions if d.name != value)
-    opened: Expr = found.fit.dense.unfold(expr, names)
-    return opened
 
 
 def _opened(predicted: Expr, found: Curvature) -> Expr:

@@ -5,9 +5,10 @@ They are for second derivatives, and for gradients where measuring chose them.
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Integer, Mul, Rational, expand_mul
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, expand_mul
 
 from codegen.stabilize.local import powers, rule
+from derive.index import tensors, walk
 from derive.loss import Loss
 
 MOST_POWER = 4
@@ -61,6 +62,18 @@ def _by_base(term: Expr, base: Expr) -> tuple[Expr, Expr]:
         if own == base and isinstance(power, Rational | Integer):
             return power, term / base**power
     return Integer(0), Mul(term)
+
+
+def with_divisors(expr: Expr, loss: Loss, name: str) -> Expr:
+    """The expression with a name written out, where it is divided by a sum that has the name.
+
+    Derivations fold c + u into v + d; what cancels over c + u is seen without the name.
+    """
+    below = [node.base for node in walk(expr) if isinstance(node, Pow) and node.exp.is_negative]
+    if not any(base.is_Add and name in {t.name for t in tensors(base)} for base in below):
+        return expr
+    opened: Expr = loss.unfold(expr, frozenset(d.name for d in loss.definitions if d.name != name))
+    return opened
 
 
 RULES = (written_out, over_one_base)
