@@ -99,16 +99,15 @@ def _push(cotangent, z, y, d, v):
     """The change of the gradients along directions, weighted, and its own gradients."""
     dtype = z.dtype
     r = z - y
-    term_3 = jnp.abs(r / d)
-    term_2 = jnp.maximum(jnp.asarray(1, dtype), term_3)
-    part_1 = jnp.sqrt(1 + jnp.minimum(jnp.asarray(1, dtype), term_3) ** 2 / term_2**2)
-    term = r / (1 + part_1 * term_2)
+    term_4 = jnp.abs(r / d)
+    term_3 = jnp.maximum(jnp.asarray(1, dtype), term_4)
+    term_2 = 1 + jnp.minimum(jnp.asarray(1, dtype), term_4) ** 2 / term_3**2
+    term = r / (1 + term_3 * jnp.sqrt(term_2))
     L = r * term
     term_5 = d**2
-    term_4 = term_5 + L
-    g = term_5 * r / term_4
+    g = term_5 * r / (term_5 + L)
     s = g * v
-    grad_z = _weighted(cotangent, (term_5 / term_4 - d**4 * r**2 / term_4**3) * v)
+    grad_z = _weighted(cotangent, v / (term_2**1.5 * term_3**3))
     return (s, grad_z)
 
 

@@ -138,17 +138,17 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(needs, cotangent, z, y, d, v):
         r = z - y
-        term_3 = torch.abs(r / d)
-        term_2 = torch.clamp(term_3, min=1)
-        term = r / (1 + term_2 * torch.sqrt(1 + torch.clamp(term_3, max=1) ** 2 / term_2**2))
-        L = r * term
-        term_5 = d**2
-        term_4 = term_5 + L
+        term_4 = torch.abs(r / d)
+        term_3 = torch.clamp(term_4, min=1)
+        term_2 = 1 + torch.clamp(term_4, max=1) ** 2 / term_3**2
         if needs[0]:
-            g = term_5 * r / term_4
+            term = r / (1 + term_3 * torch.sqrt(term_2))
+            L = r * term
+            term_5 = d**2
+            g = term_5 * r / (term_5 + L)
             s = g * v
         if needs[1]:
-            grad_z = _weighted(cotangent, (term_5 / term_4 - d**4 * r**2 / term_4**3) * v)
+            grad_z = _weighted(cotangent, v / (term_2**1.5 * term_3**3))
         slopes = ()
         if needs[0]:
             slopes += (s,)
