@@ -203,3 +203,24 @@ def test_a_loss_without_words_has_a_document() -> None:
     d = derivation("mean_squared_error", "z")
     bare = Loss("bare", "", d.loss.declarations, d.loss.definitions)
     assert write(derive.gradient(bare, "z"), "text").startswith("bare\n")
+
+
+@pytest.mark.parametrize("to", ["latex", "markdown", "html", "ipynb"])
+def test_one_document_holds_several_gradients(to: str) -> None:
+    """What was said for the first gradient, lemmas too, is not said again for the next."""
+    first, *others = (derivation("linear_softmax_cross_entropy", name) for name in ("x", "W", "b"))
+    text = write(first, to, others=others)
+    lemmas = [int(found) for found in re.findall(r"Lemma (\d+): derivative", text)]
+    assert lemmas == [1, 2, 3, 4, 5, 6]
+    headings = ("Result", "The loss", "What was proved, and how")
+    assert [len(re.findall(rf"[>{{ ]{one}[<}}\\\n]", text)) for one in headings[:2]] == [3, 1]
+    assert text.count(headings[2]) == 1
+
+
+def test_labels_of_pasted_fragments_differ() -> None:
+    loss = derive.load("softmax_cross_entropy")
+    found = [derive.gradient(loss, "a"), derive.gradient(loss, "a", loss.free_entry("p"))]
+    texts = [write(each, fragment=True) for each in found]
+    labels = re.findall(r"\\label\{([^}]*)\}", "".join(texts))
+    assert len(set(labels)) == len(labels) > 10
+    assert all(r"\usepackage{amsmath}" in text for text in texts)

@@ -80,19 +80,24 @@ def _file() -> dict[str, Any]:
 
 
 def update(names: Sequence[str]) -> None:
-    """Measure what is not up to date, and write the file after each loss."""
+    """Measure what is not up to date, what has no figures first; the file is kept after each loss.
+
+    A run that was cut off is continued by the next one, which measures only what is left.
+    """
     from codegen.atlas.kernels import numpy_sources
 
     path = Path(str(files("codegen") / "atlas" / "accuracy.json"))
-    known = _file() if path.exists() else {}
-    for name in names:
-        loss = load(name)
+    for name in sorted(names, key=_file().__contains__):
+        loss, known = load(name), _file()
         own = digest(numpy_sources(loss))
-        if known.get(name, {}).get("digest") != own:
-            known[name] = {"digest": own, "tables": _tables(loss)}
-            print(name, flush=True)
+        if known.get(name, {}).get("digest") == own:
+            continue
+        known[name] = {"digest": own, "tables": _tables(loss)}
         text = ",\n".join(f"{json.dumps(n)}: {json.dumps(known[n])}" for n in sorted(known))
-        path.write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
+        whole = path.with_suffix(".new")
+        whole.write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
+        whole.replace(path)
+        print(name, flush=True)
 
 
 if __name__ == "__main__":

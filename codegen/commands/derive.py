@@ -41,7 +41,7 @@ TO = ("text", "latex", "markdown", "html", "pdf", "ipynb", "json")
 PARTS = "matrix,second,stable,properties,example,plots"
 WITH = f"what else to say: {PARTS}; all or none (by default a page and a PDF say all but plots)"
 EXAMPLE = "numbers to put into the formulas: a=1.4,3.2,5 y=0,0,1, or y=2: a class counts from 0"
-WHOLE = ("latex", "html", "ipynb", "pdf")
+SINGLE = ("text", "json")  # one derivation each; the other documents hold several
 STYLES = ("delta", "cases", "matrix")
 
 
@@ -67,7 +67,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--example", metavar="NAME=VALUES", nargs="+", help=EXAMPLE)
     add("--properties", action="store_true", help="what follows: convexity, limits, sums")
     add("--stable", action="store_true", help="the rewriting that keeps the loss from overflow")
-    add("-o", metavar="FILE", dest="out", help="write to a file")
+    add("-o", metavar="FILE", dest="out", help="write to a file; a PDF without it: LOSS.pdf")
 
 
 def run(options: Namespace) -> int:
@@ -132,24 +132,26 @@ def _deliver(found: list[Derivation], options: Namespace) -> None:
     to = "json" if options.json else options.to
     if options.style == "cases":
         found = [in_cases(d) for d in found]
-    if len(found) > 1 and to in WHOLE and not (options.fragment and to == "latex"):
-        raise PminusyError(f"a document in {to} holds one derivation: name one in --wrt")
-    if to == "pdf" and options.out is None:
-        raise PminusyError("a PDF goes into a file: -o FILE")
+    name = f"{found[0].loss.name}.pdf" if to == "pdf" and options.out is None else options.out
     how = {"fragment": options.fragment, "detail": options.detail, "parts": _parts(options, to)}
-    examples = [_example(d.loss, options) for d in found]
-    if options.out is None or (to not in BESIDE and to != "pdf"):
-        texts = [write(d, to, example=e, **how) for d, e in zip(found, examples, strict=True)]
-        deliver(_joined(texts, to), options.out)
+    # Each document: what it begins with, and what follows in it.
+    single = to in SINGLE or (options.fragment and to == "latex")
+    groups = [(d, []) for d in found] if single else [(found[0], found[1:])]
+    made = [{"example": _example(d.loss, options), "others": more, **how} for d, more in groups]
+    if name is None or (to not in BESIDE and to != "pdf"):
+        texts = [write(d, to, **with_) for (d, _), with_ in zip(groups, made, strict=True)]
+        deliver(_joined(texts, to), name)
         return
-    out, documents = Path(options.out), []
-    for number, (one, example) in enumerate(zip(found, examples, strict=True), 1):
-        stem = out.stem if len(found) == 1 else f"{out.stem}-{number}"
-        document, pictures = files(one, to, stem, example=example, **how)
+    out, documents = Path(name), []
+    for number, ((one, _), with_) in enumerate(zip(groups, made, strict=True), 1):
+        stem = out.stem if len(groups) == 1 else f"{out.stem}-{number}"
+        document, pictures = files(one, to, stem, **with_)
         documents.append(document)
-        for name, picture in pictures.items():
-            write_file(out.parent / name, picture)
+        for address, picture in pictures.items():
+            write_file(out.parent / address, picture)
     write_file(out, b"\n".join(documents))
+    if options.out is None:
+        say(name)
 
 
 def _joined(texts: list[str], to: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +43,14 @@ def write(
     detail: str = "normal",
     parts: Sequence[str] = (),
     example: Point | None = None,
+    others: Sequence[Derivation] = (),
 ) -> str:
     """A derivation in one of FORMATS.
 
     `detail` is "brief" (results only), "normal" (every step) or "full" (sub-steps too); JSON
     always holds every step.  `fragment` leaves out the preamble of a LaTeX document.
+    `others` are further derivations of the loss, which follow in the same document; text, JSON
+    and a fragment hold one.
     `parts` names what else a document is to say: some of PARTS, where the derivation is the
     gradient of a loss; `example` is a point whose numbers are put into the formulas.
     Plots stand inside HTML and notebooks; LaTeX and Markdown need files beside them: `files`.
@@ -55,7 +59,7 @@ def write(
     """
     if "plots" in parts and to in BESIDE:
         raise PminusyError(f"plots are files beside a document in {to}: write it with -o FILE")
-    wanted = _wanted(derivation, to, parts, example)
+    wanted = replace(_wanted(derivation, to, parts, example), others=tuple(others))
     return _text(derivation, to, fragment, detail, wanted)
 
 
@@ -68,12 +72,13 @@ def files(
     detail: str = "normal",
     parts: Sequence[str] = (),
     example: Point | None = None,
+    others: Sequence[Derivation] = (),
 ) -> tuple[bytes, dict[str, bytes]]:
     """The document as bytes, and by name the picture files that it shows, which begin with `stem`.
 
     Otherwise as `write`; PDF too, which raises PminusyError where there is no TeX.
     """
-    wanted = _wanted(derivation, to, parts, example, stem)
+    wanted = replace(_wanted(derivation, to, parts, example, stem), others=tuple(others))
     if to == "pdf":
         return bytes(_writer(to)(derivation, _checked(detail), wanted)), {}
     text = _text(derivation, to, fragment, detail, wanted).encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sympy import Basic, Integer
@@ -11,7 +11,7 @@ from sympy import Basic, Integer
 from codegen.documents.model import NESTED, Document, Dress, Line, Section, Variable
 from derive.batch import batched
 from derive.derivation import Derivation, Step
-from derive.index import Condition, Diff, Entry, total
+from derive.index import Condition, Diff, Entry, Index, Partial, total
 from derive.letters import names_of
 from derive.loss import Declaration, Domain, Loss
 from derive.printing import language
@@ -29,38 +29,84 @@ METHODS = {
     "unknown": "Not decided: neither way gave an answer within its limits.",
 }
 
+Key = tuple[object, ...]  # what tells two derivations apart
 
-def document(derivation: Derivation, dress: Dress, detail: str = "normal") -> Document:
+
+def document(
+    derivation: Derivation, dress: Dress, detail: str = "normal", after: Sequence[Derivation] = ()
+) -> Document:
     """Lay a derivation out; `detail` is brief (results), normal (steps), full (sub-steps in
-    place of their step) or NESTED (sub-steps inside their step)."""
-    loss = derivation.loss
+    place of their step) or NESTED (sub-steps inside their step).
+
+    Lemmas and definitions of the derivations that it stands `after` are not said again.
+    """
+    loss, known = derivation.loss, [*_unique(after)]
+    new = _new(derivation, after)
+    number = len(known) + 1
     lemmas = [
-        section(lemma, dress, detail, f"Lemma {number}")
-        for number, lemma in enumerate(_lemmas(derivation), 1)
+        section(lemma, dress, detail, f"Lemma {place}") for place, lemma in enumerate(new, number)
     ]
+    said = {row for each in after for row in _definitions(each.loss, dress)}
     return Document(
         name=loss.name,
         title=loss.title.rstrip("."),
         source=loss.source.rstrip("."),
-        variables=tuple(_variable(d, loss, dress) for d in loss.declarations),
-        definitions=tuple(_definitions(loss, dress)),
+        variables=() if after else tuple(_variable(d, loss, dress) for d in loss.declarations),
+        definitions=tuple(row for row in _definitions(loss, dress) if row not in said),
         sections=(*lemmas, section(derivation, dress, detail)),
         hypotheses=tuple(_hypotheses(derivation, dress)),
         plain=_plain(derivation),
-        verdict=_verdict(derivation),
-        proof=tuple(_proof(derivation)),
+        verdict=_verdict(derivation.all_steps()),
+        proof=tuple(_proof(derivation.all_steps())),
+        before=len(known) + len(after),
     )
 
 
+def with_others(
+    first: Document, derivation: Derivation, others: Sequence[Derivation], dress: Dress, detail: str
+) -> Document:
+    """The document with further derivations of the loss; the verdict is on all of them."""
+    steps = [*derivation.all_steps()]
+    documents = []
+    for place, other in enumerate(others):
+        after = (derivation, *others[:place])
+        documents.append(document(other, dress, detail, after))
+        steps += [step for lemma in _new(other, after) for step in lemma.steps]
+        steps += other.steps
+    return replace(
+        first, others=tuple(documents), verdict=_verdict(steps), proof=tuple(_proof(steps))
+    )
+
+
+def _unique(derivations: Sequence[Derivation]) -> Iterator[Derivation]:
+    """The lemmas of derivations, each after those that it needs and only once."""
+    seen: set[Key] = set()
+    todo = (lemma for derivation in derivations for lemma in _lemmas(derivation))
+    for lemma in todo:
+        if _key(lemma) not in seen:
+            seen.add(_key(lemma))
+            yield lemma
+
+
 def _lemmas(derivation: Derivation) -> Iterator[Derivation]:
-    """The lemmas, each after those that it needs and only once."""
-    seen: set[tuple[Entry, tuple[Entry, ...], Basic]] = set()
     for lemma in derivation.lemmas:
-        for one in (*_lemmas(lemma), lemma):
-            key = (one.of, one.wrt, one.start)
-            if key not in seen:
-                seen.add(key)
-                yield one
+        yield from _lemmas(lemma)
+        yield lemma
+
+
+def _new(derivation: Derivation, after: Sequence[Derivation]) -> list[Derivation]:
+    """The lemmas that none of these, which come before it, has proved."""
+    known = {_key(each) for each in (*after, *_unique(after))}
+    return [lemma for lemma in _unique([derivation]) if _key(lemma) not in known]
+
+
+def _key(derivation: Derivation) -> Key:
+    """What is derived by what, whatever the letters of the indices."""
+    entries, start = (derivation.of, *derivation.wrt), derivation.start
+    indices = [index for entry in entries for index in entry.indices]
+    pattern = tuple(indices.index(i) if isinstance(i, Index) else i for i in indices)
+    kind = start.args[2:] if isinstance(start, Partial) else (start,)
+    return (*(entry.tensor for entry in entries), pattern, kind)
 
 
 def section(derivation: Derivation, dress: Dress, detail: str, kind: str = "") -> Section:
@@ -76,7 +122,9 @@ def section(derivation: Derivation, dress: Dress, detail: str, kind: str = "") -
 
 def _heading(derivation: Derivation, dress: Dress) -> str:
     if len(derivation.wrt) != 1 or derivation.shown is not None:
-        return derivation.title
+        name = derivation.of.tensor.name
+        words, _, last = derivation.title.rpartition(" of ")
+        return f"{words} of {dress.inline(dress.name(name))}" if last == name else derivation.title
     entries = (derivation.of, *derivation.wrt)
     of, by = (dress.inline(dress.name(entry.tensor.name)) for entry in entries)
     plain, subject = Diff(derivation.of, *derivation.wrt), derivation.subject
@@ -194,9 +242,9 @@ def _plain(derivation: Derivation) -> str:
     return f"{left} = {right}"
 
 
-def _verdict(derivation: Derivation) -> str:
+def _verdict(all_steps: Iterable[Step]) -> str:
     """How the steps were checked, in a sentence."""
-    checks = Counter(_method(step.check) for step in derivation.all_steps())
+    checks = Counter(_method(step.check) for step in all_steps)
     unknown = checks.pop("unknown", 0)
     steps = sum(checks.values())
     parts = " and ".join(f"{count} by {method}" for method, count in sorted(checks.items()))
@@ -208,9 +256,9 @@ def _verdict(derivation: Derivation) -> str:
     return f"{confirmed} {unknown} not decided.".strip() if unknown else confirmed
 
 
-def _proof(derivation: Derivation) -> Iterator[str]:
+def _proof(all_steps: Iterable[Step]) -> Iterator[str]:
     """What each way of checking is, in a sentence."""
-    used = {_method(step.check) for step in derivation.all_steps()}
+    used = {_method(step.check) for step in all_steps}
     for method, sentence in METHODS.items():
         if method in used:
             yield sentence

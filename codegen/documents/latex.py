@@ -49,11 +49,12 @@ def article(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOT
 def fragment(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHING) -> str:
     """Paragraphs and align* environments that need nothing but amsmath.
 
-    Each step is tagged (place.number) and has the label NAME:WRT:place.number, place
-    counting the lemmas and then the derivation itself.
+    Each step is tagged (place.number) and has the label NAME:OF:WRT:place.number, place
+    counting the lemmas and then the derivation itself; so two fragments in one paper agree.
     """
     laid_out = whole(derivation, DRESS, detail, wanted)
-    names = [derivation.loss.name, *(entry.tensor.name for entry in derivation.wrt)]
+    entries = (derivation.of, *derivation.wrt)
+    names = [derivation.loss.name, *(entry.tensor.name for entry in entries)]
 
     def label(place: int, number: str) -> str:
         return rf" \tag{{{place}.{number}}}\label{{{':'.join(names)}:{place}.{number}}}"

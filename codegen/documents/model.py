@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sympy import Basic
 
+from derive.derivation import Derivation
 from derive.letters import Names
 from derive.loss import Loss
 from derive.point import Point
@@ -93,13 +94,15 @@ class Variable:
 class Wanted:
     """What else a document is to say: some of PARTS, with an example at this point.
 
-    `pictures` are those of the part "plots", under the addresses of `picture_at`.
+    `pictures` are those of the part "plots", under the addresses of `picture_at`; `others` are
+    further derivations of the same loss, which refer to what stands before them.
     """
 
     parts: tuple[str, ...] = ()
     example: Point | None = None
     pictures: tuple[Picture, ...] = ()
     picture_at: str = "{}"
+    others: tuple[Derivation, ...] = ()
 
 
 NOTHING = Wanted()
@@ -149,7 +152,8 @@ class Document:
     """Everything that a printed derivation says.
 
     `plain` is the result as one would type it; `verdict` says how many steps were confirmed,
-    `proof` what it means that they were.
+    `proof` what it means that they were.  `others` are further derivations of the same loss;
+    `before` is how many sections stand before those of this one.
     """
 
     name: str
@@ -163,6 +167,8 @@ class Document:
     verdict: str
     proof: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    others: tuple[Document, ...] = ()
+    before: int = 0
 
     @property
     def main(self) -> Section:

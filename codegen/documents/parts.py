@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from codegen.documents.document import document, section
+from codegen.documents.document import document, section, with_others
 from codegen.documents.model import PARTS, Document, Dress, Part, Section, Statement, Wanted
 from derive.derivation import Derivation
 from derive.errors import PminusyError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from derive.properties import Property
 
 SIGNS = {">=": "≥", "<=": "≤", "->": "→", "'": "′"}
+OF_EACH = ("matrix", "second")  # the others speak of the loss, or are said of its first gradient
 MINUS = re.compile(r"(?<![\w)\]])-(?=[\w.(])|(?<= )-(?= )")
 INFINITY = re.compile(r"\boo\b")
 NO_MATRIX = "There is none: too long, or with indices that no product of matrices can have."
@@ -139,7 +140,14 @@ MAKERS: dict[str, Callable[[Derivation, Dress], Part | None]] = {
 def whole(derivation: Derivation, dress: Dress, detail: str, wanted: Wanted) -> Document:
     """The document of a derivation with these parts."""
     laid_out = document(derivation, dress, detail)
-    return replace(laid_out, parts=tuple(parts(derivation, dress, wanted)))
+    laid_out = replace(laid_out, parts=tuple(parts(derivation, dress, wanted)))
+    if not wanted.others:
+        return laid_out
+    laid_out = with_others(laid_out, derivation, wanted.others, dress, detail)
+    own = Wanted(tuple(part for part in wanted.parts if part in OF_EACH))
+    others = zip(laid_out.others, wanted.others, strict=True)
+    more = (replace(text, parts=tuple(parts(each, dress, own))) for text, each in others)
+    return replace(laid_out, others=tuple(more))
 
 
 def parts(derivation: Derivation, dress: Dress, wanted: Wanted) -> Iterator[Part]:

@@ -11,14 +11,16 @@ import numpy as np
 from codegen.plots.paper import figure, lines, math
 from codegen.plots.scene import Scene
 from derive.errors import PminusyError
+from derive.loss import Loss
 
 REACH = 6.0
 STEPS = 481
+LONGEST = 50
 
 
 def margin(scenes: Sequence[Scene], labels: Sequence[str] = ()) -> Any:
     """Loss above, slope of the moved entry below; grey where the loss bends down (is concave)."""
-    labels = labels or [scene.loss.name.replace("_", " ") for scene in scenes]
+    labels = labels or [_label(scene.loss) for scene in scenes]
     with figure(2, 1, sharex=True) as (page, axes):
         upper, lower = axes[:, 0]
         for scene, label, style in zip(scenes, labels, lines(), strict=False):
@@ -79,8 +81,14 @@ def line_label(scene: Scene) -> str:
     return f"{name}, where {', '.join(fixed)}" if fixed else name
 
 
+def _label(loss: Loss) -> str:
+    """What the loss is called: its title up to the first colon, or its name where that is long."""
+    head = loss.title.partition(":")[0].rstrip(".")
+    return head if len(head) <= LONGEST else loss.name
+
+
 def slope_label(scene: Scene) -> str:
-    return rf"$\partial {scene.loss.value.name}/\partial$ {entry_label(scene)}"
+    return rf"$\partial {scene.loss.value.name}/\partial {{{entry_label(scene).strip('$')}}}$"
 
 
 def entry_label(scene: Scene) -> str:
@@ -91,6 +99,10 @@ def entry_label(scene: Scene) -> str:
 
 def _shade(axes: Any, xs: Any, slopes: Any) -> None:
     bends = np.diff(slopes) < -1e-9 * (1 + np.abs(slopes[1:]))
+    if not bends.any():
+        return
     low, high = axes.get_ylim()
-    axes.fill_between(xs[1:], low, high, where=bends, color="#000000", alpha=0.08, linewidth=0)
+    grey = {"color": "#000000", "alpha": 0.08, "linewidth": 0}
+    axes.fill_between(xs[1:], low, high, where=bends, label="second derivative < 0", **grey)
     axes.set_ylim(low, high)
+    axes.legend(handles=axes.collections)

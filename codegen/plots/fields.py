@@ -38,7 +38,7 @@ def surface(scene: Scene) -> Any:
         here.set_xlabel(f"{_entry(scene, 0)}, of the target class")
         here.set_ylabel(_entry(scene, 1))
         here.grid(False)
-        page.colorbar(filled, ax=here, label=f"{math(scene.loss.value.name)}; arrows: the descent")
+        page.colorbar(filled, ax=here, label=f"{math(scene.loss.value.name)}; arrows: −gradient")
     return page
 
 
@@ -65,7 +65,8 @@ def simplex(scene: Scene) -> Any:
         for x, y, name in ((0, 0, "class 0, the target"), (1, 0, "class 1"), (0.5, top, "class 2")):
             aligned = "bottom" if y else "top"
             here.text(x, y + (0.02 if y else -0.02), name, ha="center", va=aligned)
-        source = "" if kind in ("unit", "simplex") else f", {math(scene.wrt)} = log of the shares"
+        shares_of = f" at {math(scene.wrt)} = log of the probabilities"
+        source = "" if kind in ("unit", "simplex") else shares_of
         page.colorbar(filled, ax=here, label=f"{math(scene.loss.value.name)}{source}")
     return page
 
@@ -76,12 +77,16 @@ def jacobian(scene: Scene) -> Any:
         raise PminusyError(f"{scene.wrt} is not a vector: its Jacobian is no picture")
     point = _point(scene)
     found = hessian(scene.loss, scene.wrt)
-    pictures = [(rf"$\partial^2 {scene.loss.value.name}$ by {math(scene.wrt)} twice", found)]
+    by = math(scene.wrt)[1:-1]
+    twice = rf"\partial {{{by}}}_i\,\partial {{{by}}}_j"
+    pictures = [(rf"$\partial^2 {scene.loss.value.name}/{twice}$", found)]
     for definition in scene.loss.definitions:
         axes = [axis.name for axis in definition.entry.tensor.axes]
         if axes == list(scene.axes) and scene.wrt in scene.loss.below(definition.name):
             slope = gradient(scene.loss, scene.wrt, definition.name)
-            pictures.insert(0, (f"{math(definition.name)} by {math(scene.wrt)}", slope))
+            of = math(definition.name)[1:-1]
+            title = rf"$\partial {{{of}}}_i/\partial {{{by}}}_j$"
+            pictures.insert(0, (title, slope))
             break
     with figure(1, len(pictures), size=(3.6 * len(pictures), 3.4)) as (page, axes):
         for here, (title, derivation) in zip(axes[0], pictures, strict=True):
@@ -91,13 +96,20 @@ def jacobian(scene: Scene) -> Any:
             for row, column in product(range(len(table)), repeat=2):
                 value = table[row, column]
                 ink = "white" if abs(value) > 0.6 * most else "black"
-                here.text(column, row, f"{value:.2f}", color=ink, ha="center", va="center")
+                here.text(column, row, _decimals(value), color=ink, ha="center", va="center")
             here.set_title(title)
+            here.set_xlabel("$j$")
+            here.set_ylabel("$i$", rotation=0)
             here.set_xticks(range(len(table)))
             here.set_yticks(range(len(table)))
             here.grid(False)
             page.colorbar(shown, ax=here, shrink=0.8)
     return page
+
+
+def _decimals(value: float) -> str:
+    """Two decimals with the sign of mathematics, as the axes have it; no -0.00."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def _plane(scene: Scene, low: float, high: float, steps: int) -> tuple[Any, Any, Any, Any]:
