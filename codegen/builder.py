@@ -55,7 +55,7 @@ class KernelFunction:
     accumulate: str = ""
 
     def __call__(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
-        names = safe_names(self.kernel)
+        names = self._names
         whole = self.kernel.batch is None
         reduction = arguments.pop("reduction", self.reduction)
         options = {"on_empty": arguments.pop("on_empty", "nan"), "reduction": reduction}
@@ -70,6 +70,11 @@ class KernelFunction:
             return widened(function, given, more, self.accumulate)
         loss, gradients = function(**given, **more)
         return loss, gradients
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        """The generated module's names of the arguments."""
+        return safe_names(self.kernel)
 
     @cached_property
     def functions(self) -> Mapping[str, Any]:

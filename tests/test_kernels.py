@@ -195,6 +195,19 @@ def test_layouts_are_equal_and_inputs_unchanged(name: str, labels: str, target: 
     assert all(np.array_equal(before[key], odd[key]) for key in odd)
 
 
+@pytest.mark.parametrize("target", ["numpy", "c", "numba"])
+@pytest.mark.parametrize("labels", ["dense", "index"])
+def test_the_order_of_bytes_is_turned(target: str, labels: str) -> None:
+    """Arrays of another machine's byte order give what native ones give."""
+    k = kernel("softmax_cross_entropy", labels, target)
+    given = {key: np.asarray(x) for key, x in data(k, seed=6).items()}
+    swapped = {key: x.astype(x.dtype.newbyteorder()) for key, x in given.items()}
+    assert not any(x.dtype.isnative for x in swapped.values())
+    (loss, found), (again, slopes) = k(**given), k(**swapped)
+    assert np.array_equal(again, loss) and np.array_equal(slopes["a"], found["a"])
+    assert again.dtype.isnative and slopes["a"].dtype.isnative
+
+
 @variants
 @pytest.mark.parametrize("sizes", [{"N": 1}, {"K": 1}, {"N": 1, "K": 1, "D": 1}])
 def test_small_sizes(name: str, labels: str, target: str, sizes: dict[str, int]) -> None:

@@ -121,6 +121,10 @@ class Frame:
         chunk = self.plan.chunked and index.axis == self.plan.kernel.batch
         return "count" if chunk else index.axis.name
 
+    def work(self, indices: Iterable[Index]) -> str:
+        """How many elements a nest of loops takes, as a double: it does not overflow."""
+        return " * ".join(["1.0", *(self.size(index) for index in indices)])
+
     def matrix(self, name: str) -> str:
         """Where a matrix starts; where the rows of this chunk do."""
         of_rows = self.tensors[name][0] == self.plan.kernel.batch

@@ -44,5 +44,10 @@ class Function:
         return tuple(p.name for p in self.parameters if p.name not in words)
 
     @property
+    def elements(self) -> str:
+        """How many elements a call takes, as a double: it does not overflow."""
+        return " * ".join(["1.0", *self.sizes])
+
+    @property
     def sizes(self) -> tuple[str, ...]:
         return tuple(p.name for p in self.parameters if p.kind == "size")

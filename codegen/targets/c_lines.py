@@ -25,7 +25,9 @@ def phase_lines(phase: Phase | Sum, frame: Frame) -> Iterator[str]:
         yield "}"
     else:
         checks = label_checks(phase, frame)
-        yield "PM_PARALLEL(reduction(| : status))" if checks else "PM_PARALLEL()"
+        indices = {i for loop in phase.loops for i in loop.indices if i != phase.row}
+        work = frame.work((phase.row, *sorted(indices, key=lambda i: i.name)))
+        yield f"PM_PARALLEL({work}, {'reduction(| : status)' if checks else ''})"
         yield frame.rows(phase.row) + " {"
         yield from indent(checks)
         yield from indent(_scratch(phase, frame))

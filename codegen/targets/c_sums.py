@@ -30,7 +30,8 @@ def sum_over_rows(phase: Sum, frame: Frame) -> Iterator[str]:
     *first, last = statement.indices
     size = last.axis.name
     name = frame.names[statement.name]
-    yield "PM_PARALLEL(collapse(2))" if first else "PM_PARALLEL()"
+    work = frame.work((*statement.indices, *statement.over))
+    yield f"PM_PARALLEL({work}, {'collapse(2)' if first else ''})"
     for index in first:
         yield f"for (int64_t {index.name} = 0; {index.name} < {index.axis.name}; ++{index.name})"
     yield f"for (int64_t block = 0; block < {size}; block += {STRIP}) {{"

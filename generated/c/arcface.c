@@ -46,6 +46,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -55,9 +57,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -456,7 +459,7 @@ int pminusy_arcface_loss_f32(int64_t N, int64_t K, const float *c, int64_t ldc, 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_arcface_loss_f32_strip(N, PM_FEW, c, ldc, t, s, m, loss, workspace, first, count);
@@ -465,7 +468,7 @@ int pminusy_arcface_loss_f32(int64_t N, int64_t K, const float *c, int64_t ldc, 
     }
 #endif
     float *const z_rows = (float *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -680,7 +683,7 @@ int pminusy_arcface_f32(int64_t N, int64_t K, const float *c, int64_t ldc, const
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_arcface_f32_strip(N, PM_FEW, c, ldc, t, s, m, loss, dc, lddc, scale, workspace, first, count);
@@ -689,7 +692,7 @@ int pminusy_arcface_f32(int64_t N, int64_t K, const float *c, int64_t ldc, const
     }
 #endif
     float *const exp_z_rows = (float *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -890,7 +893,7 @@ int pminusy_arcface_loss_f64(int64_t N, int64_t K, const double *c, int64_t ldc,
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_arcface_loss_f64_strip(N, PM_FEW, c, ldc, t, s, m, loss, workspace, first, count);
@@ -899,7 +902,7 @@ int pminusy_arcface_loss_f64(int64_t N, int64_t K, const double *c, int64_t ldc,
     }
 #endif
     double *const z_rows = (double *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -1114,7 +1117,7 @@ int pminusy_arcface_f64(int64_t N, int64_t K, const double *c, int64_t ldc, cons
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_arcface_f64_strip(N, PM_FEW, c, ldc, t, s, m, loss, dc, lddc, scale, workspace, first, count);
@@ -1123,7 +1126,7 @@ int pminusy_arcface_f64(int64_t N, int64_t K, const double *c, int64_t ldc, cons
     }
 #endif
     double *const exp_z_rows = (double *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];

@@ -43,6 +43,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -52,9 +54,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -482,14 +485,14 @@ int pminusy_binary_focal_loss_f32(int64_t N, const float *z, const float *y, flo
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_binary_focal_loss_f32_strip(N, z, y, alpha, gamma, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double s = 2.0 * y[row] - 1.0;
         const double term_2 = pm_weighted_f64(s, z[row]);
@@ -555,14 +558,14 @@ int pminusy_binary_focal_f32(int64_t N, const float *z, const float *y, float al
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_binary_focal_f32_strip(N, z, y, alpha, gamma, loss, dz, scale, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double s = 2.0 * y[row] - 1.0;
         const double term_2 = pm_weighted_f64(s, z[row]);
@@ -623,14 +626,14 @@ int pminusy_binary_focal_loss_f64(int64_t N, const double *z, const double *y, d
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_binary_focal_loss_f64_strip(N, z, y, alpha, gamma, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double s = 2.0 * y[row] - 1.0;
         const double term_2 = pm_weighted_f64(s, z[row]);
@@ -696,14 +699,14 @@ int pminusy_binary_focal_f64(int64_t N, const double *z, const double *y, double
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_binary_focal_f64_strip(N, z, y, alpha, gamma, loss, dz, scale, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double s = 2.0 * y[row] - 1.0;
         const double term_2 = pm_weighted_f64(s, z[row]);

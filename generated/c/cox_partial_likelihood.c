@@ -41,6 +41,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -50,9 +52,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -271,7 +274,7 @@ int pminusy_cox_partial_likelihood_loss_f32(int64_t N, const float *z, const flo
     float *const z_shifted = term + PM_ROUNDED(N);
     float *const exp = z_shifted + PM_ROUNDED(N * N);
     float *const total = exp + PM_ROUNDED(N * N);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         float max_all = -(float)INFINITY;
         int max_nan = 0;
@@ -295,7 +298,7 @@ int pminusy_cox_partial_likelihood_loss_f32(int64_t N, const float *z, const flo
         const double total_2 = total_2_all;
         term[row] = (float)(total_2 - 1.0);
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         PM_SIMD()
         for (int64_t n = 0; n < N; ++n) {
@@ -305,7 +308,7 @@ int pminusy_cox_partial_likelihood_loss_f32(int64_t N, const float *z, const flo
             exp[row * N + n] = exp_now;
         }
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         for (int64_t block = 0; block < N; block += PM_BLOCK) {
@@ -352,7 +355,7 @@ int pminusy_cox_partial_likelihood_f32(int64_t N, const float *z, const float *t
     float *const exp = z_shifted + PM_ROUNDED(N * N);
     float *const total = exp + PM_ROUNDED(N * N);
     float *const total_4 = total + PM_ROUNDED(N);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         float max_all = -(float)INFINITY;
         int max_nan = 0;
@@ -376,7 +379,7 @@ int pminusy_cox_partial_likelihood_f32(int64_t N, const float *z, const float *t
         const double total_2 = total_2_all;
         term[row] = (float)(total_2 - 1.0);
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         PM_SIMD()
         for (int64_t n = 0; n < N; ++n) {
@@ -386,7 +389,7 @@ int pminusy_cox_partial_likelihood_f32(int64_t N, const float *z, const float *t
             exp[row * N + n] = exp_now;
         }
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_4_all = 0;
@@ -419,7 +422,7 @@ int pminusy_cox_partial_likelihood_f32(int64_t N, const float *z, const float *t
         const double total_3 = total_3_all;
         *loss = (float)(-total_3);
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         double total_5_all = 0;
         for (int64_t block = 0; block < N; block += PM_BLOCK) {
@@ -452,7 +455,7 @@ int pminusy_cox_partial_likelihood_loss_f64(int64_t N, const double *z, const do
     double *const z_shifted = term + PM_ROUNDED(N);
     double *const exp = z_shifted + PM_ROUNDED(N * N);
     double *const total = exp + PM_ROUNDED(N * N);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         double max_all = -(double)INFINITY;
         int max_nan = 0;
@@ -476,7 +479,7 @@ int pminusy_cox_partial_likelihood_loss_f64(int64_t N, const double *z, const do
         const double total_2 = total_2_all;
         term[row] = total_2 - 1.0;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         PM_SIMD()
         for (int64_t n = 0; n < N; ++n) {
@@ -486,7 +489,7 @@ int pminusy_cox_partial_likelihood_loss_f64(int64_t N, const double *z, const do
             exp[row * N + n] = exp_now;
         }
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         for (int64_t block = 0; block < N; block += PM_BLOCK) {
@@ -533,7 +536,7 @@ int pminusy_cox_partial_likelihood_f64(int64_t N, const double *z, const double 
     double *const exp = z_shifted + PM_ROUNDED(N * N);
     double *const total = exp + PM_ROUNDED(N * N);
     double *const total_4 = total + PM_ROUNDED(N);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         double max_all = -(double)INFINITY;
         int max_nan = 0;
@@ -557,7 +560,7 @@ int pminusy_cox_partial_likelihood_f64(int64_t N, const double *z, const double 
         const double total_2 = total_2_all;
         term[row] = total_2 - 1.0;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         PM_SIMD()
         for (int64_t n = 0; n < N; ++n) {
@@ -567,7 +570,7 @@ int pminusy_cox_partial_likelihood_f64(int64_t N, const double *z, const double 
             exp[row * N + n] = exp_now;
         }
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_4_all = 0;
@@ -600,7 +603,7 @@ int pminusy_cox_partial_likelihood_f64(int64_t N, const double *z, const double 
         const double total_3 = total_3_all;
         *loss = -total_3;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         double total_5_all = 0;
         for (int64_t block = 0; block < N; block += PM_BLOCK) {

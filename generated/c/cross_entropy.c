@@ -39,6 +39,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -48,9 +50,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -247,7 +250,7 @@ int pminusy_cross_entropy_loss_f32(int64_t N, int64_t K, const float *p, int64_t
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_cross_entropy_loss_f32_strip(N, PM_FEW, p, ldp, y, ldy, loss, workspace, first, count);
@@ -255,7 +258,7 @@ int pminusy_cross_entropy_loss_f32(int64_t N, int64_t K, const float *p, int64_t
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         for (int64_t block = 0; block < K; block += PM_BLOCK) {
@@ -348,7 +351,7 @@ int pminusy_cross_entropy_f32(int64_t N, int64_t K, const float *p, int64_t ldp,
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_cross_entropy_f32_strip(N, PM_FEW, p, ldp, y, ldy, loss, dp, lddp, scale, workspace, first, count);
@@ -356,7 +359,7 @@ int pminusy_cross_entropy_f32(int64_t N, int64_t K, const float *p, int64_t ldp,
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         for (int64_t block = 0; block < K; block += PM_BLOCK) {
@@ -440,7 +443,7 @@ int pminusy_cross_entropy_loss_f64(int64_t N, int64_t K, const double *p, int64_
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_cross_entropy_loss_f64_strip(N, PM_FEW, p, ldp, y, ldy, loss, workspace, first, count);
@@ -448,7 +451,7 @@ int pminusy_cross_entropy_loss_f64(int64_t N, int64_t K, const double *p, int64_
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         for (int64_t block = 0; block < K; block += PM_BLOCK) {
@@ -541,7 +544,7 @@ int pminusy_cross_entropy_f64(int64_t N, int64_t K, const double *p, int64_t ldp
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_cross_entropy_f64_strip(N, PM_FEW, p, ldp, y, ldy, loss, dp, lddp, scale, workspace, first, count);
@@ -549,7 +552,7 @@ int pminusy_cross_entropy_f64(int64_t N, int64_t K, const double *p, int64_t ldp
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         for (int64_t block = 0; block < K; block += PM_BLOCK) {

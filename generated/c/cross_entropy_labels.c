@@ -39,6 +39,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -48,9 +50,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -235,14 +238,14 @@ int pminusy_cross_entropy_labels_loss_f32(int64_t N, int64_t K, const float *p, 
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_cross_entropy_labels_loss_f32_strip(N, K, p, ldp, y, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -341,7 +344,7 @@ int pminusy_cross_entropy_labels_f32(int64_t N, int64_t K, const float *p, int64
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_cross_entropy_labels_f32_strip(N, PM_FEW, p, ldp, y, loss, dp, lddp, scale, workspace, first, count);
@@ -349,7 +352,7 @@ int pminusy_cross_entropy_labels_f32(int64_t N, int64_t K, const float *p, int64
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -422,14 +425,14 @@ int pminusy_cross_entropy_labels_loss_f64(int64_t N, int64_t K, const double *p,
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_cross_entropy_labels_loss_f64_strip(N, K, p, ldp, y, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -528,7 +531,7 @@ int pminusy_cross_entropy_labels_f64(int64_t N, int64_t K, const double *p, int6
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_cross_entropy_labels_f64_strip(N, PM_FEW, p, ldp, y, loss, dp, lddp, scale, workspace, first, count);
@@ -536,7 +539,7 @@ int pminusy_cross_entropy_labels_f64(int64_t N, int64_t K, const double *p, int6
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];

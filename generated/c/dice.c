@@ -42,6 +42,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -51,9 +53,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -256,7 +259,7 @@ int pminusy_dice_loss_f32(int64_t N, int64_t D, const float *z, int64_t ldz, con
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_dice_loss_f32_strip(N, PM_FEW, z, ldz, y, ldy, eps, loss, workspace, first, count);
@@ -264,7 +267,7 @@ int pminusy_dice_loss_f32(int64_t N, int64_t D, const float *z, int64_t ldz, con
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         double I__all = 0;
         double sum_p_all = 0;
@@ -390,7 +393,7 @@ int pminusy_dice_f32(int64_t N, int64_t D, const float *z, int64_t ldz, const fl
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_dice_f32_strip(N, PM_FEW, z, ldz, y, ldy, eps, loss, dz, lddz, scale, workspace, first, count);
@@ -398,7 +401,7 @@ int pminusy_dice_f32(int64_t N, int64_t D, const float *z, int64_t ldz, const fl
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         double I__all = 0;
         double sum_p_all = 0;
@@ -508,7 +511,7 @@ int pminusy_dice_loss_f64(int64_t N, int64_t D, const double *z, int64_t ldz, co
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_dice_loss_f64_strip(N, PM_FEW, z, ldz, y, ldy, eps, loss, workspace, first, count);
@@ -516,7 +519,7 @@ int pminusy_dice_loss_f64(int64_t N, int64_t D, const double *z, int64_t ldz, co
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         double I__all = 0;
         double sum_p_all = 0;
@@ -642,7 +645,7 @@ int pminusy_dice_f64(int64_t N, int64_t D, const double *z, int64_t ldz, const d
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_dice_f64_strip(N, PM_FEW, z, ldz, y, ldy, eps, loss, dz, lddz, scale, workspace, first, count);
@@ -650,7 +653,7 @@ int pminusy_dice_f64(int64_t N, int64_t D, const double *z, int64_t ldz, const d
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         double I__all = 0;
         double sum_p_all = 0;

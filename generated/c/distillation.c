@@ -42,6 +42,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -51,9 +53,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -659,7 +662,7 @@ int pminusy_distillation_loss_f32(int64_t N, int64_t K, const float *z, int64_t 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_distillation_loss_f32_strip(N, PM_FEW, z, ldz, v, ldv, T, loss, workspace, first, count);
@@ -673,7 +676,7 @@ int pminusy_distillation_loss_f32(int64_t N, int64_t K, const float *z, int64_t 
     float *const exp_2_rows = term_6_rows + PM_ROUNDED(PM_THREADS * (K));
     float *const q_rows = exp_2_rows + PM_ROUNDED(PM_THREADS * (K));
     float *const term_5_rows = q_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float *const term_7 = term_7_rows + PM_THREAD * (K);
         float *const term_8 = term_8_rows + PM_THREAD * (K);
@@ -1133,7 +1136,7 @@ int pminusy_distillation_f32(int64_t N, int64_t K, const float *z, int64_t ldz, 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_distillation_f32_strip(N, PM_FEW, z, ldz, v, ldv, T, loss, dz, lddz, scale, workspace, first, count);
@@ -1147,7 +1150,7 @@ int pminusy_distillation_f32(int64_t N, int64_t K, const float *z, int64_t ldz, 
     float *const exp_2_rows = exp_rows + PM_ROUNDED(PM_THREADS * (K));
     float *const q_rows = exp_2_rows + PM_ROUNDED(PM_THREADS * (K));
     float *const term_5_rows = q_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float *const term_8 = term_8_rows + PM_THREAD * (K);
         float *const term_6 = term_6_rows + PM_THREAD * (K);
@@ -1600,7 +1603,7 @@ int pminusy_distillation_loss_f64(int64_t N, int64_t K, const double *z, int64_t
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_distillation_loss_f64_strip(N, PM_FEW, z, ldz, v, ldv, T, loss, workspace, first, count);
@@ -1614,7 +1617,7 @@ int pminusy_distillation_loss_f64(int64_t N, int64_t K, const double *z, int64_t
     double *const exp_2_rows = term_6_rows + PM_ROUNDED(PM_THREADS * (K));
     double *const q_rows = exp_2_rows + PM_ROUNDED(PM_THREADS * (K));
     double *const term_5_rows = q_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double *const term_7 = term_7_rows + PM_THREAD * (K);
         double *const term_8 = term_8_rows + PM_THREAD * (K);
@@ -2074,7 +2077,7 @@ int pminusy_distillation_f64(int64_t N, int64_t K, const double *z, int64_t ldz,
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_distillation_f64_strip(N, PM_FEW, z, ldz, v, ldv, T, loss, dz, lddz, scale, workspace, first, count);
@@ -2088,7 +2091,7 @@ int pminusy_distillation_f64(int64_t N, int64_t K, const double *z, int64_t ldz,
     double *const exp_2_rows = exp_rows + PM_ROUNDED(PM_THREADS * (K));
     double *const q_rows = exp_2_rows + PM_ROUNDED(PM_THREADS * (K));
     double *const term_5_rows = q_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double *const term_8 = term_8_rows + PM_THREAD * (K);
         double *const term_6 = term_6_rows + PM_THREAD * (K);

@@ -38,6 +38,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -47,9 +49,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -430,7 +433,7 @@ int pminusy_entropy_loss_f32(int64_t N, int64_t K, const float *z, int64_t ldz, 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_entropy_loss_f32_strip(N, PM_FEW, z, ldz, loss, workspace, first, count);
@@ -439,7 +442,7 @@ int pminusy_entropy_loss_f32(int64_t N, int64_t K, const float *z, int64_t ldz, 
     }
 #endif
     float *const exp_z_rows = (float *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float *const exp_z = exp_z_rows + PM_THREAD * (K);
         float z_max_all = -(float)INFINITY;
@@ -630,7 +633,7 @@ int pminusy_entropy_f32(int64_t N, int64_t K, const float *z, int64_t ldz, float
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_entropy_f32_strip(N, PM_FEW, z, ldz, loss, dz, lddz, scale, workspace, first, count);
@@ -639,7 +642,7 @@ int pminusy_entropy_f32(int64_t N, int64_t K, const float *z, int64_t ldz, float
     }
 #endif
     float *const p_rows = (float *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float *const p = p_rows + PM_THREAD * (K);
         float z_max_all = -(float)INFINITY;
@@ -814,7 +817,7 @@ int pminusy_entropy_loss_f64(int64_t N, int64_t K, const double *z, int64_t ldz,
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_entropy_loss_f64_strip(N, PM_FEW, z, ldz, loss, workspace, first, count);
@@ -823,7 +826,7 @@ int pminusy_entropy_loss_f64(int64_t N, int64_t K, const double *z, int64_t ldz,
     }
 #endif
     double *const exp_z_rows = (double *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double *const exp_z = exp_z_rows + PM_THREAD * (K);
         double z_max_all = -(double)INFINITY;
@@ -1014,7 +1017,7 @@ int pminusy_entropy_f64(int64_t N, int64_t K, const double *z, int64_t ldz, doub
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_entropy_f64_strip(N, PM_FEW, z, ldz, loss, dz, lddz, scale, workspace, first, count);
@@ -1023,7 +1026,7 @@ int pminusy_entropy_f64(int64_t N, int64_t K, const double *z, int64_t ldz, doub
     }
 #endif
     double *const p_rows = (double *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double *const p = p_rows + PM_THREAD * (K);
         double z_max_all = -(double)INFINITY;

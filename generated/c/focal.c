@@ -41,6 +41,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -50,9 +52,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -594,7 +597,7 @@ int pminusy_focal_loss_f32(int64_t N, int64_t K, const float *z, int64_t ldz, co
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_focal_loss_f32_strip(N, PM_FEW, z, ldz, t, gamma, loss, workspace, first, count);
@@ -602,7 +605,7 @@ int pminusy_focal_loss_f32(int64_t N, int64_t K, const float *z, int64_t ldz, co
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -796,7 +799,7 @@ int pminusy_focal_f32(int64_t N, int64_t K, const float *z, int64_t ldz, const i
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_focal_f32_strip(N, PM_FEW, z, ldz, t, gamma, loss, dz, lddz, scale, workspace, first, count);
@@ -804,7 +807,7 @@ int pminusy_focal_f32(int64_t N, int64_t K, const float *z, int64_t ldz, const i
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -988,7 +991,7 @@ int pminusy_focal_loss_f64(int64_t N, int64_t K, const double *z, int64_t ldz, c
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_focal_loss_f64_strip(N, PM_FEW, z, ldz, t, gamma, loss, workspace, first, count);
@@ -996,7 +999,7 @@ int pminusy_focal_loss_f64(int64_t N, int64_t K, const double *z, int64_t ldz, c
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -1190,7 +1193,7 @@ int pminusy_focal_f64(int64_t N, int64_t K, const double *z, int64_t ldz, const 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_focal_f64_strip(N, PM_FEW, z, ldz, t, gamma, loss, dz, lddz, scale, workspace, first, count);
@@ -1198,7 +1201,7 @@ int pminusy_focal_f64(int64_t N, int64_t K, const double *z, int64_t ldz, const 
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];

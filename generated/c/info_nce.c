@@ -43,6 +43,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -52,9 +54,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -80,7 +83,7 @@ static inline void pm_gemm_f32(int turn_a, int turn_b, int64_t rows, int64_t col
     cblas_sgemm(101, turn_a ? 112 : 111, turn_b ? 112 : 111, (int)rows, (int)columns, (int)depth,
         (float)alpha, a, (int)lda, b, (int)ldb, (float)beta, c, (int)ldc);
 #else
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * rows * columns * depth, )
     for (int64_t row = 0; row < rows; ++row) {
         float *const out = c + row * ldc;
         for (int64_t k = 0; k < columns; ++k)
@@ -206,7 +209,7 @@ static inline void pm_gemm_f64(int turn_a, int turn_b, int64_t rows, int64_t col
     cblas_dgemm(101, turn_a ? 112 : 111, turn_b ? 112 : 111, (int)rows, (int)columns, (int)depth,
         (double)alpha, a, (int)lda, b, (int)ldb, (double)beta, c, (int)ldc);
 #else
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * rows * columns * depth, )
     for (int64_t row = 0; row < rows; ++row) {
         double *const out = c + row * ldc;
         for (int64_t k = 0; k < columns; ++k)
@@ -386,7 +389,7 @@ int pminusy_info_nce_loss_f32(int64_t N, int64_t D, const float *U, int64_t ldU,
     float *const shifted = total + PM_ROUNDED(N);
     float *const term = shifted + PM_ROUNDED(N * N);
     pm_gemm_f32(0, 1, N, N, D, 1, U, ldU, V, ldV, 0, z, N);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         float *const term_2 = term_2_rows + PM_THREAD * (N);
         float max_all = -(float)INFINITY;
@@ -460,7 +463,7 @@ int pminusy_info_nce_f32(int64_t N, int64_t D, const float *U, int64_t ldU, cons
     float *const product_2 = shifted + PM_ROUNDED(N * N);
     float *const product_3 = product_2 + PM_ROUNDED(N * D);
     pm_gemm_f32(0, 1, N, N, D, 1, U, ldU, V, ldV, 0, z, N);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         float *const term_2 = term_2_rows + PM_THREAD * (N);
         float *const exp = exp_rows + PM_THREAD * (N);
@@ -543,7 +546,7 @@ int pminusy_info_nce_f32(int64_t N, int64_t D, const float *U, int64_t ldU, cons
         *loss = (float)(-total_3 / (double)N);
     }
     pm_gemm_f32(0, 0, N, D, N, 1, p, N, V, ldV, 0, product_2, D);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         PM_SIMD()
         for (int64_t d = 0; d < D; ++d) {
@@ -552,7 +555,7 @@ int pminusy_info_nce_f32(int64_t N, int64_t D, const float *U, int64_t ldU, cons
         }
     }
     pm_gemm_f32(1, 0, N, D, N, 1, p, N, U, ldU, 0, product_3, D);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         PM_SIMD()
         for (int64_t d = 0; d < D; ++d) {
@@ -580,7 +583,7 @@ int pminusy_info_nce_loss_f64(int64_t N, int64_t D, const double *U, int64_t ldU
     double *const shifted = total + PM_ROUNDED(N);
     double *const term = shifted + PM_ROUNDED(N * N);
     pm_gemm_f64(0, 1, N, N, D, 1, U, ldU, V, ldV, 0, z, N);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         double *const term_2 = term_2_rows + PM_THREAD * (N);
         double max_all = -(double)INFINITY;
@@ -654,7 +657,7 @@ int pminusy_info_nce_f64(int64_t N, int64_t D, const double *U, int64_t ldU, con
     double *const product_2 = shifted + PM_ROUNDED(N * N);
     double *const product_3 = product_2 + PM_ROUNDED(N * D);
     pm_gemm_f64(0, 1, N, N, D, 1, U, ldU, V, ldV, 0, z, N);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * N, )
     for (int64_t row = 0; row < N; ++row) {
         double *const term_2 = term_2_rows + PM_THREAD * (N);
         double *const exp = exp_rows + PM_THREAD * (N);
@@ -737,7 +740,7 @@ int pminusy_info_nce_f64(int64_t N, int64_t D, const double *U, int64_t ldU, con
         *loss = -total_3 / (double)N;
     }
     pm_gemm_f64(0, 0, N, D, N, 1, p, N, V, ldV, 0, product_2, D);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         PM_SIMD()
         for (int64_t d = 0; d < D; ++d) {
@@ -746,7 +749,7 @@ int pminusy_info_nce_f64(int64_t N, int64_t D, const double *U, int64_t ldU, con
         }
     }
     pm_gemm_f64(1, 0, N, D, N, 1, p, N, U, ldU, 0, product_3, D);
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         PM_SIMD()
         for (int64_t d = 0; d < D; ++d) {

@@ -43,6 +43,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -52,9 +54,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -457,7 +460,7 @@ int pminusy_jensen_shannon_loss_f32(int64_t N, int64_t K, const float *z, int64_
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_jensen_shannon_loss_f32_strip(N, PM_FEW, z, ldz, y, ldy, b, loss, workspace, first, count);
@@ -466,7 +469,7 @@ int pminusy_jensen_shannon_loss_f32(int64_t N, int64_t K, const float *z, int64_
     }
 #endif
     float *const exp_z_rows = (float *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float *const exp_z = exp_z_rows + PM_THREAD * (K);
         const double term_8_2 = 1.0 - b;
@@ -664,7 +667,7 @@ int pminusy_jensen_shannon_f32(int64_t N, int64_t K, const float *z, int64_t ldz
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_jensen_shannon_f32_strip(N, PM_FEW, z, ldz, y, ldy, b, loss, dz, lddz, scale, workspace, first, count);
@@ -674,7 +677,7 @@ int pminusy_jensen_shannon_f32(int64_t N, int64_t K, const float *z, int64_t ldz
 #endif
     float *const p_rows = (float *)workspace;
     float *const term_5_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float *const p = p_rows + PM_THREAD * (K);
         float *const term_5 = term_5_rows + PM_THREAD * (K);
@@ -860,7 +863,7 @@ int pminusy_jensen_shannon_loss_f64(int64_t N, int64_t K, const double *z, int64
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_jensen_shannon_loss_f64_strip(N, PM_FEW, z, ldz, y, ldy, b, loss, workspace, first, count);
@@ -869,7 +872,7 @@ int pminusy_jensen_shannon_loss_f64(int64_t N, int64_t K, const double *z, int64
     }
 #endif
     double *const exp_z_rows = (double *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double *const exp_z = exp_z_rows + PM_THREAD * (K);
         const double term_8_2 = 1.0 - b;
@@ -1067,7 +1070,7 @@ int pminusy_jensen_shannon_f64(int64_t N, int64_t K, const double *z, int64_t ld
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_jensen_shannon_f64_strip(N, PM_FEW, z, ldz, y, ldy, b, loss, dz, lddz, scale, workspace, first, count);
@@ -1077,7 +1080,7 @@ int pminusy_jensen_shannon_f64(int64_t N, int64_t K, const double *z, int64_t ld
 #endif
     double *const p_rows = (double *)workspace;
     double *const term_5_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double *const p = p_rows + PM_THREAD * (K);
         double *const term_5 = term_5_rows + PM_THREAD * (K);

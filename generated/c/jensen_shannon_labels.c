@@ -43,6 +43,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -52,9 +54,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -516,7 +519,7 @@ int pminusy_jensen_shannon_labels_loss_f32(int64_t N, int64_t K, const float *z,
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_jensen_shannon_labels_loss_f32_strip(N, PM_FEW, z, ldz, y, b, loss, workspace, first, count);
@@ -525,7 +528,7 @@ int pminusy_jensen_shannon_labels_loss_f32(int64_t N, int64_t K, const float *z,
     }
 #endif
     float *const exp_z_rows = (float *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -801,7 +804,7 @@ int pminusy_jensen_shannon_labels_f32(int64_t N, int64_t K, const float *z, int6
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_jensen_shannon_labels_f32_strip(N, PM_FEW, z, ldz, y, b, loss, dz, lddz, scale, workspace, first, count);
@@ -811,7 +814,7 @@ int pminusy_jensen_shannon_labels_f32(int64_t N, int64_t K, const float *z, int6
 #endif
     float *const p_rows = (float *)workspace;
     float *const term_6_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -1077,7 +1080,7 @@ int pminusy_jensen_shannon_labels_loss_f64(int64_t N, int64_t K, const double *z
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_jensen_shannon_labels_loss_f64_strip(N, PM_FEW, z, ldz, y, b, loss, workspace, first, count);
@@ -1086,7 +1089,7 @@ int pminusy_jensen_shannon_labels_loss_f64(int64_t N, int64_t K, const double *z
     }
 #endif
     double *const exp_z_rows = (double *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -1362,7 +1365,7 @@ int pminusy_jensen_shannon_labels_f64(int64_t N, int64_t K, const double *z, int
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_jensen_shannon_labels_f64_strip(N, PM_FEW, z, ldz, y, b, loss, dz, lddz, scale, workspace, first, count);
@@ -1372,7 +1375,7 @@ int pminusy_jensen_shannon_labels_f64(int64_t N, int64_t K, const double *z, int
 #endif
     double *const p_rows = (double *)workspace;
     double *const term_6_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];

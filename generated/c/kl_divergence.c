@@ -39,6 +39,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -48,9 +50,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -443,7 +446,7 @@ int pminusy_kl_divergence_loss_f32(int64_t N, int64_t K, const float *z, int64_t
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_kl_divergence_loss_f32_strip(N, PM_FEW, z, ldz, q, ldq, loss, workspace, first, count);
@@ -451,7 +454,7 @@ int pminusy_kl_divergence_loss_f32(int64_t N, int64_t K, const float *z, int64_t
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float z_max_all = -(float)INFINITY;
         int z_max_nan = 0;
@@ -639,7 +642,7 @@ int pminusy_kl_divergence_f32(int64_t N, int64_t K, const float *z, int64_t ldz,
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_kl_divergence_f32_strip(N, PM_FEW, z, ldz, q, ldq, loss, dz, lddz, scale, workspace, first, count);
@@ -647,7 +650,7 @@ int pminusy_kl_divergence_f32(int64_t N, int64_t K, const float *z, int64_t ldz,
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float z_max_all = -(float)INFINITY;
         int z_max_nan = 0;
@@ -824,7 +827,7 @@ int pminusy_kl_divergence_loss_f64(int64_t N, int64_t K, const double *z, int64_
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_kl_divergence_loss_f64_strip(N, PM_FEW, z, ldz, q, ldq, loss, workspace, first, count);
@@ -832,7 +835,7 @@ int pminusy_kl_divergence_loss_f64(int64_t N, int64_t K, const double *z, int64_
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double z_max_all = -(double)INFINITY;
         int z_max_nan = 0;
@@ -1020,7 +1023,7 @@ int pminusy_kl_divergence_f64(int64_t N, int64_t K, const double *z, int64_t ldz
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_kl_divergence_f64_strip(N, PM_FEW, z, ldz, q, ldq, loss, dz, lddz, scale, workspace, first, count);
@@ -1028,7 +1031,7 @@ int pminusy_kl_divergence_f64(int64_t N, int64_t K, const double *z, int64_t ldz
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double z_max_all = -(double)INFINITY;
         int z_max_nan = 0;

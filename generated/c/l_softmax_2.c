@@ -45,6 +45,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -54,9 +56,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -439,7 +442,7 @@ int pminusy_l_softmax_2_loss_f32(int64_t N, int64_t K, const float *c, int64_t l
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_l_softmax_2_loss_f32_strip(N, PM_FEW, c, ldc, t, s, loss, workspace, first, count);
@@ -448,7 +451,7 @@ int pminusy_l_softmax_2_loss_f32(int64_t N, int64_t K, const float *c, int64_t l
     }
 #endif
     float *const z_rows = (float *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -652,7 +655,7 @@ int pminusy_l_softmax_2_f32(int64_t N, int64_t K, const float *c, int64_t ldc, c
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_l_softmax_2_f32_strip(N, PM_FEW, c, ldc, t, s, loss, dc, lddc, scale, workspace, first, count);
@@ -661,7 +664,7 @@ int pminusy_l_softmax_2_f32(int64_t N, int64_t K, const float *c, int64_t ldc, c
     }
 #endif
     float *const exp_z_rows = (float *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -855,7 +858,7 @@ int pminusy_l_softmax_2_loss_f64(int64_t N, int64_t K, const double *c, int64_t 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_l_softmax_2_loss_f64_strip(N, PM_FEW, c, ldc, t, s, loss, workspace, first, count);
@@ -864,7 +867,7 @@ int pminusy_l_softmax_2_loss_f64(int64_t N, int64_t K, const double *c, int64_t 
     }
 #endif
     double *const z_rows = (double *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -1068,7 +1071,7 @@ int pminusy_l_softmax_2_f64(int64_t N, int64_t K, const double *c, int64_t ldc, 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_l_softmax_2_f64_strip(N, PM_FEW, c, ldc, t, s, loss, dc, lddc, scale, workspace, first, count);
@@ -1077,7 +1080,7 @@ int pminusy_l_softmax_2_f64(int64_t N, int64_t K, const double *c, int64_t ldc, 
     }
 #endif
     double *const exp_z_rows = (double *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];

@@ -41,6 +41,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -50,9 +52,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -447,7 +450,7 @@ int pminusy_label_smoothing_loss_f32(int64_t N, int64_t K, const float *z, int64
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_label_smoothing_loss_f32_strip(N, PM_FEW, z, ldz, y, ldy, eps, loss, workspace, first, count);
@@ -455,7 +458,7 @@ int pminusy_label_smoothing_loss_f32(int64_t N, int64_t K, const float *z, int64
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         const double once = 1.0 - eps;
         const double once_2 = pm_weighted_f64(eps, 1.0 / (double)K);
@@ -655,7 +658,7 @@ int pminusy_label_smoothing_f32(int64_t N, int64_t K, const float *z, int64_t ld
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_label_smoothing_f32_strip(N, PM_FEW, z, ldz, y, ldy, eps, loss, dz, lddz, scale, workspace, first, count);
@@ -664,7 +667,7 @@ int pminusy_label_smoothing_f32(int64_t N, int64_t K, const float *z, int64_t ld
     }
 #endif
     float *const q_rows = (float *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float *const q = q_rows + PM_THREAD * (K);
         const double once_2 = 1.0 - eps;
@@ -860,7 +863,7 @@ int pminusy_label_smoothing_loss_f64(int64_t N, int64_t K, const double *z, int6
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_label_smoothing_loss_f64_strip(N, PM_FEW, z, ldz, y, ldy, eps, loss, workspace, first, count);
@@ -868,7 +871,7 @@ int pminusy_label_smoothing_loss_f64(int64_t N, int64_t K, const double *z, int6
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         const double once = 1.0 - eps;
         const double once_2 = pm_weighted_f64(eps, 1.0 / (double)K);
@@ -1068,7 +1071,7 @@ int pminusy_label_smoothing_f64(int64_t N, int64_t K, const double *z, int64_t l
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_label_smoothing_f64_strip(N, PM_FEW, z, ldz, y, ldy, eps, loss, dz, lddz, scale, workspace, first, count);
@@ -1077,7 +1080,7 @@ int pminusy_label_smoothing_f64(int64_t N, int64_t K, const double *z, int64_t l
     }
 #endif
     double *const q_rows = (double *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double *const q = q_rows + PM_THREAD * (K);
         const double once_2 = 1.0 - eps;

@@ -41,6 +41,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -50,9 +52,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -457,7 +460,7 @@ int pminusy_label_smoothing_labels_loss_f32(int64_t N, int64_t K, const float *z
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_label_smoothing_labels_loss_f32_strip(N, PM_FEW, z, ldz, y, eps, loss, workspace, first, count);
@@ -465,7 +468,7 @@ int pminusy_label_smoothing_labels_loss_f32(int64_t N, int64_t K, const float *z
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -683,7 +686,7 @@ int pminusy_label_smoothing_labels_f32(int64_t N, int64_t K, const float *z, int
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_label_smoothing_labels_f32_strip(N, PM_FEW, z, ldz, y, eps, loss, dz, lddz, scale, workspace, first, count);
@@ -692,7 +695,7 @@ int pminusy_label_smoothing_labels_f32(int64_t N, int64_t K, const float *z, int
     }
 #endif
     float *const q_rows = (float *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -906,7 +909,7 @@ int pminusy_label_smoothing_labels_loss_f64(int64_t N, int64_t K, const double *
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_label_smoothing_labels_loss_f64_strip(N, PM_FEW, z, ldz, y, eps, loss, workspace, first, count);
@@ -914,7 +917,7 @@ int pminusy_label_smoothing_labels_loss_f64(int64_t N, int64_t K, const double *
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -1132,7 +1135,7 @@ int pminusy_label_smoothing_labels_f64(int64_t N, int64_t K, const double *z, in
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_label_smoothing_labels_f64_strip(N, PM_FEW, z, ldz, y, eps, loss, dz, lddz, scale, workspace, first, count);
@@ -1141,7 +1144,7 @@ int pminusy_label_smoothing_labels_f64(int64_t N, int64_t K, const double *z, in
     }
 #endif
     double *const q_rows = (double *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];

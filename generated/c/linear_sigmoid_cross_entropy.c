@@ -45,6 +45,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -54,9 +56,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -299,7 +302,7 @@ int pminusy_linear_sigmoid_cross_entropy_loss_f32(int64_t N, int64_t D, const fl
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_linear_sigmoid_cross_entropy_loss_f32_strip(N, PM_FEW, x, ldx, w, b, y, loss, workspace, first, count);
@@ -307,7 +310,7 @@ int pminusy_linear_sigmoid_cross_entropy_loss_f32(int64_t N, int64_t D, const fl
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - y[row];
         double product_all = 0;
@@ -339,7 +342,7 @@ int pminusy_linear_sigmoid_cross_entropy_f32(int64_t N, int64_t D, const float *
 {
     int status = 0;
     float *const term = (float *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - y[row];
         double product_all = 0;
@@ -363,7 +366,7 @@ int pminusy_linear_sigmoid_cross_entropy_f32(int64_t N, int64_t D, const float *
             dx[row * lddx + d] = (float)scale * dx_now;
         }
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * D * N, )
     for (int64_t block = 0; block < D; block += 64) {
         const int64_t end = D - block < 64 ? D : block + 64;
         double dw_all[64] = {0};
@@ -457,7 +460,7 @@ int pminusy_linear_sigmoid_cross_entropy_loss_f64(int64_t N, int64_t D, const do
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_linear_sigmoid_cross_entropy_loss_f64_strip(N, PM_FEW, x, ldx, w, b, y, loss, workspace, first, count);
@@ -465,7 +468,7 @@ int pminusy_linear_sigmoid_cross_entropy_loss_f64(int64_t N, int64_t D, const do
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - y[row];
         double product_all = 0;
@@ -497,7 +500,7 @@ int pminusy_linear_sigmoid_cross_entropy_f64(int64_t N, int64_t D, const double 
 {
     int status = 0;
     double *const term = (double *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - y[row];
         double product_all = 0;
@@ -521,7 +524,7 @@ int pminusy_linear_sigmoid_cross_entropy_f64(int64_t N, int64_t D, const double 
             dx[row * lddx + d] = scale * dx_now;
         }
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * D * N, )
     for (int64_t block = 0; block < D; block += 64) {
         const int64_t end = D - block < 64 ? D : block + 64;
         double dw_all[64] = {0};

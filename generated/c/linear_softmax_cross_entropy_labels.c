@@ -45,6 +45,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -54,9 +56,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -82,7 +85,7 @@ static inline void pm_gemm_f32(int turn_a, int turn_b, int64_t rows, int64_t col
     cblas_sgemm(101, turn_a ? 112 : 111, turn_b ? 112 : 111, (int)rows, (int)columns, (int)depth,
         (float)alpha, a, (int)lda, b, (int)ldb, (float)beta, c, (int)ldc);
 #else
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * rows * columns * depth, )
     for (int64_t row = 0; row < rows; ++row) {
         float *const out = c + row * ldc;
         for (int64_t k = 0; k < columns; ++k)
@@ -162,7 +165,7 @@ static inline void pm_gemm_f64(int turn_a, int turn_b, int64_t rows, int64_t col
     cblas_dgemm(101, turn_a ? 112 : 111, turn_b ? 112 : 111, (int)rows, (int)columns, (int)depth,
         (double)alpha, a, (int)lda, b, (int)ldb, (double)beta, c, (int)ldc);
 #else
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * rows * columns * depth, )
     for (int64_t row = 0; row < rows; ++row) {
         double *const out = c + row * ldc;
         for (int64_t k = 0; k < columns; ++k)
@@ -341,7 +344,7 @@ int pminusy_linear_softmax_cross_entropy_labels_loss_f32(int64_t N, int64_t D, i
     for (int64_t first = 0; first < N; first += PM_CHUNK) {
         const int64_t count = PM_CHUNK_OF(N - first);
         pm_gemm_f32(0, 1, count, K, D, 1, x + first * ldx, ldx, W, ldW, 0, product, K);
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * count * K, reduction(| : status))
         for (int64_t row = first; row < first + count; ++row) {
             const int wrong = y[row] < 0 || y[row] >= K;
             const int64_t y_here = wrong ? 0 : y[row];
@@ -420,7 +423,7 @@ int pminusy_linear_softmax_cross_entropy_labels_f32(int64_t N, int64_t D, int64_
     for (int64_t first = 0; first < N; first += PM_CHUNK) {
         const int64_t count = PM_CHUNK_OF(N - first);
         pm_gemm_f32(0, 1, count, K, D, 1, x + first * ldx, ldx, W, ldW, 0, product, K);
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * count * K, reduction(| : status))
         for (int64_t row = first; row < first + count; ++row) {
             const int wrong = y[row] < 0 || y[row] >= K;
             const int64_t y_here = wrong ? 0 : y[row];
@@ -501,7 +504,7 @@ int pminusy_linear_softmax_cross_entropy_labels_f32(int64_t N, int64_t D, int64_
         }
         pm_gemm_f32(0, 0, count, D, K, scale, term_2, K, W, ldW, 0, dx + first * lddx, lddx);
         pm_gemm_f32(1, 0, K, D, count, scale, term_2, K, x + first * ldx, ldx, first > 0, dW, lddW);
-        PM_PARALLEL()
+        PM_PARALLEL(1.0 * K * count, )
         for (int64_t block = 0; block < K; block += 64) {
             const int64_t end = K - block < 64 ? K : block + 64;
             double db_all[64] = {0};
@@ -533,7 +536,7 @@ int pminusy_linear_softmax_cross_entropy_labels_loss_f64(int64_t N, int64_t D, i
     for (int64_t first = 0; first < N; first += PM_CHUNK) {
         const int64_t count = PM_CHUNK_OF(N - first);
         pm_gemm_f64(0, 1, count, K, D, 1, x + first * ldx, ldx, W, ldW, 0, product, K);
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * count * K, reduction(| : status))
         for (int64_t row = first; row < first + count; ++row) {
             const int wrong = y[row] < 0 || y[row] >= K;
             const int64_t y_here = wrong ? 0 : y[row];
@@ -612,7 +615,7 @@ int pminusy_linear_softmax_cross_entropy_labels_f64(int64_t N, int64_t D, int64_
     for (int64_t first = 0; first < N; first += PM_CHUNK) {
         const int64_t count = PM_CHUNK_OF(N - first);
         pm_gemm_f64(0, 1, count, K, D, 1, x + first * ldx, ldx, W, ldW, 0, product, K);
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * count * K, reduction(| : status))
         for (int64_t row = first; row < first + count; ++row) {
             const int wrong = y[row] < 0 || y[row] >= K;
             const int64_t y_here = wrong ? 0 : y[row];
@@ -693,7 +696,7 @@ int pminusy_linear_softmax_cross_entropy_labels_f64(int64_t N, int64_t D, int64_
         }
         pm_gemm_f64(0, 0, count, D, K, scale, term_2, K, W, ldW, 0, dx + first * lddx, lddx);
         pm_gemm_f64(1, 0, K, D, count, scale, term_2, K, x + first * ldx, ldx, first > 0, dW, lddW);
-        PM_PARALLEL()
+        PM_PARALLEL(1.0 * K * count, )
         for (int64_t block = 0; block < K; block += 64) {
             const int64_t end = K - block < 64 ? K : block + 64;
             double db_all[64] = {0};

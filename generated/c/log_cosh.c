@@ -39,6 +39,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -48,9 +50,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -441,14 +444,14 @@ int pminusy_log_cosh_loss_f32(int64_t N, const float *z, const float *y, float *
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_log_cosh_loss_f32_strip(N, z, y, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_2 = y[row] - z[row];
         const double term = fabs(term_2);
@@ -507,14 +510,14 @@ int pminusy_log_cosh_f32(int64_t N, const float *z, const float *y, float *loss,
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_log_cosh_f32_strip(N, z, y, loss, dz, scale, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_2 = y[row] - z[row];
         const double term = fabs(term_2);
@@ -568,14 +571,14 @@ int pminusy_log_cosh_loss_f64(int64_t N, const double *z, const double *y, doubl
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_log_cosh_loss_f64_strip(N, z, y, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_2 = y[row] - z[row];
         const double term = fabs(term_2);
@@ -634,14 +637,14 @@ int pminusy_log_cosh_f64(int64_t N, const double *z, const double *y, double *lo
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_log_cosh_f64_strip(N, z, y, loss, dz, scale, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_2 = y[row] - z[row];
         const double term = fabs(term_2);

@@ -40,6 +40,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -49,9 +51,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -158,7 +161,7 @@ int pminusy_multiclass_hinge_loss_f32(int64_t N, int64_t K, const float *z, int6
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_multiclass_hinge_loss_f32_strip(N, PM_FEW, z, ldz, t, loss, workspace, first, count);
@@ -166,7 +169,7 @@ int pminusy_multiclass_hinge_loss_f32(int64_t N, int64_t K, const float *z, int6
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -298,7 +301,7 @@ int pminusy_multiclass_hinge_f32(int64_t N, int64_t K, const float *z, int64_t l
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_multiclass_hinge_f32_strip(N, PM_FEW, z, ldz, t, loss, dz, lddz, scale, workspace, first, count);
@@ -306,7 +309,7 @@ int pminusy_multiclass_hinge_f32(int64_t N, int64_t K, const float *z, int64_t l
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -420,7 +423,7 @@ int pminusy_multiclass_hinge_loss_f64(int64_t N, int64_t K, const double *z, int
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_multiclass_hinge_loss_f64_strip(N, PM_FEW, z, ldz, t, loss, workspace, first, count);
@@ -428,7 +431,7 @@ int pminusy_multiclass_hinge_loss_f64(int64_t N, int64_t K, const double *z, int
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -560,7 +563,7 @@ int pminusy_multiclass_hinge_f64(int64_t N, int64_t K, const double *z, int64_t 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_multiclass_hinge_f64_strip(N, PM_FEW, z, ldz, t, loss, dz, lddz, scale, workspace, first, count);
@@ -568,7 +571,7 @@ int pminusy_multiclass_hinge_f64(int64_t N, int64_t K, const double *z, int64_t 
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = t[row] < 0 || t[row] >= K;
         const int64_t t_here = wrong ? 0 : t[row];

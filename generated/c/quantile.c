@@ -41,6 +41,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -50,9 +52,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -140,14 +143,14 @@ int pminusy_quantile_loss_f32(int64_t N, const float *z, const float *y, float t
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_quantile_loss_f32_strip(N, z, y, tau, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double r = z[row] - y[row];
         loss[row] = (float)(pm_largest_f64(pm_weighted_f64(1.0 - tau, r), -tau * r));
@@ -204,14 +207,14 @@ int pminusy_quantile_f32(int64_t N, const float *z, const float *y, float tau, f
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_quantile_f32_strip(N, z, y, tau, loss, dz, scale, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double r = z[row] - y[row];
         loss[row] = (float)(pm_largest_f64(pm_weighted_f64(1.0 - tau, r), -tau * r));
@@ -263,14 +266,14 @@ int pminusy_quantile_loss_f64(int64_t N, const double *z, const double *y, doubl
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_quantile_loss_f64_strip(N, z, y, tau, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double r = z[row] - y[row];
         loss[row] = pm_largest_f64(pm_weighted_f64(1.0 - tau, r), -tau * r);
@@ -327,14 +330,14 @@ int pminusy_quantile_f64(int64_t N, const double *z, const double *y, double tau
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_quantile_f64_strip(N, z, y, tau, loss, dz, scale, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double r = z[row] - y[row];
         loss[row] = pm_largest_f64(pm_weighted_f64(1.0 - tau, r), -tau * r);

@@ -40,6 +40,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -49,9 +51,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -296,14 +299,14 @@ int pminusy_ranknet_loss_f32(int64_t N, const float *u, const float *v, float *l
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_ranknet_loss_f32_strip(N, u, v, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term = v[row] - u[row];
         const double term_2 = term + u[row];
@@ -383,14 +386,14 @@ int pminusy_ranknet_f32(int64_t N, const float *u, const float *v, float *loss, 
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_ranknet_f32_strip(N, u, v, loss, du, dv, scale, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term = v[row] - u[row];
         const double term_2 = term + u[row];
@@ -460,14 +463,14 @@ int pminusy_ranknet_loss_f64(int64_t N, const double *u, const double *v, double
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_ranknet_loss_f64_strip(N, u, v, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term = v[row] - u[row];
         const double term_2 = term + u[row];
@@ -547,14 +550,14 @@ int pminusy_ranknet_f64(int64_t N, const double *u, const double *v, double *los
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_ranknet_f64_strip(N, u, v, loss, du, dv, scale, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term = v[row] - u[row];
         const double term_2 = term + u[row];

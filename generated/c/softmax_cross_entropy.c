@@ -39,6 +39,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -48,9 +50,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -436,7 +439,7 @@ int pminusy_softmax_cross_entropy_loss_f32(int64_t N, int64_t K, const float *a,
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_cross_entropy_loss_f32_strip(N, PM_FEW, a, lda, y, ldy, loss, workspace, first, count);
@@ -444,7 +447,7 @@ int pminusy_softmax_cross_entropy_loss_f32(int64_t N, int64_t K, const float *a,
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float a_max_all = -(float)INFINITY;
         int a_max_nan = 0;
@@ -640,7 +643,7 @@ int pminusy_softmax_cross_entropy_f32(int64_t N, int64_t K, const float *a, int6
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_cross_entropy_f32_strip(N, PM_FEW, a, lda, y, ldy, loss, da, ldda, scale, workspace, first, count);
@@ -648,7 +651,7 @@ int pminusy_softmax_cross_entropy_f32(int64_t N, int64_t K, const float *a, int6
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float a_max_all = -(float)INFINITY;
         int a_max_nan = 0;
@@ -833,7 +836,7 @@ int pminusy_softmax_cross_entropy_loss_f64(int64_t N, int64_t K, const double *a
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_cross_entropy_loss_f64_strip(N, PM_FEW, a, lda, y, ldy, loss, workspace, first, count);
@@ -841,7 +844,7 @@ int pminusy_softmax_cross_entropy_loss_f64(int64_t N, int64_t K, const double *a
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double a_max_all = -(double)INFINITY;
         int a_max_nan = 0;
@@ -1037,7 +1040,7 @@ int pminusy_softmax_cross_entropy_f64(int64_t N, int64_t K, const double *a, int
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_cross_entropy_f64_strip(N, PM_FEW, a, lda, y, ldy, loss, da, ldda, scale, workspace, first, count);
@@ -1045,7 +1048,7 @@ int pminusy_softmax_cross_entropy_f64(int64_t N, int64_t K, const double *a, int
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double a_max_all = -(double)INFINITY;
         int a_max_nan = 0;

@@ -40,6 +40,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -49,9 +51,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -424,7 +427,7 @@ int pminusy_softmax_cross_entropy_labels_loss_f32(int64_t N, int64_t K, const fl
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_cross_entropy_labels_loss_f32_strip(N, PM_FEW, a, lda, y, loss, workspace, first, count);
@@ -432,7 +435,7 @@ int pminusy_softmax_cross_entropy_labels_loss_f32(int64_t N, int64_t K, const fl
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -614,7 +617,7 @@ int pminusy_softmax_cross_entropy_labels_f32(int64_t N, int64_t K, const float *
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_cross_entropy_labels_f32_strip(N, PM_FEW, a, lda, y, loss, da, ldda, scale, workspace, first, count);
@@ -622,7 +625,7 @@ int pminusy_softmax_cross_entropy_labels_f32(int64_t N, int64_t K, const float *
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -797,7 +800,7 @@ int pminusy_softmax_cross_entropy_labels_loss_f64(int64_t N, int64_t K, const do
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_cross_entropy_labels_loss_f64_strip(N, PM_FEW, a, lda, y, loss, workspace, first, count);
@@ -805,7 +808,7 @@ int pminusy_softmax_cross_entropy_labels_loss_f64(int64_t N, int64_t K, const do
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -987,7 +990,7 @@ int pminusy_softmax_cross_entropy_labels_f64(int64_t N, int64_t K, const double 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_cross_entropy_labels_f64_strip(N, PM_FEW, a, lda, y, loss, da, ldda, scale, workspace, first, count);
@@ -995,7 +998,7 @@ int pminusy_softmax_cross_entropy_labels_f64(int64_t N, int64_t K, const double 
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];

@@ -39,6 +39,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -48,9 +50,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -349,7 +352,7 @@ int pminusy_softmax_mse_loss_f32(int64_t N, int64_t K, const float *a, int64_t l
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_mse_loss_f32_strip(N, PM_FEW, a, lda, y, ldy, loss, workspace, first, count);
@@ -358,7 +361,7 @@ int pminusy_softmax_mse_loss_f32(int64_t N, int64_t K, const float *a, int64_t l
     }
 #endif
     float *const exp_a_rows = (float *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float *const exp_a = exp_a_rows + PM_THREAD * (K);
         float a_max_all = -(float)INFINITY;
@@ -564,7 +567,7 @@ int pminusy_softmax_mse_f32(int64_t N, int64_t K, const float *a, int64_t lda, c
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_mse_f32_strip(N, PM_FEW, a, lda, y, ldy, loss, da, ldda, scale, workspace, first, count);
@@ -575,7 +578,7 @@ int pminusy_softmax_mse_f32(int64_t N, int64_t K, const float *a, int64_t lda, c
     float *const p_rows = (float *)workspace;
     float *const term_2_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
     float *const term_4_2_rows = term_2_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float *const p = p_rows + PM_THREAD * (K);
         float *const term_2 = term_2_rows + PM_THREAD * (K);
@@ -771,7 +774,7 @@ int pminusy_softmax_mse_loss_f64(int64_t N, int64_t K, const double *a, int64_t 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_mse_loss_f64_strip(N, PM_FEW, a, lda, y, ldy, loss, workspace, first, count);
@@ -780,7 +783,7 @@ int pminusy_softmax_mse_loss_f64(int64_t N, int64_t K, const double *a, int64_t 
     }
 #endif
     double *const exp_a_rows = (double *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double *const exp_a = exp_a_rows + PM_THREAD * (K);
         double a_max_all = -(double)INFINITY;
@@ -986,7 +989,7 @@ int pminusy_softmax_mse_f64(int64_t N, int64_t K, const double *a, int64_t lda, 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_mse_f64_strip(N, PM_FEW, a, lda, y, ldy, loss, da, ldda, scale, workspace, first, count);
@@ -997,7 +1000,7 @@ int pminusy_softmax_mse_f64(int64_t N, int64_t K, const double *a, int64_t lda, 
     double *const p_rows = (double *)workspace;
     double *const term_2_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
     double *const term_4_2_rows = term_2_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double *const p = p_rows + PM_THREAD * (K);
         double *const term_2 = term_2_rows + PM_THREAD * (K);

@@ -40,6 +40,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -49,9 +51,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -360,7 +363,7 @@ int pminusy_softmax_mse_labels_loss_f32(int64_t N, int64_t K, const float *a, in
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_mse_labels_loss_f32_strip(N, PM_FEW, a, lda, y, loss, workspace, first, count);
@@ -369,7 +372,7 @@ int pminusy_softmax_mse_labels_loss_f32(int64_t N, int64_t K, const float *a, in
     }
 #endif
     float *const exp_a_rows = (float *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -592,7 +595,7 @@ int pminusy_softmax_mse_labels_f32(int64_t N, int64_t K, const float *a, int64_t
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_mse_labels_f32_strip(N, PM_FEW, a, lda, y, loss, da, ldda, scale, workspace, first, count);
@@ -602,7 +605,7 @@ int pminusy_softmax_mse_labels_f32(int64_t N, int64_t K, const float *a, int64_t
 #endif
     float *const p_rows = (float *)workspace;
     float *const term_2_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -813,7 +816,7 @@ int pminusy_softmax_mse_labels_loss_f64(int64_t N, int64_t K, const double *a, i
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_mse_labels_loss_f64_strip(N, PM_FEW, a, lda, y, loss, workspace, first, count);
@@ -822,7 +825,7 @@ int pminusy_softmax_mse_labels_loss_f64(int64_t N, int64_t K, const double *a, i
     }
 #endif
     double *const exp_a_rows = (double *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -1045,7 +1048,7 @@ int pminusy_softmax_mse_labels_f64(int64_t N, int64_t K, const double *a, int64_
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_softmax_mse_labels_f64_strip(N, PM_FEW, a, lda, y, loss, da, ldda, scale, workspace, first, count);
@@ -1055,7 +1058,7 @@ int pminusy_softmax_mse_labels_f64(int64_t N, int64_t K, const double *a, int64_
 #endif
     double *const p_rows = (double *)workspace;
     double *const term_2_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];

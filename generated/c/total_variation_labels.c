@@ -40,6 +40,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -49,9 +51,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -358,7 +361,7 @@ int pminusy_total_variation_labels_loss_f32(int64_t N, int64_t K, const float *z
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_total_variation_labels_loss_f32_strip(N, PM_FEW, z, ldz, y, loss, workspace, first, count);
@@ -367,7 +370,7 @@ int pminusy_total_variation_labels_loss_f32(int64_t N, int64_t K, const float *z
     }
 #endif
     float *const exp_z_rows = (float *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -590,7 +593,7 @@ int pminusy_total_variation_labels_f32(int64_t N, int64_t K, const float *z, int
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_total_variation_labels_f32_strip(N, PM_FEW, z, ldz, y, loss, dz, lddz, scale, workspace, first, count);
@@ -600,7 +603,7 @@ int pminusy_total_variation_labels_f32(int64_t N, int64_t K, const float *z, int
 #endif
     float *const p_rows = (float *)workspace;
     float *const term_3_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -811,7 +814,7 @@ int pminusy_total_variation_labels_loss_f64(int64_t N, int64_t K, const double *
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_total_variation_labels_loss_f64_strip(N, PM_FEW, z, ldz, y, loss, workspace, first, count);
@@ -820,7 +823,7 @@ int pminusy_total_variation_labels_loss_f64(int64_t N, int64_t K, const double *
     }
 #endif
     double *const exp_z_rows = (double *)workspace;
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];
@@ -1043,7 +1046,7 @@ int pminusy_total_variation_labels_f64(int64_t N, int64_t K, const double *z, in
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_total_variation_labels_f64_strip(N, PM_FEW, z, ldz, y, loss, dz, lddz, scale, workspace, first, count);
@@ -1053,7 +1056,7 @@ int pminusy_total_variation_labels_f64(int64_t N, int64_t K, const double *z, in
 #endif
     double *const p_rows = (double *)workspace;
     double *const term_3_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = y[row] < 0 || y[row] >= K;
         const int64_t y_here = wrong ? 0 : y[row];

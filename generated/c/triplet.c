@@ -43,6 +43,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -52,9 +54,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -166,7 +169,7 @@ int pminusy_triplet_loss_f32(int64_t N, int64_t D, const float *a, int64_t lda, 
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_triplet_loss_f32_strip(N, PM_FEW, a, lda, p, ldp, n, ldn, m, loss, workspace, first, count);
@@ -174,7 +177,7 @@ int pminusy_triplet_loss_f32(int64_t N, int64_t D, const float *a, int64_t lda, 
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_2_all = 0;
@@ -325,7 +328,7 @@ int pminusy_triplet_f32(int64_t N, int64_t D, const float *a, int64_t lda, const
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_triplet_f32_strip(N, PM_FEW, a, lda, p, ldp, n, ldn, m, loss, da, ldda, dp, lddp, dn, lddn, scale, workspace, first, count);
@@ -333,7 +336,7 @@ int pminusy_triplet_f32(int64_t N, int64_t D, const float *a, int64_t lda, const
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_2_all = 0;
@@ -449,7 +452,7 @@ int pminusy_triplet_loss_f64(int64_t N, int64_t D, const double *a, int64_t lda,
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_triplet_loss_f64_strip(N, PM_FEW, a, lda, p, ldp, n, ldn, m, loss, workspace, first, count);
@@ -457,7 +460,7 @@ int pminusy_triplet_loss_f64(int64_t N, int64_t D, const double *a, int64_t lda,
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_2_all = 0;
@@ -608,7 +611,7 @@ int pminusy_triplet_f64(int64_t N, int64_t D, const double *a, int64_t lda, cons
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_triplet_f64_strip(N, PM_FEW, a, lda, p, ldp, n, ldn, m, loss, da, ldda, dp, lddp, dn, lddn, scale, workspace, first, count);
@@ -616,7 +619,7 @@ int pminusy_triplet_f64(int64_t N, int64_t D, const double *a, int64_t lda, cons
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         double total_2_all = 0;

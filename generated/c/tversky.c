@@ -46,6 +46,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -55,9 +57,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -261,7 +264,7 @@ int pminusy_tversky_loss_f32(int64_t N, int64_t D, const float *z, int64_t ldz, 
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_tversky_loss_f32_strip(N, PM_FEW, z, ldz, y, ldy, alpha, beta, eps, loss, workspace, first, count);
@@ -269,7 +272,7 @@ int pminusy_tversky_loss_f32(int64_t N, int64_t D, const float *z, int64_t ldz, 
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         double I__all = 0;
         double total_2_all = 0;
@@ -406,7 +409,7 @@ int pminusy_tversky_f32(int64_t N, int64_t D, const float *z, int64_t ldz, const
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_tversky_f32_strip(N, PM_FEW, z, ldz, y, ldy, alpha, beta, eps, loss, dz, lddz, scale, workspace, first, count);
@@ -415,7 +418,7 @@ int pminusy_tversky_f32(int64_t N, int64_t D, const float *z, int64_t ldz, const
     }
 #endif
     float *const sigmoid_z_rows = (float *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         float *const sigmoid_z = sigmoid_z_rows + PM_THREAD * (D);
         const double once = -alpha - beta;
@@ -531,7 +534,7 @@ int pminusy_tversky_loss_f64(int64_t N, int64_t D, const double *z, int64_t ldz,
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_tversky_loss_f64_strip(N, PM_FEW, z, ldz, y, ldy, alpha, beta, eps, loss, workspace, first, count);
@@ -539,7 +542,7 @@ int pminusy_tversky_loss_f64(int64_t N, int64_t D, const double *z, int64_t ldz,
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         double I__all = 0;
         double total_2_all = 0;
@@ -676,7 +679,7 @@ int pminusy_tversky_f64(int64_t N, int64_t D, const double *z, int64_t ldz, cons
     int status = 0;
 #ifdef PM_FEW
     if (D == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * D, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_tversky_f64_strip(N, PM_FEW, z, ldz, y, ldy, alpha, beta, eps, loss, dz, lddz, scale, workspace, first, count);
@@ -685,7 +688,7 @@ int pminusy_tversky_f64(int64_t N, int64_t D, const double *z, int64_t ldz, cons
     }
 #endif
     double *const sigmoid_z_rows = (double *)workspace;
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
         double *const sigmoid_z = sigmoid_z_rows + PM_THREAD * (D);
         const double once = -alpha - beta;

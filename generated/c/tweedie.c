@@ -40,6 +40,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -49,9 +51,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -239,14 +242,14 @@ int pminusy_tweedie_loss_f32(int64_t N, const float *z, const float *y, float rh
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_tweedie_loss_f32_strip(N, z, y, rho, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - rho;
         const double exp = pm_exp_f64(pm_weighted_f64(term_3, z[row]));
@@ -309,14 +312,14 @@ int pminusy_tweedie_f32(int64_t N, const float *z, const float *y, float rho, fl
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_tweedie_f32_strip(N, z, y, rho, loss, dz, scale, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - rho;
         const double exp = pm_exp_f64(pm_weighted_f64(term_3, z[row]));
@@ -374,14 +377,14 @@ int pminusy_tweedie_loss_f64(int64_t N, const double *z, const double *y, double
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_tweedie_loss_f64_strip(N, z, y, rho, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - rho;
         const double exp = pm_exp_f64(pm_weighted_f64(term_3, z[row]));
@@ -444,14 +447,14 @@ int pminusy_tweedie_f64(int64_t N, const double *z, const double *y, double rho,
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_tweedie_f64_strip(N, z, y, rho, loss, dz, scale, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N, )
     for (int64_t row = 0; row < N; ++row) {
         const double term_3 = 1.0 - rho;
         const double exp = pm_exp_f64(pm_weighted_f64(term_3, z[row]));

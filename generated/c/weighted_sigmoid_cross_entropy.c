@@ -42,6 +42,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -51,9 +53,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -311,7 +314,7 @@ int pminusy_weighted_sigmoid_cross_entropy_loss_f32(int64_t N, int64_t K, const 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_weighted_sigmoid_cross_entropy_loss_f32_strip(N, PM_FEW, z, ldz, y, ldy, weight, pos_weight, loss, workspace, first, count);
@@ -319,7 +322,7 @@ int pminusy_weighted_sigmoid_cross_entropy_loss_f32(int64_t N, int64_t K, const 
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         for (int64_t block = 0; block < K; block += PM_BLOCK) {
@@ -413,7 +416,7 @@ int pminusy_weighted_sigmoid_cross_entropy_f32(int64_t N, int64_t K, const float
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_weighted_sigmoid_cross_entropy_f32_strip(N, PM_FEW, z, ldz, y, ldy, weight, pos_weight, loss, dz, lddz, scale, workspace, first, count);
@@ -421,7 +424,7 @@ int pminusy_weighted_sigmoid_cross_entropy_f32(int64_t N, int64_t K, const float
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         for (int64_t block = 0; block < K; block += PM_BLOCK) {
@@ -506,7 +509,7 @@ int pminusy_weighted_sigmoid_cross_entropy_loss_f64(int64_t N, int64_t K, const 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_weighted_sigmoid_cross_entropy_loss_f64_strip(N, PM_FEW, z, ldz, y, ldy, weight, pos_weight, loss, workspace, first, count);
@@ -514,7 +517,7 @@ int pminusy_weighted_sigmoid_cross_entropy_loss_f64(int64_t N, int64_t K, const 
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         for (int64_t block = 0; block < K; block += PM_BLOCK) {
@@ -608,7 +611,7 @@ int pminusy_weighted_sigmoid_cross_entropy_f64(int64_t N, int64_t K, const doubl
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_weighted_sigmoid_cross_entropy_f64_strip(N, PM_FEW, z, ldz, y, ldy, weight, pos_weight, loss, dz, lddz, scale, workspace, first, count);
@@ -616,7 +619,7 @@ int pminusy_weighted_sigmoid_cross_entropy_f64(int64_t N, int64_t K, const doubl
         return status;
     }
 #endif
-    PM_PARALLEL()
+    PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double total_all = 0;
         for (int64_t block = 0; block < K; block += PM_BLOCK) {

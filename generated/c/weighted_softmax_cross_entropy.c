@@ -45,6 +45,8 @@
 #else
 #define PM_INLINE static inline
 #endif
+/* Fewer elements than this take less time than waking another thread. */
+#define PM_WORTH 16384
 #define PM_LANES 64
 #define PM_CHUNK 256
 #define PM_BLOCK 1024
@@ -54,9 +56,10 @@
 #define PM_ROUNDED(count) ((size_t)((count) + 15) / 16 * 16)
 #define PM_PRAGMA(text) _Pragma(#text)
 #ifdef _OPENMP
-#define PM_PARALLEL(clauses) PM_PRAGMA(omp parallel for schedule(static) clauses)
+#define PM_PARALLEL(elements, clauses) \
+    PM_PRAGMA(omp parallel for schedule(static) if ((elements) >= PM_WORTH) clauses)
 #else
-#define PM_PARALLEL(clauses)
+#define PM_PARALLEL(elements, clauses)
 #endif
 /* -fopenmp-simd defines nothing: PM_USE_SIMD says that it is there. */
 #if defined(_OPENMP) || defined(PM_USE_SIMD)
@@ -471,7 +474,7 @@ int pminusy_weighted_softmax_cross_entropy_loss_f32(int64_t N, int64_t K, const 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_weighted_softmax_cross_entropy_loss_f32_strip(N, PM_FEW, a, lda, weight, ignore_index, label_smoothing, t, loss, workspace, first, count);
@@ -479,7 +482,7 @@ int pminusy_weighted_softmax_cross_entropy_loss_f32(int64_t N, int64_t K, const 
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -582,7 +585,7 @@ int pminusy_weighted_softmax_cross_entropy_f32(int64_t N, int64_t K, const float
         }
         *sum_weight = (float)(sum_weight_all);
     }
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -730,14 +733,14 @@ int pminusy_weighted_softmax_cross_entropy_weight_f32(int64_t K, int64_t N, cons
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * K * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_weighted_softmax_cross_entropy_weight_f32_strip(K, N, weight, ignore_index, t, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -879,7 +882,7 @@ int pminusy_weighted_softmax_cross_entropy_loss_f64(int64_t N, int64_t K, const 
     int status = 0;
 #ifdef PM_FEW
     if (K == PM_FEW) {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * N * K, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_weighted_softmax_cross_entropy_loss_f64_strip(N, PM_FEW, a, lda, weight, ignore_index, label_smoothing, t, loss, workspace, first, count);
@@ -887,7 +890,7 @@ int pminusy_weighted_softmax_cross_entropy_loss_f64(int64_t N, int64_t K, const 
         return status;
     }
 #endif
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -990,7 +993,7 @@ int pminusy_weighted_softmax_cross_entropy_f64(int64_t N, int64_t K, const doubl
         }
         *sum_weight = sum_weight_all;
     }
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];
@@ -1138,14 +1141,14 @@ int pminusy_weighted_softmax_cross_entropy_weight_f64(int64_t K, int64_t N, cons
 {
     int status = 0;
     {
-        PM_PARALLEL(reduction(| : status))
+        PM_PARALLEL(1.0 * K * N, reduction(| : status))
         for (int64_t first = 0; first < N; first += PM_LANES) {
             const int count = N - first < PM_LANES ? (int)(N - first) : PM_LANES;
             status |= pminusy_weighted_softmax_cross_entropy_weight_f64_strip(K, N, weight, ignore_index, t, loss, workspace, first, count);
         }
         return status;
     }
-    PM_PARALLEL(reduction(| : status))
+    PM_PARALLEL(1.0 * N, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
         const int wrong = (t[row] < 0 || t[row] >= K) && t[row] != ignore_index;
         const int64_t t_here = wrong ? 0 : t[row];

@@ -141,11 +141,12 @@ def _dtype_of(given, arrays):
     for name, array in arrays.items():
         if isinstance(given[name], (int, float, np.generic)):
             continue
-        if array.dtype.name not in _DTYPES:
-            raise TypeError(f"{name}: expected {' or '.join(_DTYPES)}, found {array.dtype}")
-        dtype = dtype or array.dtype
-        if array.dtype != dtype:
-            raise TypeError(f"{name}: expected {dtype} like the rest, found {array.dtype}")
+        found = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
+        if found not in _DTYPES:
+            raise TypeError(f"{name}: expected {' or '.join(_DTYPES)}, found {found}")
+        dtype = dtype or found
+        if found != dtype:
+            raise TypeError(f"{name}: expected {dtype} like the rest, found {found}")
     dtype = dtype or np.dtype("float64")
     for name, array in arrays.items():
         if array.dtype != dtype:

@@ -140,8 +140,10 @@ def _result(name, sizes, dtype, arrays, out):
     if not usable or not given.flags.writeable or _dense(given) is not given:
         raise ValueError(f"out: {name or 'loss'} has to be a dense, writable {dtype} array {shape}")
     for other, array in arrays.items():
+        if not np.may_share_memory(given, array):
+            continue
         same = given.ctypes.data == array.ctypes.data and given.strides == array.strides
-        if np.may_share_memory(given, array) and not (other == name and name in _IN_PLACE and same):
+        if not (other == name and name in _IN_PLACE and same):
             raise ValueError(f"out: {name or 'loss'} overlaps the argument {other}")
     return given
 
@@ -172,11 +174,12 @@ def _dtype_of(given, arrays):
     for name, array in arrays.items():
         if isinstance(given[name], (int, float, np.generic)):
             continue
-        if array.dtype.name not in _DTYPES:
-            raise TypeError(f"{name}: expected {' or '.join(_DTYPES)}, found {array.dtype}")
-        dtype = dtype or array.dtype
-        if array.dtype != dtype:
-            raise TypeError(f"{name}: expected {dtype} like the rest, found {array.dtype}")
+        found = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
+        if found not in _DTYPES:
+            raise TypeError(f"{name}: expected {' or '.join(_DTYPES)}, found {found}")
+        dtype = dtype or found
+        if found != dtype:
+            raise TypeError(f"{name}: expected {dtype} like the rest, found {found}")
     dtype = dtype or np.dtype("float64")
     for name, array in arrays.items():
         if array.dtype != dtype:
