@@ -226,11 +226,17 @@ def test_a_pdf_is_the_same_on_every_run(name: str, wrt: str, require: Callable[[
     assert first.startswith(b"%PDF-") and first == typeset(derivation(name, wrt))
 
 
-def test_a_pdf_needs_a_file_and_a_tex(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_pdf_is_named_after_the_loss_and_needs_a_tex(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    require: Callable[[str], str],
 ) -> None:
-    assert main(["derive", "huber", "--wrt", "z", "--to", "pdf"]) == 2
-    assert "-o FILE" in capsys.readouterr().err
+    require("pdflatex")
+    monkeypatch.chdir(tmp_path)
+    assert main(["derive", "huber", "--wrt", "z", "--to", "pdf"]) == 0
+    assert capsys.readouterr().out.strip() == "huber.pdf"
+    assert (tmp_path / "huber.pdf").read_bytes().startswith(b"%PDF")
     monkeypatch.setenv("PATH", str(tmp_path))
     out = str(tmp_path / "page.pdf")
     assert main(["derive", "huber", "--wrt", "z", "--to", "pdf", "-o", out]) == 2

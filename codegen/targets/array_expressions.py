@@ -225,7 +225,7 @@ def _picked(expr: Entry, name: str, at: Layout) -> str:
 def place(index: Basic, at: Layout) -> str:
     """An index, or a label, where something is looked up."""
     if isinstance(index, Index):
-        return _range(index, at)
+        return at.dialect.hooks.placed(index.axis, _range(index, at))
     assert isinstance(index, Entry)
     inside = at.names.get(lookup(index.tensor.name))
     if inside is None:

@@ -62,14 +62,16 @@ def _split_dialect(dialect: ArrayDialect, splits: Sequence[Split]) -> ArrayDiale
     def ranged(axis: Axis, text: str) -> str:
         return f"{starts[axis.name]} + {text}" if axis.name in starts else text
 
+    def placed(axis: Axis, text: str) -> str:
+        return f"{text} - {starts[axis.name]}" if axis.name in starts else text
+
     reductions = {
         **dialect.reductions,
         "max": "_largest({}, {})",
         "min": "-_largest(-({}), {})",
     }
-    return replace(
-        dialect, reductions=reductions, put="", added="", picked="", hooks=Hooks(ranged=ranged)
-    )
+    hooks = Hooks(ranged=ranged, placed=placed)
+    return replace(dialect, reductions=reductions, put="", added="", picked="", hooks=hooks)
 
 
 def start(split: Split) -> str:
