@@ -18,9 +18,9 @@ class Hooks:
     """What stands around the text of a statement's parts; nothing, unless arrays are sharded.
 
     `reduced` gets a Reduce or Contract and the text of its local result, and puts the collective
-    around it; `picked` an entry read at a label; `ranged` the indices of an axis, `placed` what they
-    are where an array is read at them, and `size` the number of them, all of which are local ones
-    until the hook says otherwise.
+    around it; `picked` an entry read at a label; `ranged` the indices of an axis, `placed` what
+    they are where an array is read at them, and `size` the number of them, all of which are local
+    ones until the hook says otherwise.
     """
 
     reduced: Callable[[Reduce | Contract, str], str] = _as_it_is
