@@ -1,6 +1,6 @@
 """Rules for sums over powers of one base: what cancels over the common denominator is not computed.
 
-They are for second derivatives, and for gradients where measuring chose them.
+They are for second derivatives.
 """
 
 from __future__ import annotations

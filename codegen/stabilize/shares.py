@@ -1,6 +1,6 @@
 """Rules for polynomials of a share p, whose terms cancel where p is near 1.
 
-They are for second derivatives, and for gradients where measuring chose them.
+They are for second derivatives.
 """
 
 from __future__ import annotations
