@@ -124,7 +124,7 @@ def test_sanitizers_find_nothing(
     )
     program = tmp_path / "program"
     command = [
-        *(require("gcc"), "-std=c99", "-O0", "-g", "-fsanitize=address,undefined"),
+        *(require("gcc"), "-std=c99", "-O1", "-g", "-fsanitize=address,undefined"),
         *("-fno-sanitize-recover=all", "-fno-math-errno", "-DPM_FEW=3"),
         *("-o", str(program), str(source), str(tmp_path / "main.c"), "-lm"),
     ]

@@ -106,29 +106,12 @@ def _files(passed: Passed, facts: Facts, dialect: ArrayDialect, template: str) -
         ),
         slopes=dict(zip([names[key] for key in keys], passes.slopes, strict=True)),
         slopes_tuple=tuple_of(passes.slopes),
-        splits=[
-            {
-                "axis": s.axis.name,
-                "local": s.local.name,
-                "over": over(s),
-                "start": start(s),
-                "size": size(s),
-            }
-            for s in program.splits
-        ],
-        where=", ".join(f"{over(s)}, {start(s)}, {s.axis.name}" for s in program.splits),
-        where_given=tuple_of(
-            text for s in program.splits for text in (over(s), f"*first_{s.axis.name}")
-        ),
-        whole=", ".join(f'"{s.axis.name}": first_{s.axis.name}[1]' for s in program.splits),
-        over_tuple=tuple_of(over(s) for s in program.splits),
-        where_names=tuple_of(text for s in program.splits for text in (over(s), size(s))),
-        sizes_given=", ".join(f"{size(s)}={size(s)}" for s in program.splits),
         kept_tuple=", ".join(passes.kept) + ("," if len(passes.kept) == 1 else ""),
         keys=[names[key] for key in keys],
         wrt=tuple_of(f'"{names[key]}"' for key in keys),
         messages=tuple(_messages(program)),
         batch=_batch(program),
+        **_places(program),
         **tables(held, names),
         **second,
         **checks,
@@ -139,6 +122,29 @@ def _files(passed: Passed, facts: Facts, dialect: ArrayDialect, template: str) -
         products=" @ " in body or "einsum" in body,
     )
     return {f"{program.name}.py": text}
+
+
+def _places(program: Program) -> dict[str, Any]:
+    """What the template says of the split axes: over which ranks, where a part starts, sizes."""
+    splits = program.splits
+    return {
+        "splits": [
+            {
+                "axis": s.axis.name,
+                "local": s.local.name,
+                "over": over(s),
+                "start": start(s),
+                "size": size(s),
+            }
+            for s in splits
+        ],
+        "where": ", ".join(f"{over(s)}, {start(s)}, {s.axis.name}" for s in splits),
+        "where_given": tuple_of(t for s in splits for t in (over(s), f"*first_{s.axis.name}")),
+        "whole": ", ".join(f'"{s.axis.name}": first_{s.axis.name}[1]' for s in splits),
+        "over_tuple": tuple_of(over(s) for s in splits),
+        "where_names": tuple_of(text for s in splits for text in (over(s), size(s))),
+        "sizes_given": ", ".join(f"{size(s)}={size(s)}" for s in splits),
+    }
 
 
 def _names(passed: Passed) -> dict[str, str]:
