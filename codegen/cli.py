@@ -6,6 +6,7 @@ import argparse
 import gc
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from codegen import commands
 from derive.errors import PminusyError
@@ -32,6 +33,22 @@ class Version(argparse.Action):
         parser.exit()
 
 
+class Command(argparse.ArgumentParser):
+    """The parser of one command, whose options may stand between its other words."""
+
+    _within = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse reads words, but options among several values of one kind too."""
+        if self._within:
+            return super().parse_known_args(args, namespace)
+        self._within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._within = False
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     whole = argparse.ArgumentParser(
@@ -42,7 +59,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action=Version, help="show the version and exit")
-    places = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    places = whole.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=Command
+    )
     for name, command in commands.COMMANDS.items():
         part = places.add_parser(
             name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, takewhile
@@ -11,19 +11,22 @@ from sympy import Expr, Mul, Rational, S
 
 from derive.derivation import Derivation
 from derive.engine import higher
+from derive.given import given_point
 from derive.index import Delta, Entry, Index, Partial, axis_of, substitute, tensors, walk
 from derive.loss import Declaration, Domain, Loss
 from derive.normal import NormalForm, Undecided
 from derive.notation import parse_entries, parse_expression
+from derive.point import Point
 from derive.proof import Verdict, decide, letters
 from derive.rules.chain import consumers, insert
 
 
-def check(loss: Loss, wrt: str, claim: str) -> Verdict:
+def check(loss: Loss, wrt: str, claim: str, at: Sequence[str] = ()) -> Verdict:
     """Judge a claimed derivative of the loss.
 
     `wrt` is an entry with the letters that the claim uses, such as "a[j]", or two entries for
-    a second derivative; `claim` is an expression in the language of .loss files.
+    a second derivative; `claim` is an expression in the language of .loss files.  `at` gives
+    numbers to try first, such as "a=1,2,3".
     Raises InputError for a text that the language does not allow.
     """
     entries = parse_entries(loss, wrt, "<wrt>")
@@ -31,14 +34,14 @@ def check(loss: Loss, wrt: str, claim: str) -> Verdict:
     claimed = parse_expression(loss, claim, free, "<claim>")
     derivation = higher(loss, *entries)
     varying = derivation.loss.below(derivation.wrt[-1].tensor.name)
-    verdict = decide(derivation.loss, claimed, derivation.start, varying)
+    verdict = decide(derivation.loss, claimed, derivation.start, varying, _point(loss, at))
     verdict = replace(verdict, truth=derivation.result)
     if verdict.status != "refuted":
         return verdict
     return replace(verdict, hint=hint(derivation, claimed, verdict))
 
 
-def check_product(product: Derivation, claim: str) -> Verdict:
+def check_product(product: Derivation, claim: str, at: Sequence[str] = ()) -> Verdict:
     """Judge a claimed product with a Jacobian or a Hessian, as `vjp`, `jvp` or `hvp` derive it.
 
     The claim speaks of the cotangent or the direction by the name that `product.loss` declares,
@@ -51,7 +54,7 @@ def check_product(product: Derivation, claim: str) -> Verdict:
     free = {i.name: i for i in letters(product.subject) if i.name}
     claimed = parse_expression(loss, claim, free, "<claim>")
     varying = frozenset().union(*(loss.below(entry.tensor.name) for entry in product.wrt))
-    verdict = decide(loss, claimed, truth, varying)
+    verdict = decide(loss, claimed, truth, varying, _point(loss, at))
     verdict = replace(verdict, truth=product.result)
     if verdict.status != "refuted":
         return verdict
@@ -69,12 +72,16 @@ def _without_helpers(loss: Loss, truth: Expr) -> Loss:
     return replace(loss, declarations=declared, definitions=tuple(kept))
 
 
-def check_value(loss: Loss, name: str, claim: str) -> Verdict:
+def check_value(loss: Loss, name: str, claim: str, at: Sequence[str] = ()) -> Verdict:
     """Judge a claimed value of a definition: `name` may carry index letters, as in "p[i]"."""
     (entry,) = parse_entries(loss, name, "<value>")
     free = {i.name: i for i in entry.indices if isinstance(i, Index)}
     claimed = parse_expression(loss, claim, free, "<claim>")
-    return decide(loss, claimed, entry)
+    return decide(loss, claimed, entry, at=_point(loss, at))
+
+
+def _point(loss: Loss, at: Sequence[str]) -> Point | None:
+    return given_point(loss, at) if at else None
 
 
 def hint(derivation: Derivation, claim: Expr, verdict: Verdict) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from fractions import Fraction
 from itertools import product as cartesian
@@ -21,10 +22,11 @@ from derive.sampling import allows
 
 LONGEST = 100_000
 MOST_BITS = 1 << 18
+EXAMPLES = ("1", "1,2,3", "'1,2;3,4'", "'1,2;3,4;;5,6;7,8'")  # by the number of axes
 
 
 def given_point(loss: Loss, texts: Iterable[str]) -> Point:
-    """A point from texts such as "a=1,2,3" and "W=1,2;3,4"; consts have their defaults.
+    """A point from texts such as "a=1,2,3", "W=1,2;3,4", "x=1;;2"; consts have their defaults.
 
     A distribution over classes may be given as one class, counted from 0: y=2 for y=0,0,1.
     Raises PminusyError for an unknown or missing name, a wrong shape, or a value outside the
@@ -43,7 +45,7 @@ def given_point(loss: Loss, texts: Iterable[str]) -> Point:
     for declaration in loss.declarations:
         if declaration.name not in values:
             if declaration.default is None:
-                example = "=1,2,3" if declaration.tensor.axes else "=1"
+                example = "=" + EXAMPLES[min(len(declaration.tensor.axes), len(EXAMPLES) - 1)]
                 raise PminusyError(
                     f"no value for '{declaration.name}': add {declaration.name}{example}"
                 )
@@ -68,20 +70,26 @@ def _array(declaration: Declaration, text: str) -> dict[tuple[int, ...], Fractio
     name, rank = declaration.name, len(declaration.tensor.axes)
     if len(text) > LONGEST:
         raise PminusyError(f"{name}: more than {LONGEST} characters")
-    rows = [[_number(name, part) for part in row.split(",")] for row in text.split(";")]
-    if rank > 2:
-        raise PminusyError(f"{name} has {rank} axes; values can be given for at most 2")
-    if len({len(row) for row in rows}) > 1:
-        raise PminusyError(f"{name}: the rows have different lengths")
-    if rank < 2 and len(rows) > 1:
-        raise PminusyError(f"{name} has {rank} axes: expected one row, found {len(rows)}")
-    if rank == 0 and len(rows[0]) > 1:
-        raise PminusyError(f"{name} is a single number, found {len(rows[0])}")
+    if rank == 0 and "," in text:
+        raise PminusyError(f"{name} is a single number, found {text.count(',') + 1}")
+    deepest = max(map(len, re.findall(";+", text)), default=0)
+    if deepest >= max(rank, 1):
+        most = "no ';'" if rank < 2 else f"at most '{';' * (rank - 1)}'"
+        raise PminusyError(f"{name} has {rank} {'axis' if rank == 1 else 'axes'}: expected {most}")
+    return dict(_entries(name, text, rank))
+
+
+def _entries(name: str, text: str, rank: int) -> Iterator[tuple[tuple[int, ...], Fraction]]:
+    """Each place with its number: "," between entries, ";" between rows, ";;" between matrices."""
     if rank == 0:
-        return {(): rows[0][0]}
-    if rank == 1:
-        return {(k,): value for k, value in enumerate(rows[0])}
-    return {(i, j): value for i, row in enumerate(rows) for j, value in enumerate(row)}
+        yield (), _number(name, text)
+        return
+    parts = text.split(";" * (rank - 1) or ",")
+    found = [dict(_entries(name, part, rank - 1)) for part in parts]
+    if any(part.keys() != found[0].keys() for part in found):
+        raise PminusyError(f"{name}: the rows have different lengths")
+    for number, part in enumerate(found):
+        yield from (((number, *place), value) for place, value in part.items())
 
 
 def _distribution(

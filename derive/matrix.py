@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from derive.batch import BATCH
 from derive.derivation import Derivation
@@ -59,6 +59,12 @@ def matrix_form(derivation: Derivation) -> MatrixForm | None:
         tree,
         stacked,
     )
+
+
+def with_values(form: MatrixForm, loss: Loss, kind: str, value: Callable[[Mat], str | None]) -> str:
+    """The right side in one of STYLES, with texts in the place of the leaves that have a value."""
+    printer = _printer(kind, loss, form.tree, form.stacked)
+    return replace(printer, value=value).piece(form.tree).text
 
 
 def free_order(derivation: Derivation) -> tuple[Index, ...] | None:

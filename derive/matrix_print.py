@@ -73,13 +73,17 @@ def signs(kind: str, subscripts: bool) -> Signs:
 
 @dataclass(frozen=True)
 class Printer:
-    """Prints trees; `names` are those of stacked samples, `fixed` those of I, e and E."""
+    """Prints trees; `names` are those of stacked samples, `fixed` those of I, e and E.
+
+    `value` may put numbers in the place of names, entries and sizes; it is None for the others.
+    """
 
     signs: Signs
     names: Mapping[str, str]
     identity: str
     unit: str
     stack: str
+    value: Callable[[Mat], str | None] = lambda node: None
 
     def name(self, name: str) -> str:
         return self.signs.style.name(self.names.get(name, name))
@@ -94,6 +98,9 @@ class Printer:
 
     def leaf(self, node: Mat) -> Piece:
         signs = self.signs
+        known = self.value(node)
+        if known is not None:
+            return Piece(known, ADD if known.startswith(signs.style.minus) else ATOM)
         if node.op == "entry":
             name, labels = node.data
             texts = [signs.style.name(label) for label in labels]

@@ -31,10 +31,12 @@ from derive.shown import Shown
 
 PRECISION = 128
 MOST_PLACES = 12
+ALL_PLACES = 10_000  # of a point that somebody gave
 MOST_KINKS = 8
 MOST_SKIPPED = 30
 MOST_AT_EDGES = 3
 APART = "a counterexample in ball arithmetic: the two balls do not meet"
+ELSEWHERE = "; at the numbers given they agree"
 EDGED = frozenset((Choice, Maximum, Minimum, absolute, relu, largest, smallest, signum, step))
 SIMPLE = (Fraction(0), Fraction(1), Fraction(1, 2))
 
@@ -84,19 +86,27 @@ class Verdict(Shown):
         return self.status == "proved"
 
 
-def decide(loss: Loss, claim: Expr, truth: Expr, varying: frozenset[str] = frozenset()) -> Verdict:
+def decide(
+    loss: Loss,
+    claim: Expr,
+    truth: Expr,
+    varying: frozenset[str] = frozenset(),
+    at: Point | None = None,
+) -> Verdict:
     """Compare two expressions of one loss, whose free indices mean the same.
 
     `varying` are the declared names that a derivative is taken along: at the kinks in them
-    the two may differ.
+    the two may differ.  A counterexample is looked for at the point `at` first.
     """
     exactly: frozenset[str] = frozenset()
     proof = _proof(loss, claim, truth, exactly, NormalForm.equal)
     if proof is not None:
         return proof
+    if at is not None and (here := _differs(loss, claim, truth, at, most=ALL_PLACES)[0]):
+        return Verdict("refuted", claim, truth, APART, (), here, tried=1)
     searched = _search(loss, claim, truth)
     if searched.status == "refuted":
-        return searched
+        return searched if at is None else replace(searched, reason=APART + ELSEWHERE)
     ways = ((varying, NormalForm.equal), (exactly, _by_cases), (varying, _by_cases))
     for almost, equal in ways:
         proof = _proof(loss, claim, truth, almost, equal)
@@ -186,17 +196,24 @@ def letters(*exprs: Expr) -> tuple[Index, ...]:
     return tuple(sorted(found, key=lambda index: (index.name, index.axis.name, index.uid)))
 
 
-def places(indices: tuple[Index, ...], sizes: Mapping[str, int]) -> Iterator[dict[Index, int]]:
+def places(
+    indices: tuple[Index, ...], sizes: Mapping[str, int], most: int = MOST_PLACES
+) -> Iterator[dict[Index, int]]:
     """Index numbers to try, a few where there are many."""
     ranges = [range(sizes[axis_of(index).name]) for index in indices]
     for count, chosen in enumerate(cartesian(*ranges)):
-        if count >= MOST_PLACES:
+        if count >= most:
             return
         yield dict(zip(indices, chosen, strict=True))
 
 
 def _differs(
-    loss: Loss, claim: Expr, truth: Expr, point: Point, strict: bool = False
+    loss: Loss,
+    claim: Expr,
+    truth: Expr,
+    point: Point,
+    strict: bool = False,
+    most: int = MOST_PLACES,
 ) -> tuple[Counterexample | None, int, list[dict[Index, int]]]:
     """A counterexample at this point, whether the point could be evaluated, and where not.
 
@@ -208,7 +225,7 @@ def _differs(
     with ctx.workprec(PRECISION):
         evaluator = Evaluator(loss, point, strict)
         indices = letters(claim, truth)
-        for env in places(indices, point.sizes):
+        for env in places(indices, point.sizes, most):
             try:
                 true = evaluator(truth, env)
             except Undetermined:
@@ -295,5 +312,5 @@ def agree_numerically(loss: Loss, before: Expr, after: Expr, most: int = 12) -> 
 
 
 def decimal(value: arb, digits: int = 6) -> str:
-    """A ball as a short decimal."""
-    return str(value.str(digits, radius=False))
+    """A ball as a short decimal; one around 0 is 0."""
+    return "0" if value.contains(0) else str(value.str(digits, radius=False))

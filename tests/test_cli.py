@@ -172,6 +172,47 @@ def test_evaluate_the_matrix_of_the_tutorial(run: Any) -> None:
     assert values["dL/dW"][0] == ["0.0229", "0.0458", "0.0687"]
 
 
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_evaluate_a_batch(reduction: str, run: Any) -> None:
+    """Rows are samples, wherever the option stands; a class stands for its row."""
+    option = ("--reduction", reduction)
+    rows = ("a=1,2,3;1.4,3.2,5", "y=2;0", "--wrt", "a")
+    batch = json.loads(run("evaluate", CE, *option, *rows, "--json").out)["values"]
+    assert json.loads(run("evaluate", CE, *rows, *option, "--json").out)["values"] == batch
+    for number, (a, y) in enumerate((("1,2,3", "0,0,1"), ("1.4,3.2,5", "1,0,0"))):
+        single = json.loads(run("evaluate", CE, f"a={a}", f"y={y}", "--json").out)["values"]
+        assert (batch["p"][number], batch["L"][number]) == (single["p"], single["L"])
+    share = 2 if reduction == "mean" else 1
+    assert float(batch["J"]) == pytest.approx(sum(map(float, batch["L"])) / share, abs=1e-4)
+    slopes = [float(value) for row in batch["dJ/da"] for value in row]
+    probabilities = [float(value) for row in batch["p"] for value in row]
+    labels = (0, 0, 1, 1, 0, 0)
+    wanted = [(p - y) / share for p, y in zip(probabilities, labels, strict=True)]
+    assert slopes == pytest.approx(wanted, abs=2e-4)
+
+
+def test_matrices_are_given_with_two_semicolons(run: Any, loss_file: Any) -> None:
+    path = loss_file("A: input[H, K]\n\nL = sum(A[h, k]**2 for h in H for k in K)\n")
+    given = ("evaluate", path, "--reduction", "sum", "A=1,2,3;4,5,6;;0,0,1;0,1,1", "--wrt", "A")
+    values = json.loads(run(*given, "--json").out)["values"]
+    assert [float(value) for value in values["L"]] == [91, 3]
+    assert [float(value) for value in values["dJ/dA"][1][1]] == [0, 2, 2]
+
+
+def test_a_claim_is_tried_at_given_numbers(run: Any) -> None:
+    """At every place of the point, and elsewhere where it holds there."""
+    given = ("--at", "a=1.4,3.2,5", "y=0,0,1", "--json")
+    base = ("check", CE, "--wrt", "a[j]", "--claim")
+    found = json.loads(run(*base, "p[j]*(1 - y[j])", *given).out)
+    example = found["counterexample"]
+    assert example["sizes"] == {"K": 3} and example["indices"] == {"j": 2}
+    assert (example["claimed"], example["true"][:8]) == ("0", "-0.16151")
+    agreeing = run(*base, "p[j] - y[j] + prod(y[k] for k in K)", *given)
+    assert agreeing.code == 1
+    assert json.loads(agreeing.out)["reason"].endswith("at the numbers given they agree")
+    assert run(*base, "p[j] - y[j]", *given).code == 0
+
+
 def test_evaluate_a_large_number(run: Any) -> None:
     result = run("evaluate", "mean_squared_error", "z=1e30", "y=0", "--digits", "1", "--of", "L")
     assert result.out == f"L = 5{'0' * 59}.0\n"
@@ -304,7 +345,12 @@ BAD = [
     (("evaluate", CE, "a=1,2,3", "y=0,1"), "axis K has size 3 in a and 2 in y"),
     (("evaluate", CE, "a=1,2,3", "y=0,1,1"), "sum to 1, found 2"),
     (("evaluate", CE, "a=1,2,3", "y=2,-1,0"), "a negative entry"),
-    (("evaluate", CE, "a=1,2;3,4", "y=0,1"), "expected one row"),
+    (("evaluate", CE, "a=1,2;3,4", "y=0,1"), "a has 1 axis: expected no ';'"),
+    (("evaluate", LINEAR, "x=1", "W=1;;2", "b=0,0", "y=0,1"), "W has 2 axes: expected at most ';'"),
+    (("evaluate", LINEAR, "--reduction", "mean", "x=1;2", "W=1;2", "b=0,0"), "add y='1,2;3,4'"),
+    (("evaluate", CE, "--reduction", "mean", "a=1,2;3,4", "y=0,1"), "size 2 in a and 1 in y"),
+    (("check", CE, "--wrt", "a[j]", "--claim", "p[j]", "--at", "a=1,2"), "no value for 'y'"),
+    (("check", CE, "--wrt", "a", "--code", "m:f", "--at", "a=1,2"), "--at goes with --claim"),
     (("evaluate", LINEAR, "x=1", "W=1;2,3", "b=0,0", "y=0,1"), "different lengths"),
     (("evaluate", "sigmoid_mse", "z=1", "y=2"), "y: 2 is outside its domain"),
     (("evaluate", "sigmoid_mse", "z=1,2", "y=0"), "single number"),

@@ -12,6 +12,7 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import derive
@@ -21,6 +22,7 @@ from codegen.documents.latex import DRESS
 from codegen.documents.mathml import mathml
 from codegen.documents.model import Wanted
 from codegen.documents.parts import whole
+from derive.batch import batched
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.given import given_point
@@ -184,6 +186,44 @@ def test_numbers_stand_in_the_formulas(
             assert abs(computed - float(value.translate(plain))) < 2e-3, right
             checked += 1
     assert checked or name == "focal"  # of five classes: sums stay sums
+
+
+@pytest.mark.parametrize(
+    ("name", "wrt", "reduction", "given"),
+    [
+        (
+            "linear_softmax_cross_entropy",
+            "W",
+            "mean",
+            ["x=1,2;2,0", "W=.1,.2;.4,-.5;.7,.8", "b=0,0,0", "y=2;0"],
+        ),
+        ("linear_softmax_cross_entropy", "x", "none", ["x=1,2", "W=1,-2;3,1", "b=0,0", "y=1"]),
+        ("am_softmax", "c", "none", ["c=.8,.5,-.3", "t=1", "s=10"]),
+    ],
+)
+def test_numbers_stand_in_the_matrix_form(
+    name: str, wrt: str, reduction: str, given: list[str]
+) -> None:
+    """The last line is a right equation between matrices, as NumPy reads it."""
+    loss = derive.load(name)
+    loss = loss if reduction == "none" else batched(loss, reduction)
+    found = derive.gradient(loss, wrt)
+    text = write(found, "text", parts=("matrix",), example=given_point(loss, given))
+    shown = text[text.index("In numbers") :].split("\n\n")[0]
+    left, right, value = " ".join(shown[shown.rindex("  ∂") :].split()).split(" = ")
+    assert left == f"∂{loss.value.name}/∂{wrt}"
+    array = r"\(([-\d.]+(?:[,;] [-\d.]+)+)\)"
+    code = re.sub(array, r"M('\1')", f"{right} - {value}".replace("−", "-"))
+    code = code.replace("ᵀ", ".T").replace("·", "*")
+    code = re.sub(r"(\)|\.T) (?=[M(])", r"\1 @ ", code)
+
+    def column(text: str) -> np.ndarray:
+        array = np.array([[float(x) for x in row.split(",")] for row in text.split(";")])
+        return array if ";" in text else array.T
+
+    assert np.abs(eval(code, {"M": column})).max() < 2e-3
+    latex = write(found, "latex", parts=("matrix",), example=given_point(loss, given))
+    assert r"\begin{pmatrix}" in latex[latex.rindex("partial") :]
 
 
 def test_a_jacobian_has_a_matrix_form_only_and_an_unknown_part_is_refused() -> None:

@@ -9,6 +9,11 @@ in --wrt claim a second derivative; --value claims what a definition is equal to
       --claim 'p[j]*(v[j] - sum(p[k]*v[k] for k in K))'
   pminusy check examples/kl_as_difference.loss --value KL --claim 'CE - H'
 
+A counterexample is found for you; --at looks for one at numbers of yours first, as `pminusy
+evaluate` takes them:
+
+  pminusy check softmax_cross_entropy --wrt 'a[j]' --claim 'y[j] - p[j]' --at a=1,2,3 y=0,0,1
+
 With --vjp, --jvp and --hvp the claim is about a product with the Jacobian or the Hessian: u is the
 cotangent, v the direction, as `pminusy derive` names them; a bare --wrt a means a[j].
 
@@ -56,6 +61,7 @@ def arguments(parser: ArgumentParser) -> None:
     claimed = parser.add_mutually_exclusive_group(required=True)
     claimed.add_argument("--claim", metavar="EXPRESSION", help="what is claimed")
     claimed.add_argument("--code", metavar="MODULE:FUNCTION", help="run this code and judge it")
+    add("--at", metavar="NAME=VALUES", nargs="+", default=[], help="numbers to try a claim at")
     add("--reduction", choices=("none", "mean", "sum"), default="none", help="over a batch of N")
     add(
         "--timeout", type=float, default=20.0, metavar="SECONDS", help="for --code; 20 if not given"
@@ -77,6 +83,8 @@ def run(options: Namespace) -> int:
         raise PminusyError("say what the claim is about: --wrt 'a[j]', or --value NAME")
     loss = load(options.loss)
     if options.code is not None:
+        if options.at:
+            raise PminusyError("--at goes with --claim")
         return _run_code(loss, options)
     if options.labels != "declared":
         loss = _labelled(loss, options.labels)
@@ -84,11 +92,11 @@ def run(options: Namespace) -> int:
         loss = batched(loss, options.reduction)
     product = _product(loss, options)
     if product is not None:
-        loss, verdict = product.loss, check_product(product, options.claim)
+        loss, verdict = product.loss, check_product(product, options.claim, options.at)
     elif options.value is not None:
-        verdict = check_value(loss, options.value, options.claim)
+        verdict = check_value(loss, options.value, options.claim, options.at)
     else:
-        verdict = check(loss, options.wrt, options.claim)
+        verdict = check(loss, options.wrt, options.claim, options.at)
     if options.json:
         as_json(_data(loss, verdict))
     else:

@@ -1,11 +1,13 @@
 """Evaluate a loss, its definitions and its derivatives at given numbers, rigorously.
 
-Numbers are exact decimals or fractions; commas separate entries, semicolons rows.  Every
-value is computed in ball arithmetic and rounded once, to the digits asked for.
+Numbers are exact decimals or fractions; commas separate entries, semicolons rows, double
+semicolons matrices.  Every value is computed in ball arithmetic and rounded once, to the digits
+asked for.  With --reduction inputs and targets have a row, or a number, for each sample:
 
   pminusy evaluate softmax_cross_entropy a=1,2,3 y=0,0,1 --wrt a --digits 2
   pminusy evaluate linear_softmax_cross_entropy x=1,2,3 \\
       'W=.1,.2,.3;.4,.5,.6;.7,.8,.9' b=0,0,0 y=0,0,1 --wrt W
+  pminusy evaluate softmax_cross_entropy --reduction mean 'a=1,2,3;0,0,1' 'y=0,0,1;1,0,0' --wrt a
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("values", metavar="NAME=VALUES", nargs="*", help="a=1,2,3 or 'W=1,2;3,4'")
     add("--wrt", metavar="NAMES", default="", help="also the derivative with respect to these")
     add("--of", metavar="NAMES", default="", help="only these definitions")
+    add("--reduction", choices=("none", "mean", "sum"), default="none", help="over a batch of N")
     add(
         "--digits", type=int, default=4, choices=range(1, 51), metavar="N", help="decimals, 1 to 50"
     )
@@ -35,9 +38,12 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     from derive import load
+    from derive.batch import batched
     from derive.given import given_point
 
     loss = load(options.loss)
+    if options.reduction != "none":
+        loss = batched(loss, options.reduction)
     point = given_point(loss, options.values)
     names = split_names(options.of) or [d.name for d in loss.definitions]
     rows = {name: _values(loss, point, name, None, options.digits) for name in names}

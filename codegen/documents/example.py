@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from itertools import product
 from math import isfinite
 from typing import Any
 
@@ -17,22 +16,29 @@ from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
 from derive.given import table
-from derive.index import Choice, Entry, Index
+from derive.index import Choice, Entry, Index, Tensor
 from derive.letters import names_of
 from derive.loss import Loss
-from derive.point import Point
+from derive.matrix import MatrixForm, with_values
+from derive.matrix_nodes import Mat
+from derive.point import Point, nested
 from derive.substituted import Substituted
 from derive.usual import usual_points
 
 DIGITS = 4
 
 
-def worked(derivation: Derivation, dress: Dress, point: Point) -> Part:
-    """The definitions and the gradient at a point, for the first entry and then for all."""
+def worked(
+    derivation: Derivation, dress: Dress, point: Point, form: MatrixForm | None = None
+) -> Part:
+    """The definitions and the gradient at a point, for the first entry and then for all.
+
+    With a matrix form all entries of the gradient come from it.
+    """
     loss = derivation.loss
     values = {d.name: table(loss, point, d.name, None, DIGITS) for d in loss.definitions}
-    shown = Numbered(loss, dress, point, values)
     minus = dress.style(derivation.names).minus
+    shown = Numbered(loss, dress, point, values, minus)
     rows = [Section("", *row, ()) for row in _given(loss, dress, point, minus)]
     for definition in loss.definitions:
         first = shown.place(definition.entry)
@@ -40,13 +46,17 @@ def worked(derivation: Derivation, dress: Dress, point: Point) -> Part:
     wrt = derivation.wrt[0]
     slopes = table(loss, point, loss.value.name, wrt.tensor.name, DIGITS)
     rows += shown.rows(derivation.subject, derivation.result, shown.place(wrt), slopes, wrt)
+    if form is not None and isinstance(slopes, list):
+        rows[-1] = shown.in_matrices(form, slopes)
     return Part(f"In numbers, entries counted from 0, to {DIGITS} decimals", tuple(rows))
 
 
-def worked_usual(derivation: Derivation, dress: Dress) -> Part | None:
+def worked_usual(
+    derivation: Derivation, dress: Dress, form: MatrixForm | None = None
+) -> Part | None:
     """The same at a usual point, where there is one."""
     point = usual(derivation)
-    return None if point is None else worked(derivation, dress, point)
+    return None if point is None else worked(derivation, dress, point, form)
 
 
 def usual(derivation: Derivation) -> Point | None:
@@ -87,8 +97,11 @@ def _flat(texts: Any) -> Iterator[str]:
 class Numbered:
     """Writes formulas of one loss with the numbers of one point."""
 
-    def __init__(self, loss: Loss, dress: Dress, point: Point, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self, loss: Loss, dress: Dress, point: Point, values: Mapping[str, Any], minus: str
+    ) -> None:
         self.loss, self.dress, self.point, self.values = loss, dress, point, values
+        self.minus = minus
         self.evaluator = Evaluator(loss, point)
 
     def place(self, entry: Entry) -> dict[Expr, int]:
@@ -105,7 +118,7 @@ class Numbered:
         while isinstance(value, list):
             value = value[0]
         text = numbers.piece(body).text
-        value = value.replace("-", symbols.style.minus)
+        value = value.replace("-", self.minus)
         yield Section(
             "", symbols.piece(left).text, text if text == value else f"{text} = {value}", ()
         )
@@ -116,7 +129,36 @@ class Numbered:
                 by = self.dress.name(wrt.tensor.name)
                 whole = symbols.style.derivative(of, [by], False).text
             if whole is not None:
-                yield Section("", whole, _listed(values, self.dress, symbols.style.minus), ())
+                yield Section("", whole, _listed(values, self.dress, self.minus), ())
+
+    def in_matrices(self, form: MatrixForm, values: Any) -> Section:
+        """The matrix form with numbers for every name, and what it comes to."""
+        medium = self.dress.medium
+        numbers = with_values(form, self.loss, medium, self.leaf)
+        right = f"{numbers} = {_columns(values, self.dress, self.minus)}"
+        return Section("", form.left[medium], right, ())
+
+    def leaf(self, node: Mat) -> str | None:
+        """The numbers that a leaf of a matrix form stands for."""
+        if node.op == "size":
+            return str(self.point.sizes[node.data])
+        if node.op == "unit":
+            size, here = self.point.sizes[node.shape[0]], int(self.point.values[node.data][()])
+            return _columns([str(int(k == here)) for k in range(size)], self.dress, self.minus)
+        if node.op == "name":
+            return _columns(self.all_of(node.data), self.dress, self.minus)
+        if node.op == "entry":
+            value = self.all_of(node.data[0])
+            for label in node.data[1]:
+                value = value[int(self.point.values[label][()])]
+            return _columns(value, self.dress, self.minus)
+        return None
+
+    def all_of(self, name: str) -> Any:
+        """Every entry of a name, as texts."""
+        if name in self.values:
+            return self.values[name]
+        return _texts(self.loss.declared[name].tensor, self.point)
 
     def number(self, entry: Entry, at: Mapping[Expr, int]) -> str | None:
         """The value of an entry, as a short decimal or as a fraction."""
@@ -142,15 +184,20 @@ class Numbered:
 def _given(loss: Loss, dress: Dress, point: Point, minus: str) -> Iterator[tuple[str, str]]:
     for declaration in loss.declarations:
         tensor = declaration.tensor
-        given = point.values[declaration.name]
-        shape = [range(point.sizes[axis.name]) for axis in tensor.axes]
-        if not shape:
-            yield dress.name(tensor.name), _listed(_short(given[()]), dress, minus)
-            continue
-        texts: Any = [_short(given[place]) for place in product(*shape)]
-        for size in reversed([len(axis) for axis in shape[1:]]):
-            texts = [texts[k : k + size] for k in range(0, len(texts), size)]
-        yield dress.name(tensor.name), _listed(texts, dress, minus)
+        yield dress.name(tensor.name), _listed(_texts(tensor, point), dress, minus)
+
+
+def _texts(tensor: Tensor, point: Point) -> Any:
+    """The given values of a name, in lists along its axes."""
+    return nested({place: _short(value) for place, value in point.values[tensor.name].items()})
+
+
+def _columns(values: Any, dress: Dress, minus: str) -> str:
+    """As `_listed`, but a vector as the column that it is among matrices."""
+    vector = isinstance(values, list) and not isinstance(values[0], list)
+    if not vector or dress.medium != "latex":
+        return _listed(values, dress, minus)
+    return dress.grid([[str(each).replace("-", minus)] for each in values])
 
 
 def _listed(values: Any, dress: Dress, minus: str) -> str:

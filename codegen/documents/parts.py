@@ -123,10 +123,12 @@ def _signs(text: str) -> str:
 def example(derivation: Derivation, dress: Dress, wanted: Wanted) -> Part | None:
     """Numbers in every formula: those given, else usual ones."""
     from codegen.documents.example import worked, worked_usual
+    from derive.matrix import matrix_form
 
+    form = matrix_form(derivation) if "matrix" in wanted.parts else None
     if wanted.example is not None:
-        return worked(derivation, dress, wanted.example)
-    return worked_usual(derivation, dress)
+        return worked(derivation, dress, wanted.example, form)
+    return worked_usual(derivation, dress, form)
 
 
 MAKERS: dict[str, Callable[[Derivation, Dress], Part | None]] = {
