@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from derive.loss import Loss
     from derive.notation import library, load, parse, parse_entries, parse_entry, parse_expression
     from derive.products import hvp, jvp, vjp
-    from derive.proof import Counterexample, Verdict
     from derive.rewrite import in_cases, value
+    from derive.verdict import Counterexample, Verdict
 
 __all__ = [
     "Counterexample",
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 PLACES = {
-    "Counterexample": "derive.proof",
+    "Counterexample": "derive.verdict",
     "Derivation": "derive.derivation",
     "InputError": "derive.errors",
     "KernelError": "derive.errors",
@@ -58,7 +58,7 @@ PLACES = {
     "ReplayError": "derive.errors",
     "Rule": "derive.derivation",
     "Step": "derive.derivation",
-    "Verdict": "derive.proof",
+    "Verdict": "derive.verdict",
     "check": "derive.claims",
     "check_product": "derive.claims",
     "check_value": "derive.claims",

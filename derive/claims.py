@@ -17,8 +17,9 @@ from derive.loss import Declaration, Domain, Loss
 from derive.normal import NormalForm, Undecided
 from derive.notation import parse_entries, parse_expression
 from derive.point import Point
-from derive.proof import Verdict, decide, letters
+from derive.proof import decide, letters
 from derive.rules.chain import consumers, insert
+from derive.verdict import Verdict
 
 
 def check(loss: Loss, wrt: str, claim: str, at: Sequence[str] = ()) -> Verdict:

@@ -7,11 +7,10 @@ compares balls: the claim's value against automatic differentiation of the loss 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from itertools import product as cartesian
-from typing import Any
 
 from flint import arb, ctx
 from sympy import Expr
@@ -25,9 +24,9 @@ from derive.index import Choice, Index, Maximum, Minimum, axis_of, free_indices,
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.cases import ByCases
-from derive.point import Point, nested, show
+from derive.point import Point
 from derive.sampling import allows, numbers, points, shortened
-from derive.shown import Shown
+from derive.verdict import Counterexample, Verdict
 
 PRECISION = 128
 MOST_PLACES = 12
@@ -39,51 +38,6 @@ APART = "a counterexample in ball arithmetic: the two balls do not meet"
 ELSEWHERE = "; at the numbers given they agree"
 EDGED = frozenset((Choice, Maximum, Minimum, absolute, relu, largest, smallest, signum, step))
 SIMPLE = (Fraction(0), Fraction(1), Fraction(1, 2))
-
-
-@dataclass(frozen=True)
-class Counterexample:
-    """A point where claim and truth differ: sizes, exact values, index numbers (from 0)."""
-
-    point: Point
-    indices: Mapping[str, int]
-    claimed: arb
-    true: arb
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return self.point.sizes
-
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """The values as nested lists of exact numbers."""
-        return {name: nested(given) for name, given in self.point.values.items()}
-
-    def __str__(self) -> str:
-        where = [f"{name} = {size}" for name, size in self.sizes.items()]
-        where += [f"{name} = {show(value)}" for name, value in self.values.items()]
-        where += [f"{letter} = {number}" for letter, number in self.indices.items()]
-        return (
-            ", ".join(where)
-            + f": the claim gives {decimal(self.claimed)}, the truth is {decimal(self.true)}"
-        )
-
-
-@dataclass(frozen=True)
-class Verdict(Shown):
-    """What became of a claim.  `status` is "proved", "refuted" or "unknown"."""
-
-    status: str
-    claim: Expr
-    truth: Expr
-    reason: str
-    hypotheses: tuple[str, ...] = ()
-    counterexample: Counterexample | None = None
-    hint: str = ""
-    tried: int = 0
-
-    def __bool__(self) -> bool:
-        return self.status == "proved"
 
 
 def decide(
@@ -309,8 +263,3 @@ def agree_numerically(loss: Loss, before: Expr, after: Expr, most: int = 12) -> 
         return "unknown"
     where = "; ".join(sorted(size for size in sizes if size))
     return f"ball arithmetic at {where or f'{agreed} points'}"
-
-
-def decimal(value: arb, digits: int = 6) -> str:
-    """A ball as a short decimal; one around 0 is 0."""
-    return "0" if value.contains(0) else str(value.str(digits, radius=False))

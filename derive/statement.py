@@ -14,8 +14,9 @@ from derive.evaluate import Evaluator
 from derive.index import tensors
 from derive.loss import Declaration, Loss
 from derive.point import Point
-from derive.proof import PRECISION, Counterexample, letters
+from derive.proof import PRECISION, letters
 from derive.sampling import points
+from derive.verdict import Counterexample
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def _data(loss: Loss, verdict: Verdict) -> dict[str, Any]:
 
 def _example(example: Counterexample | None) -> dict[str, Any] | None:
     from derive.point import show
-    from derive.proof import decimal
+    from derive.verdict import decimal
 
     if example is None:
         return None
@@ -181,7 +181,7 @@ def _example(example: Counterexample | None) -> dict[str, Any] | None:
 def _print(loss: Loss, verdict: Verdict) -> None:
     from derive.point import show
     from derive.printing import language
-    from derive.proof import decimal
+    from derive.verdict import decimal
 
     say(f"{styled(verdict.status, STYLES[verdict.status])}: {verdict.reason}")
     if verdict.hint:

@@ -102,7 +102,7 @@ def _statement(found: Property, dress: Dress) -> Statement:
 def place(found: Property) -> str:
     """Where a property fails, and what stands there instead; "" for one that holds."""
     from derive.point import show
-    from derive.proof import decimal
+    from derive.verdict import decimal
 
     example = found.counterexample
     if example is None:
