@@ -180,7 +180,14 @@ CASES = {
         "1 - 3*p[t] + 2*p[t]**2",
         "z*q*(1 - q) - z*q**3 + z*q**2",
     ],
+    "numbers less their mean": [
+        "z*b[t] - z*sum(p[k]*b[k] for k in K)",
+        "sum(1/(b[j]*(2*p[j] - y[j] + sum(p[k]*(y[k] - p[k]) for k in K)) + sum(p[k]*b[k] for k in K)"
+        "*(y[j] - 2*p[j] + sum(p[k]*(3*p[k] - 2*y[k]) for k in K))"
+        " + sum(p[k]*b[k]*(y[k] - 2*p[k]) for k in K)) for j in K)",
+    ],
     "own term of a sum of shares": [
+        "z*(b[t] - sum(p[k]*b[k] for k in K))",
         "sum(b[j]*(b[j] - sum(p[k]*b[k] for k in K)) for j in K)",
         "sum(b[j]*((2*p[j] - 1)*sum(p[k]**2*b[k] for k in K) - p[j]**2*b[j]) for j in K)",
         "sum(1/(2*p[j]*y[j] + p[j]*sum(p[k]*(3*p[k] - 2*y[k]) for k in K) - 4*p[j]**2"

@@ -39,12 +39,12 @@ def groups(monomials: list[Monomial], loss: Loss) -> dict[Expr, Group]:
 
 
 def _is_target(factor: Expr, loss: Loss) -> bool:
-    """Whether it is a number from 0 to 1 that the target gives."""
+    """Whether the target gives it, and so it may well be 0 or 1."""
     base = factor.base if factor.is_Pow else factor
     if isinstance(base, Delta):
         return True
     known = isinstance(base, Entry) and is_weight(base, loss)
-    return known and loss.declared[base.tensor.name].domain.kind in ("simplex", "unit", "binary")
+    return known and loss.declared[base.tensor.name].role == "target"
 
 
 def cancels(parts: Sequence[Group]) -> bool:

@@ -14,7 +14,19 @@ from codegen.stabilize.bernstein import Monomial, cancels, collected, groups, pr
 from codegen.stabilize.complement import complement_of
 from codegen.stabilize.local import rule
 from derive.functions import grouped, sigmoid, signum
-from derive.index import TRUE, Choice, Condition, Entry, Total, free_indices, substitute, total
+from derive.index import (
+    TRUE,
+    Axis,
+    Choice,
+    Condition,
+    Entry,
+    Index,
+    Total,
+    entries,
+    free_indices,
+    substitute,
+    total,
+)
 from derive.loss import Loss
 
 HALF = Rational(1, 2)
@@ -121,11 +133,18 @@ def _own_shares(node: Expr, loss: Loss) -> list[Expr]:
     for sum_of in _factors(node):
         if isinstance(sum_of, Total) and sum_of.args[2] == TRUE:
             index, body, _ = sum_of.open()
-            places = [i for i in free_indices(node) if i.axis == index.axis]
+            places = _places(node, index.axis)
             for share in _shares(body + 1):
                 if share.has(index) and isinstance(share, Entry):
                     found |= {substitute(share, {index: place}) for place in places}
     return sorted(found, key=str)
+
+
+def _places(node: Expr, axis: Axis) -> list[Index | Entry]:
+    """The indices and the class labels over an axis, in an expression."""
+    labels = [e for e in entries(node) if e.tensor.label == axis]
+    free = [label for label in labels if not any(i.is_bound for i in label.atoms(Index))]
+    return [*(i for i in free_indices(node) if i.axis == axis), *free]
 
 
 def _monomials(expr: Expr, share: Expr, rest: Expr, apart: bool) -> list[Monomial] | None:
@@ -167,7 +186,7 @@ def _others(sum_of: Total, share: Expr) -> tuple[Expr, Expr] | None:
     """
     index, body, guard = sum_of.open()
     place = share.indices[-1] if isinstance(share, Entry) and share.indices else None
-    if guard != TRUE or place is None or getattr(place, "axis", None) != index.axis:
+    if guard != TRUE or place is None or _axis_of(place) != index.axis:
         return None
     there = substitute(share, {place: index})
     own = substitute(body, {index: place})
@@ -175,6 +194,11 @@ def _others(sum_of: Total, share: Expr) -> tuple[Expr, Expr] | None:
         return None
     small = total(index, body, Condition("<=", there, HALF))
     return own, Choice(Condition(">", share, HALF), small, grouped(sum_of) - grouped(own))
+
+
+def _axis_of(place: Expr) -> Axis | None:
+    """The axis of an index or of a class label."""
+    return place.axis if isinstance(place, Index) else getattr(place.tensor, "label", None)
 
 
 RULES = (odd_sign, powers_of_rest, own_term)

@@ -137,31 +137,32 @@ def _push(cotangent, z, t, gamma, v):
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
     z_shifted = z - z_max[:, None]
-    term_12 = sum_z + term
+    term_20 = sum_z + term
     part_1 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    term_8 = jnp.where(_at(z, t) == z_max, term_12, part_1)
-    term_6 = -term_8 / sum_exp_z
-    term_5 = _put(p, t, term_6)
-    term_7 = term_8 / sum_exp_z
-    term_10 = _at(z_shifted, t) - jnp.log1p(term_12)
-    term_13 = gamma * _at(p, t)
-    part_2 = term_6 + _weighted(term_13, term_10)
-    g = -part_2[:, None] * term_5 * term_7[:, None] ** (gamma - 1)
+    term_18 = jnp.where(_at(z, t) == z_max, term_20, part_1)
+    term_16 = -term_18 / sum_exp_z
+    term_15 = _put(p, t, term_16)
+    term_4 = term_18 / sum_exp_z
+    term_19 = _at(z_shifted, t) - jnp.log1p(term_20)
+    term_21 = gamma * _at(p, t)
+    part_2 = term_16 + _weighted(term_21, term_19)
+    g = -part_2[:, None] * term_15 * term_4[:, None] ** (gamma - 1)
     s = jnp.sum(g * v, axis=1)
-    term_3 = _weighted(p, v)
-    total_2 = jnp.sum(term_3, axis=1)
-    part_3 = jnp.where(z == z_max[:, None], term_12[:, None], sum_exp_z[:, None] - exp_z)
-    term_2 = part_3 / sum_exp_z[:, None]
-    total_3 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
-    term_11 = _at(v, t) - total_2
-    term_4 = term_11[:, None] * term_5
-    term_9 = jnp.where(p > 0.5, total_3[:, None], total_2[:, None] - term_3)
-    part_4 = -_weighted(p, (term_9 - term_2 * v) * term_8[:, None] / sum_exp_z[:, None])
-    part_5 = (part_4 + term_4 - _weighted(term_13[:, None], term_4)) * term_10[:, None]
-    part_6 = (term_2 * v - term_9) * term_8[:, None] ** 2 / sum_exp_z[:, None] ** 2
-    part_7 = 2 * term_11[:, None] * term_8[:, None] * term_5 / sum_exp_z[:, None]
-    part_8 = _weighted(p, part_6) - _weighted(term_13[:, None], part_5 + part_7)
-    grad_z = _weighted(cotangent[:, None], part_8 * term_7[:, None] ** (gamma - 2))
+    term_8 = _weighted(p, v)
+    total_2 = jnp.sum(jnp.where(p <= 0.5, term_8, 0), axis=1)
+    term_2 = _weighted(_at(p, t), _at(v, t))
+    term_3 = jnp.sum(term_8, axis=1)
+    term_7 = term_4 * _at(v, t) - jnp.where(_at(p, t) > 0.5, total_2, term_3 - term_2)
+    part_3 = jnp.where(z == z_max[:, None], term_20[:, None], sum_exp_z[:, None] - exp_z)
+    term_9 = part_3 / sum_exp_z[:, None]
+    term_13 = term_9 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_8)
+    term_14 = term_7[:, None] * term_15
+    part_4 = _weighted(p, term_13 * term_18[:, None] ** 2 / sum_exp_z[:, None] ** 2)
+    part_5 = 2 * term_18[:, None] * term_7[:, None] * term_15 / sum_exp_z[:, None]
+    part_6 = _weighted(p, term_18[:, None] * term_13 / sum_exp_z[:, None])
+    part_7 = (part_6 + term_14 - _weighted(term_21[:, None], term_14)) * term_19[:, None]
+    part_8 = part_4 - _weighted(term_21[:, None], part_5 + part_7)
+    grad_z = _weighted(cotangent[:, None], part_8 * term_4[:, None] ** (gamma - 2))
     return (s, grad_z)
 
 

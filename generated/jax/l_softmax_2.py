@@ -141,9 +141,9 @@ def _push(cotangent, c, t, s, v):
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
     index_K = jnp.arange(K)
     theta = jnp.arccos(_at(c, t))
-    term_8 = jnp.cos(2 * theta)
-    term_10 = jnp.asarray(1.5707963267948966, dtype)
-    psi = jnp.where(theta <= term_10, term_8, -2 - term_8)
+    term_15 = jnp.cos(2 * theta)
+    term_17 = jnp.asarray(1.5707963267948966, dtype)
+    psi = jnp.where(theta <= term_17, term_15, -2 - term_15)
     part_1 = _put(c, t, psi)
     z = s * part_1
     z_max = jnp.max(z, axis=1)
@@ -153,49 +153,45 @@ def _push(cotangent, c, t, s, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    term_11 = sum_z + term
+    term_18 = sum_z + term
     part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    term_5 = jnp.where(_at(z, t) == z_max, term_11, part_2)
-    part_3 = _put(p, t, -term_5 / sum_exp_z)
-    part_4 = 4 * jnp.where(theta <= term_10, 1, -1).astype(dtype) * _at(c, t)
+    term_9 = jnp.where(_at(z, t) == z_max, term_18, part_2)
+    part_3 = _put(p, t, -term_9 / sum_exp_z)
+    part_4 = 4 * jnp.where(theta <= term_17, 1, -1).astype(dtype) * _at(c, t)
     g = jnp.where(index_K == t[:, None], part_4[:, None], 1) * s * part_3
     q = jnp.sum(g * v, axis=1)
     term_2 = _weighted(p, v)
     total_2 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
     term_3 = jnp.sum(term_2, axis=1)
-    part_5 = jnp.where(z == z_max[:, None], term_11[:, None], sum_exp_z[:, None] - exp_z)
+    part_5 = jnp.where(z == z_max[:, None], term_18[:, None], sum_exp_z[:, None] - exp_z)
     term_4 = part_5 / sum_exp_z[:, None]
-    term_7 = 1 - _at(c, t)
-    term_13 = 1 + _at(c, t)
-    term_6 = term_13 * term_7
-    term_9 = jnp.sin(2 * theta)
-    term_14 = s**2
-    term_15 = _at(p, t) ** 2
-    part_6 = term_9 * _at(c, t) - 2 * term_8 * jnp.sqrt(term_6)
-    part_7 = jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2) * term_14
+    term_5 = term_4 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+    term_6 = _weighted(_at(p, t), _at(v, t))
+    term_7 = term_9 / sum_exp_z
+    term_10 = jnp.where(_at(p, t) > 0.5, total_2, term_3 - term_6)
+    term_8 = term_7 * _at(v, t) - term_10
+    term_14 = 1 - _at(c, t)
+    term_20 = 1 + _at(c, t)
+    term_13 = term_14 * term_20
+    term_11 = 1 / jnp.sqrt(term_13)
+    term_12 = jnp.sqrt(term_13)
+    term_16 = jnp.sin(2 * theta)
+    term_21 = s**2
+    part_6 = term_12 + 2 * jnp.where(theta <= term_17, -1, 1).astype(dtype) * term_16
+    part_7 = term_16 * _at(c, t) - 2 * term_12 * term_15
     part_8 = jnp.where(2 * theta > 3.141592653589793, 1, -1).astype(dtype)
-    part_9 = -s * part_6 * part_8 * term_5 * _at(v, t) / (sum_exp_z * term_13 * term_7)
-    part_10 = (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
-    part_11 = jnp.where(theta <= term_10, -1, 1).astype(dtype)
-    part_12 = -4 * part_11 * term_5 * _at(c, t) * _at(v, t) / sum_exp_z
-    part_13 = term_14 * part_11 * term_15 * _at(c, t) * _at(v, t)
-    part_14 = part_12 + _weighted(_at(p, t), _at(v, t)) - term_3
-    part_15 = part_9 + _weighted(_at(p, t), term_14 * part_11 * part_14 * term_9)
-    part_16 = -4 * _weighted((t[:, None] == index_K).astype(dtype), part_13[:, None])
-    part_17 = term_14 * part_11 * _at(c, t) * _at(v, t)
-    part_18 = -_weighted((t[:, None] == index_K).astype(dtype), term_4)
-    part_19 = part_18 + (1 - (t[:, None] == index_K).astype(dtype)) * p
-    part_20 = _weighted(_at(p, t)[:, None], term_14 * part_19 * _at(v, t)[:, None])
-    part_21 = 4 * _weighted(p * _at(p, t)[:, None], part_17[:, None])
-    part_22 = term_14 * term_15 * _at(v, t)
-    part_23 = -_weighted((t[:, None] == index_K).astype(dtype), part_22[:, None])
-    part_24 = _weighted(part_10, term_14 * term_3[:, None])
-    part_25 = part_15 / jnp.sqrt(term_6)
-    part_26 = -2 * _weighted((t[:, None] == index_K).astype(dtype), part_25[:, None])
-    part_27 = _weighted(p, term_14 * term_4 * v)
-    part_28 = -_weighted(p, part_7)
-    part_29 = part_24 + part_26 + part_27 + part_28
-    grad_c = _weighted(cotangent[:, None], part_16 + part_20 + part_21 + part_23 + part_29)
+    part_9 = -s * part_7 * part_8 * term_9 * _at(v, t) / (sum_exp_z * term_14 * term_20)
+    part_10 = p - (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
+    part_11 = term_21 * part_6[:, None] * term_11[:, None] * part_10 * _at(v, t)[:, None]
+    part_12 = (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
+    part_13 = (_weighted(p, term_5) - _weighted(part_12, term_8[:, None])) * term_21
+    part_14 = jnp.where(theta <= term_17, -1, 1).astype(dtype)
+    part_15 = -term_10 - 4 * part_14 * term_9 * _at(c, t) * _at(v, t) / sum_exp_z
+    part_16 = part_9 + _weighted(_at(p, t), term_21 * part_14 * part_15 * term_16)
+    part_17 = _weighted(_at(p, t)[:, None], part_11)
+    part_18 = (t[:, None] == index_K).astype(dtype)
+    part_19 = -2 * _weighted(part_18, part_16[:, None] * term_11[:, None])
+    grad_c = _weighted(cotangent[:, None], part_13 + part_17 + part_19)
     return (q, grad_c)
 
 

@@ -160,13 +160,13 @@ def _push(cotangent, c, t, s, v):
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
     index_K = jnp.arange(K)
     theta = jnp.arccos(_at(c, t))
-    term_12 = jnp.cos(4 * theta)
-    term_14 = jnp.asarray(0.7853981633974483, dtype)
-    lower = jnp.where(theta <= term_14, term_12, -2 - term_12)
-    term_15 = jnp.asarray(2.356194490192345, dtype)
-    upper = jnp.where(theta <= term_15, term_12 - 4, -6 - term_12)
-    term_16 = jnp.asarray(1.5707963267948966, dtype)
-    psi = jnp.where(theta <= term_16, lower, upper)
+    term_17 = jnp.cos(4 * theta)
+    term_19 = jnp.asarray(0.7853981633974483, dtype)
+    lower = jnp.where(theta <= term_19, term_17, -2 - term_17)
+    term_20 = jnp.asarray(2.356194490192345, dtype)
+    upper = jnp.where(theta <= term_20, term_17 - 4, -6 - term_17)
+    term_21 = jnp.asarray(1.5707963267948966, dtype)
+    psi = jnp.where(theta <= term_21, lower, upper)
     part_1 = _put(c, t, psi)
     z = s * part_1
     z_max = jnp.max(z, axis=1)
@@ -176,61 +176,54 @@ def _push(cotangent, c, t, s, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    part_2 = jnp.where(theta <= term_14, 1, -1).astype(dtype)
-    part_3 = jnp.where(theta <= term_15, 1, -1).astype(dtype)
-    term_6 = jnp.where(theta <= term_16, part_2, part_3)
-    term_17 = sum_z + term
+    part_2 = jnp.where(theta <= term_19, 1, -1).astype(dtype)
+    part_3 = jnp.where(theta <= term_20, 1, -1).astype(dtype)
+    term_10 = jnp.where(theta <= term_21, part_2, part_3)
+    term_22 = sum_z + term
     part_4 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    term_8 = jnp.where(_at(z, t) == z_max, term_17, part_4)
-    term_10 = 2 * _at(c, t) ** 2 - 1
-    part_5 = _put(p, t, -term_8 / sum_exp_z)
-    part_6 = 16 * term_10 * term_6 * _at(c, t)
+    term_11 = jnp.where(_at(z, t) == z_max, term_22, part_4)
+    term_15 = 2 * _at(c, t) ** 2 - 1
+    part_5 = _put(p, t, -term_11 / sum_exp_z)
+    part_6 = 16 * term_10 * term_15 * _at(c, t)
     g = jnp.where(index_K == t[:, None], part_6[:, None], 1) * s * part_5
     q = jnp.sum(g * v, axis=1)
     term_2 = _weighted(p, v)
     total_2 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
     term_3 = jnp.sum(term_2, axis=1)
-    total_4 = jnp.sum(jnp.where(index_K == t[:, None], term_2, 0), axis=1)
-    part_7 = jnp.where(z == z_max[:, None], term_17[:, None], sum_exp_z[:, None] - exp_z)
+    part_7 = jnp.where(z == z_max[:, None], term_22[:, None], sum_exp_z[:, None] - exp_z)
     term_4 = part_7 / sum_exp_z[:, None]
-    term_11 = 1 - _at(c, t)
-    term_19 = 1 + _at(c, t)
-    term_9 = 1 / jnp.sqrt(term_11 * term_19)
-    term_13 = jnp.sin(4 * theta)
-    term_5 = 4 * term_12 * term_9 - term_13 * _at(c, t) / (term_11 * term_19)
-    part_8 = jnp.where(theta <= term_14, -1, 1).astype(dtype)
-    part_9 = jnp.where(theta <= term_15, -1, 1).astype(dtype)
-    term_7 = jnp.where(theta <= term_16, part_8, part_9)
-    term_20 = s**2
-    term_21 = _at(p, t) ** 2
-    term_22 = _weighted(_at(p, t), _at(v, t))
-    part_10 = term_20 * term_10 * term_21 * term_7 * _at(c, t) * _at(v, t)
-    part_11 = term_20 * term_10 * term_7 * _at(c, t) * _at(v, t)
-    part_12 = jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2) * term_20
-    part_13 = -16 * _weighted((t[:, None] == index_K).astype(dtype), part_10[:, None])
-    part_14 = -s * term_5 * term_6 * _at(v, t)
-    part_15 = (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
-    part_16 = jnp.where(theta <= term_14, -1, 1).astype(dtype)
-    part_17 = -16 * part_16 * term_10 * term_8 * _at(c, t) * _at(v, t) / sum_exp_z
-    part_18 = _weighted(_at(p, t), (part_17 + term_22 - term_3) * term_20)
-    part_19 = jnp.where(theta <= term_16, part_18, 0) * part_16 * term_13
-    part_20 = jnp.where(theta <= term_15, -1, 1).astype(dtype)
-    part_21 = -16 * part_20 * term_10 * term_8 * _at(c, t) * _at(v, t) / sum_exp_z
-    part_22 = _weighted(_at(p, t), (part_21 + term_22 - term_3) * term_20)
-    part_23 = jnp.where(theta <= term_16, 0, part_22) * part_20 * term_13
-    part_24 = (part_14 + part_19 + part_23 + s * term_5 * term_6 * total_4) * term_9
-    part_25 = -4 * _weighted((t[:, None] == index_K).astype(dtype), part_24[:, None])
-    part_26 = -_weighted((t[:, None] == index_K).astype(dtype), term_4)
-    part_27 = part_26 + (1 - (t[:, None] == index_K).astype(dtype)) * p
-    part_28 = _weighted(_at(p, t)[:, None], term_20 * part_27 * _at(v, t)[:, None])
-    part_29 = 16 * _weighted(p * _at(p, t)[:, None], part_11[:, None])
-    part_30 = term_20 * term_21 * _at(v, t)
-    part_31 = -_weighted((t[:, None] == index_K).astype(dtype), part_30[:, None])
-    part_32 = _weighted(part_15, term_20 * term_3[:, None])
-    part_33 = _weighted(p, term_20 * term_4 * v)
-    part_34 = -_weighted(p, part_12)
-    part_35 = part_31 + part_32 + part_33 + part_34
-    grad_c = _weighted(cotangent[:, None], part_13 + part_25 + part_28 + part_29 + part_35)
+    term_5 = term_4 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+    term_6 = _weighted(_at(p, t), _at(v, t))
+    term_7 = term_11 / sum_exp_z
+    term_12 = jnp.where(_at(p, t) > 0.5, total_2, term_3 - term_6)
+    term_8 = term_7 * _at(v, t) - term_12
+    total_4 = jnp.sum(jnp.where(index_K == t[:, None], term_2, 0), axis=1)
+    term_16 = 1 - _at(c, t)
+    term_24 = 1 + _at(c, t)
+    term_14 = term_16 * term_24
+    term_13 = 1 / jnp.sqrt(term_14)
+    term_18 = jnp.sin(4 * theta)
+    term_9 = 4 * term_13 * term_17 - term_18 * _at(c, t) / (term_16 * term_24)
+    term_25 = s**2
+    part_8 = p - (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
+    part_9 = -s * term_10 * term_9 * _at(v, t)
+    part_10 = (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
+    part_11 = (_weighted(p, term_5) - _weighted(part_10, term_8[:, None])) * term_25
+    part_12 = jnp.where(theta <= term_19, -1, 1).astype(dtype)
+    part_13 = -16 * part_12 * term_11 * term_15 * _at(c, t) * _at(v, t) / sum_exp_z
+    part_14 = _weighted(_at(p, t), (part_13 - term_12) * term_25)
+    part_15 = jnp.where(theta <= term_21, part_14, 0) * part_12 * term_18
+    part_16 = jnp.where(theta <= term_20, -1, 1).astype(dtype)
+    part_17 = -16 * part_16 * term_11 * term_15 * _at(c, t) * _at(v, t) / sum_exp_z
+    part_18 = 4 * jnp.where(theta <= term_21, part_12, part_16) * term_18
+    part_19 = _weighted(_at(p, t), (part_17 - term_12) * term_25)
+    part_20 = jnp.where(theta <= term_21, 0, part_19) * part_16 * term_18
+    part_21 = (part_15 + part_20 + part_9 + s * term_10 * term_9 * total_4) * term_13
+    part_22 = -4 * _weighted((t[:, None] == index_K).astype(dtype), part_21[:, None])
+    part_23 = part_18 + jnp.sqrt(term_14)
+    part_24 = term_25 * part_23[:, None] * term_13[:, None] * part_8 * _at(v, t)[:, None]
+    part_25 = part_11 + part_22 + _weighted(_at(p, t)[:, None], part_24)
+    grad_c = _weighted(cotangent[:, None], part_25)
     return (q, grad_c)
 
 

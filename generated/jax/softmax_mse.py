@@ -122,20 +122,24 @@ def _push(cotangent, a, y, v):
     part_1 = sum_a + term
     part_2 = jnp.where(a == a_max[:, None], part_1[:, None], sum_exp_a[:, None] - exp_a)
     term_2 = part_2 / sum_exp_a[:, None]
-    term_5 = _weighted(y, term_2)
-    term_7 = 1 - y
-    term_3 = _weighted(p, term_5 - p * term_7)
-    total = jnp.sum(term_3, axis=1)
-    g = _weighted(p, total[:, None] + p * term_7 - term_5)
+    term_10 = _weighted(y, term_2)
+    term_13 = 1 - y
+    term_6 = _weighted(p, term_10 - p * term_13)
+    total = jnp.sum(term_6, axis=1)
+    g = _weighted(p, total[:, None] + p * term_13 - term_10)
     s = jnp.sum(g * v, axis=1)
-    total_3 = jnp.sum((3 * p - 2 * y) * p, axis=1)
-    total_4 = jnp.sum(_weighted(p, v), axis=1)
-    total_5 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
-    total_6 = jnp.sum(_weighted(p, (y - 2 * p) * v), axis=1)
-    part_3 = jnp.where(p > 0.5, total_5[:, None], total[:, None] - term_3)
-    part_4 = (part_3 + 2 * p - p**2 - _weighted(y, term_2)) * v
-    part_5 = (total_3[:, None] + y - 2 * p) * total_4[:, None]
-    grad_a = _weighted(cotangent[:, None] * p, total_6[:, None] + part_4 + part_5)
+    term_3 = _weighted(p, v)
+    total_3 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
+    term_4 = jnp.sum(term_3, axis=1)
+    term_5 = term_2 * v - jnp.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
+    total_5 = jnp.sum(jnp.where(p <= 0.5, term_6, 0), axis=1)
+    term_7 = _weighted(p, (y - 2 * p) * term_5)
+    total_6 = jnp.sum(jnp.where(p <= 0.5, term_7, 0), axis=1)
+    term_8 = jnp.sum(term_7, axis=1)
+    part_3 = jnp.where(p > 0.5, total_5[:, None], total[:, None] - term_6) * term_5
+    part_4 = 2 * _weighted(p, term_2) + (y - 1) * p**2 - _weighted(y, term_2**2)
+    part_5 = jnp.where(p > 0.5, total_6[:, None], term_8[:, None] - term_7)
+    grad_a = _weighted(cotangent[:, None] * p, part_3 + part_5 + part_4 * term_5)
     return (s, grad_a)
 
 

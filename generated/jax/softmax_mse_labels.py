@@ -118,6 +118,7 @@ def _push(cotangent, a, y, v):
     N = a.shape[0]
     K = a.shape[1]
     cotangent = jnp.where(_valid(y, K), cotangent, jnp.nan)
+    index_K = jnp.arange(K)
     a_max = jnp.max(a, axis=1)
     exp_a = _exp_difference(a, a_max[:, None])
     sum_exp_a = jnp.sum(exp_a, axis=1)
@@ -125,20 +126,32 @@ def _push(cotangent, a, y, v):
     sum_a = jnp.sum(exp_a - (a == a_max[:, None]).astype(dtype), axis=1)
     sum_a_2 = jnp.sum((a == a_max[:, None]).astype(dtype), axis=1)
     term = sum_a_2 - 1
+    term_13 = sum_a + term
     part_1 = sum_exp_a - _exp_difference(_at(a, y), a_max)
-    term_2 = _put(p, y, -jnp.where(_at(a, y) == a_max, sum_a + term, part_1) / sum_exp_a)
-    total = jnp.sum(_weighted(p, term_2), axis=1)
-    g = _weighted(p, term_2 - total[:, None])
+    term_11 = _put(p, y, -jnp.where(_at(a, y) == a_max, term_13, part_1) / sum_exp_a)
+    term_10 = _weighted(p, term_11)
+    total = jnp.sum(term_10, axis=1)
+    g = _weighted(p, term_11 - total[:, None])
     s = jnp.sum(g * v, axis=1)
-    part_2 = _added(3 * p, y, jnp.full((N,), -2, dtype))
-    total_3 = jnp.sum(p * part_2, axis=1)
-    total_4 = jnp.sum(_weighted(p, v), axis=1)
+    part_2 = jnp.where(a == a_max[:, None], term_13[:, None], sum_exp_a[:, None] - exp_a)
+    term_2 = part_2 / sum_exp_a[:, None]
+    term_3 = _weighted(p, v)
+    total_3 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
+    term_4 = jnp.sum(term_3, axis=1)
+    term_5 = term_2 * v - jnp.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
+    total_5 = jnp.sum(jnp.where(p <= 0.5, -term_10, 0), axis=1)
+    term_6 = -term_10
+    term_7 = -total
     part_3 = _added(-2 * p, y, jnp.full((N,), 1, dtype))
-    total_5 = jnp.sum(_weighted(p, part_3 * v), axis=1)
-    part_4 = _added(2 * p - total[:, None], y, jnp.full((N,), -1, dtype))
-    part_5 = _added(total_3[:, None] - 2 * p, y, jnp.full((N,), 1, dtype))
-    part_6 = total_5[:, None] + total_4[:, None] * part_5 + part_4 * v
-    grad_a = _weighted(cotangent[:, None] * p, part_6)
+    term_8 = _weighted(p, part_3 * term_5)
+    total_6 = jnp.sum(jnp.where(p <= 0.5, term_8, 0), axis=1)
+    term_9 = jnp.sum(term_8, axis=1)
+    part_4 = jnp.where(p > 0.5, total_5[:, None], term_7[:, None] - term_6) * term_5
+    part_5 = jnp.where(p > 0.5, total_6[:, None], term_9[:, None] - term_8)
+    part_6 = -_weighted((y[:, None] == index_K).astype(dtype), term_2**2)
+    part_7 = ((y[:, None] == index_K).astype(dtype) - 1) * p**2
+    part_8 = part_4 + part_5 + (part_6 + part_7 + 2 * _weighted(p, term_2)) * term_5
+    grad_a = _weighted(cotangent[:, None] * p, part_8)
     return (s, grad_a)
 
 

@@ -118,33 +118,21 @@ def _push(cotangent, z, y, v):
     term = sum_z_2 - 1
     part_1 = sum_z + term
     part_2 = jnp.where(z == z_max[:, None], part_1[:, None], sum_exp_z[:, None] - exp_z)
-    term_7 = part_2 / sum_exp_z[:, None]
-    term_13 = jnp.sign((1 - y) * p - _weighted(y, term_7))
-    term_2 = p * term_13
+    term_3 = part_2 / sum_exp_z[:, None]
+    term_8 = jnp.sign((1 - y) * p - _weighted(y, term_3))
+    term_2 = p * term_8
     total = jnp.sum(term_2, axis=1)
-    g = (term_13 - total[:, None]) * p / 2
+    g = (term_8 - total[:, None]) * p / 2
     s = jnp.sum(g * v, axis=1)
     total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
-    term_3 = -2 * p * term_13
-    total_4 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
-    term_4 = -2 * total
-    term_5 = _weighted(p, v)
-    total_5 = jnp.sum(jnp.where(p <= 0.5, term_5, 0), axis=1)
-    term_6 = jnp.sum(term_5, axis=1)
-    term_10 = _weighted(p, term_13 * v)
-    total_7 = jnp.sum(jnp.where(p <= 0.5, -term_10, 0), axis=1)
-    term_8 = -term_10
-    total_8 = jnp.sum(term_10, axis=1)
-    term_9 = -total_8
-    term_15 = jnp.where(p > 0.5, total_4[:, None], term_4[:, None] - term_3)
-    term_16 = jnp.where(p > 0.5, total_5[:, None], term_6[:, None] - term_5)
-    part_3 = -jnp.where(p > 0.5, total_3[:, None], total[:, None] - term_2) * v
-    part_4 = jnp.where(p > 0.5, total_7[:, None], term_9[:, None] - term_8)
-    part_5 = (term_7 - p) * term_13 * term_7 * v
-    part_6 = (2 * p - 1) * term_13 * term_16
-    part_7 = -_weighted(p, term_15 * v)
-    part_8 = part_3 + part_4 + part_5 + part_6 + part_7 - term_15 * term_16
-    grad_z = _weighted(cotangent[:, None] * p, part_8) / 2
+    term_4 = _weighted(p, v)
+    total_4 = jnp.sum(jnp.where(p <= 0.5, term_4, 0), axis=1)
+    term_5 = jnp.sum(term_4, axis=1)
+    term_6 = term_3 * v - jnp.where(p > 0.5, total_4[:, None], term_5[:, None] - term_4)
+    total_6 = jnp.sum(_weighted(p, term_6 * term_8), axis=1)
+    part_3 = -jnp.where(p > 0.5, total_3[:, None], total[:, None] - term_2)
+    part_4 = (part_3 + term_3 * term_8) * term_6 - total_6[:, None]
+    grad_z = _weighted(cotangent[:, None] * p, part_4) / 2
     return (s, grad_z)
 
 

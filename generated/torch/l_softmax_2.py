@@ -178,9 +178,9 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_8 = torch.cos(2 * theta)
-        term_10 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
-        psi = torch.where(theta <= term_10, term_8, -2 - term_8)
+        term_15 = torch.cos(2 * theta)
+        term_17 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
+        psi = torch.where(theta <= term_17, term_15, -2 - term_15)
         part_1 = _put(c, t, psi)
         z = s * part_1
         z_max = torch.amax(z, dim=1)
@@ -190,13 +190,13 @@ class _Second(torch.autograd.Function):
         sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
         sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
         term = sum_z_2 - 1
-        term_11 = sum_z + term
+        term_18 = sum_z + term
         part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-        term_5 = torch.where(_at(z, t) == z_max, term_11, part_2)
+        term_9 = torch.where(_at(z, t) == z_max, term_18, part_2)
         if needs[0]:
             index_K = torch.arange(K, device=device)
-            part_3 = _put(p, t, -term_5 / sum_exp_z)
-            part_4 = 4 * _choose(theta <= term_10, 1, -1, dtype) * _at(c, t)
+            part_3 = _put(p, t, -term_9 / sum_exp_z)
+            part_4 = 4 * _choose(theta <= term_17, 1, -1, dtype) * _at(c, t)
             g = torch.where(index_K == t[:, None], part_4[:, None], 1) * s * part_3
             q = torch.sum(g * v, dim=1)
         if needs[1]:
@@ -205,38 +205,34 @@ class _Second(torch.autograd.Function):
             total_2 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
             term_3 = torch.sum(term_2, dim=1)
             part_5 = sum_exp_z[:, None] - exp_z
-            term_4 = torch.where(z == z_max[:, None], term_11[:, None], part_5) / sum_exp_z[:, None]
-            term_7 = 1 - _at(c, t)
-            term_13 = 1 + _at(c, t)
-            term_6 = term_13 * term_7
-            term_9 = torch.sin(2 * theta)
-            term_14 = s**2
-            term_15 = _at(p, t) ** 2
-            part_6 = _choose(theta <= term_10, -1, 1, dtype) * term_14 * _at(c, t) * _at(v, t)
-            part_7 = term_9 * _at(c, t) - 2 * term_8 * torch.sqrt(term_6)
-            part_8 = torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2) * term_14
-            part_9 = _choose(2 * theta > 3.141592653589793, 1, -1, dtype)
-            part_10 = -s * part_7 * part_9 * term_5 * _at(v, t) / (sum_exp_z * term_13 * term_7)
-            part_11 = 4 * _weighted(p * _at(p, t)[:, None], part_6[:, None])
+            term_4 = torch.where(z == z_max[:, None], term_18[:, None], part_5) / sum_exp_z[:, None]
+            term_5 = term_4 * v - torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+            term_6 = _weighted(_at(p, t), _at(v, t))
+            term_7 = term_9 / sum_exp_z
+            term_10 = torch.where(_at(p, t) > 0.5, total_2, term_3 - term_6)
+            term_8 = term_7 * _at(v, t) - term_10
+            term_14 = 1 - _at(c, t)
+            term_20 = 1 + _at(c, t)
+            term_13 = term_14 * term_20
+            term_11 = 1 / torch.sqrt(term_13)
+            term_12 = torch.sqrt(term_13)
+            term_16 = torch.sin(2 * theta)
+            term_21 = s**2
+            part_6 = term_12 + 2 * _choose(theta <= term_17, -1, 1, dtype) * term_16
+            part_7 = term_16 * _at(c, t) - 2 * term_12 * term_15
+            part_8 = _choose(2 * theta > 3.141592653589793, 1, -1, dtype)
+            part_9 = -s * part_7 * part_8 * term_9 * _at(v, t) / (sum_exp_z * term_14 * term_20)
+            part_10 = p - (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
+            part_11 = term_21 * part_6[:, None] * term_11[:, None] * part_10 * _at(v, t)[:, None]
             part_12 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
-            part_13 = -_weighted((t[:, None] == index_K).to(dtype), term_4)
-            part_14 = part_13 + (1 - (t[:, None] == index_K).to(dtype)) * p
-            part_15 = _weighted(_at(p, t)[:, None], term_14 * part_14 * _at(v, t)[:, None])
-            part_16 = _weighted(_at(p, t), _at(v, t))
-            part_17 = _choose(theta <= term_10, -1, 1, dtype)
-            part_18 = part_16 - term_3 - 4 * part_17 * term_5 * _at(c, t) * _at(v, t) / sum_exp_z
-            part_19 = part_10 + _weighted(_at(p, t), term_14 * part_17 * part_18 * term_9)
-            part_20 = term_14 * term_15 * _at(v, t)
-            part_21 = -_weighted((t[:, None] == index_K).to(dtype), part_20[:, None])
-            part_22 = part_19 / torch.sqrt(term_6)
-            part_23 = -2 * _weighted((t[:, None] == index_K).to(dtype), part_22[:, None])
-            part_24 = _weighted(part_12, term_14 * term_3[:, None])
-            part_25 = part_6 * term_15
-            part_26 = -4 * _weighted((t[:, None] == index_K).to(dtype), part_25[:, None])
-            part_27 = _weighted(p, term_14 * term_4 * v)
-            part_28 = -_weighted(p, part_8)
-            part_29 = part_24 + part_26 + part_27 + part_28
-            grad_c = _weighted(cotangent[:, None], part_11 + part_15 + part_21 + part_23 + part_29)
+            part_13 = (_weighted(p, term_5) - _weighted(part_12, term_8[:, None])) * term_21
+            part_14 = _choose(theta <= term_17, -1, 1, dtype)
+            part_15 = -term_10 - 4 * part_14 * term_9 * _at(c, t) * _at(v, t) / sum_exp_z
+            part_16 = part_9 + _weighted(_at(p, t), term_21 * part_14 * part_15 * term_16)
+            part_17 = _weighted(_at(p, t)[:, None], part_11)
+            part_18 = part_16 * term_11
+            part_19 = -2 * _weighted((t[:, None] == index_K).to(dtype), part_18[:, None])
+            grad_c = _weighted(cotangent[:, None], part_13 + part_17 + part_19)
         slopes = ()
         if needs[0]:
             slopes += (q,)

@@ -192,13 +192,13 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_12 = torch.cos(4 * theta)
-        term_14 = torch.full((), 0.7853981633974483, dtype=dtype, device=device)
-        lower = torch.where(theta <= term_14, term_12, -2 - term_12)
-        term_15 = torch.full((), 2.356194490192345, dtype=dtype, device=device)
-        upper = torch.where(theta <= term_15, term_12 - 4, -6 - term_12)
-        term_16 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
-        psi = torch.where(theta <= term_16, lower, upper)
+        term_17 = torch.cos(4 * theta)
+        term_19 = torch.full((), 0.7853981633974483, dtype=dtype, device=device)
+        lower = torch.where(theta <= term_19, term_17, -2 - term_17)
+        term_20 = torch.full((), 2.356194490192345, dtype=dtype, device=device)
+        upper = torch.where(theta <= term_20, term_17 - 4, -6 - term_17)
+        term_21 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
+        psi = torch.where(theta <= term_21, lower, upper)
         part_1 = _put(c, t, psi)
         z = s * part_1
         z_max = torch.amax(z, dim=1)
@@ -208,16 +208,16 @@ class _Second(torch.autograd.Function):
         sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
         sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
         term = sum_z_2 - 1
-        part_2 = _choose(theta <= term_14, 1, -1, dtype)
-        term_6 = torch.where(theta <= term_16, part_2, _choose(theta <= term_15, 1, -1, dtype))
-        term_17 = sum_z + term
+        part_2 = _choose(theta <= term_19, 1, -1, dtype)
+        term_10 = torch.where(theta <= term_21, part_2, _choose(theta <= term_20, 1, -1, dtype))
+        term_22 = sum_z + term
         part_3 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-        term_8 = torch.where(_at(z, t) == z_max, term_17, part_3)
-        term_10 = 2 * _at(c, t) ** 2 - 1
+        term_11 = torch.where(_at(z, t) == z_max, term_22, part_3)
+        term_15 = 2 * _at(c, t) ** 2 - 1
         if needs[0]:
             index_K = torch.arange(K, device=device)
-            part_4 = _put(p, t, -term_8 / sum_exp_z)
-            part_5 = 16 * term_10 * term_6 * _at(c, t)
+            part_4 = _put(p, t, -term_11 / sum_exp_z)
+            part_5 = 16 * term_10 * term_15 * _at(c, t)
             g = torch.where(index_K == t[:, None], part_5[:, None], 1) * s * part_4
             q = torch.sum(g * v, dim=1)
         if needs[1]:
@@ -225,47 +225,41 @@ class _Second(torch.autograd.Function):
             term_2 = _weighted(p, v)
             total_2 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
             term_3 = torch.sum(term_2, dim=1)
-            total_4 = torch.sum(torch.where(index_K == t[:, None], term_2, 0), dim=1)
             part_6 = sum_exp_z[:, None] - exp_z
-            term_4 = torch.where(z == z_max[:, None], term_17[:, None], part_6) / sum_exp_z[:, None]
-            term_11 = 1 - _at(c, t)
-            term_19 = 1 + _at(c, t)
-            term_9 = 1 / torch.sqrt(term_11 * term_19)
-            term_13 = torch.sin(4 * theta)
-            term_5 = 4 * term_12 * term_9 - term_13 * _at(c, t) / (term_11 * term_19)
-            part_7 = _choose(theta <= term_14, -1, 1, dtype)
-            term_7 = torch.where(theta <= term_16, part_7, _choose(theta <= term_15, -1, 1, dtype))
-            term_20 = s**2
-            term_21 = _at(p, t) ** 2
-            term_22 = _weighted(_at(p, t), _at(v, t))
-            part_8 = term_20 * term_10 * term_21 * term_7 * _at(c, t) * _at(v, t)
-            part_9 = term_20 * term_10 * term_7 * _at(c, t) * _at(v, t)
-            part_10 = torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2) * term_20
-            part_11 = -16 * _weighted((t[:, None] == index_K).to(dtype), part_8[:, None])
-            part_12 = -s * term_5 * term_6 * _at(v, t)
-            part_13 = s * term_5 * term_6 * total_4
-            part_14 = 16 * _weighted(p * _at(p, t)[:, None], part_9[:, None])
-            part_15 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
-            part_16 = -_weighted((t[:, None] == index_K).to(dtype), term_4)
-            part_17 = part_16 + (1 - (t[:, None] == index_K).to(dtype)) * p
-            part_18 = _weighted(_at(p, t)[:, None], term_20 * part_17 * _at(v, t)[:, None])
-            part_19 = _choose(theta <= term_14, -1, 1, dtype)
-            part_20 = -16 * part_19 * term_10 * term_8 * _at(c, t) * _at(v, t) / sum_exp_z
-            part_21 = _weighted(_at(p, t), (part_20 + term_22 - term_3) * term_20)
-            part_22 = torch.where(theta <= term_16, part_21, 0) * part_19 * term_13
-            part_23 = _choose(theta <= term_15, -1, 1, dtype)
-            part_24 = -16 * part_23 * term_10 * term_8 * _at(c, t) * _at(v, t) / sum_exp_z
-            part_25 = _weighted(_at(p, t), (part_24 + term_22 - term_3) * term_20)
-            part_26 = torch.where(theta <= term_16, 0, part_25) * part_23 * term_13
-            part_27 = (part_12 + part_13 + part_22 + part_26) * term_9
-            part_28 = -4 * _weighted((t[:, None] == index_K).to(dtype), part_27[:, None])
-            part_29 = term_20 * term_21 * _at(v, t)
-            part_30 = -_weighted((t[:, None] == index_K).to(dtype), part_29[:, None])
-            part_31 = _weighted(part_15, term_20 * term_3[:, None])
-            part_32 = _weighted(p, term_20 * term_4 * v)
-            part_33 = -_weighted(p, part_10)
-            part_34 = part_30 + part_31 + part_32 + part_33
-            grad_c = _weighted(cotangent[:, None], part_11 + part_14 + part_18 + part_28 + part_34)
+            term_4 = torch.where(z == z_max[:, None], term_22[:, None], part_6) / sum_exp_z[:, None]
+            term_5 = term_4 * v - torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
+            term_6 = _weighted(_at(p, t), _at(v, t))
+            term_7 = term_11 / sum_exp_z
+            term_12 = torch.where(_at(p, t) > 0.5, total_2, term_3 - term_6)
+            term_8 = term_7 * _at(v, t) - term_12
+            total_4 = torch.sum(torch.where(index_K == t[:, None], term_2, 0), dim=1)
+            term_16 = 1 - _at(c, t)
+            term_24 = 1 + _at(c, t)
+            term_14 = term_16 * term_24
+            term_13 = 1 / torch.sqrt(term_14)
+            term_18 = torch.sin(4 * theta)
+            term_9 = 4 * term_13 * term_17 - term_18 * _at(c, t) / (term_16 * term_24)
+            term_25 = s**2
+            part_7 = -s * term_10 * term_9 * _at(v, t)
+            part_8 = p - (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
+            part_9 = s * term_10 * term_9 * total_4
+            part_10 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
+            part_11 = (_weighted(p, term_5) - _weighted(part_10, term_8[:, None])) * term_25
+            part_12 = _choose(theta <= term_19, -1, 1, dtype)
+            part_13 = -16 * part_12 * term_11 * term_15 * _at(c, t) * _at(v, t) / sum_exp_z
+            part_14 = _weighted(_at(p, t), (part_13 - term_12) * term_25)
+            part_15 = torch.where(theta <= term_21, part_14, 0) * part_12 * term_18
+            part_16 = _choose(theta <= term_20, -1, 1, dtype)
+            part_17 = -16 * part_16 * term_11 * term_15 * _at(c, t) * _at(v, t) / sum_exp_z
+            part_18 = 4 * torch.where(theta <= term_21, part_12, part_16) * term_18
+            part_19 = _weighted(_at(p, t), (part_17 - term_12) * term_25)
+            part_20 = torch.where(theta <= term_21, 0, part_19) * part_16 * term_18
+            part_21 = (part_15 + part_20 + part_7 + part_9) * term_13
+            part_22 = -4 * _weighted((t[:, None] == index_K).to(dtype), part_21[:, None])
+            part_23 = part_18 + torch.sqrt(term_14)
+            part_24 = term_25 * part_23[:, None] * term_13[:, None] * part_8 * _at(v, t)[:, None]
+            part_25 = part_11 + part_22 + _weighted(_at(p, t)[:, None], part_24)
+            grad_c = _weighted(cotangent[:, None], part_25)
         slopes = ()
         if needs[0]:
             slopes += (q,)

@@ -163,24 +163,34 @@ class _Second(torch.autograd.Function):
         sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
         sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
         term = sum_a_2 - 1
+        term_13 = sum_a + term
         part_1 = sum_exp_a - _exp_difference(_at(a, y), a_max)
-        term_2 = _put(p, y, -torch.where(_at(a, y) == a_max, sum_a + term, part_1) / sum_exp_a)
-        total = torch.sum(_weighted(p, term_2), dim=1)
+        term_11 = _put(p, y, -torch.where(_at(a, y) == a_max, term_13, part_1) / sum_exp_a)
+        term_10 = _weighted(p, term_11)
+        total = torch.sum(term_10, dim=1)
         if needs[0]:
-            g = _weighted(p, term_2 - total[:, None])
+            g = _weighted(p, term_11 - total[:, None])
             s = torch.sum(g * v, dim=1)
         if needs[1]:
             index_K = torch.arange(K, device=device)
-            part_2 = _added(3 * p, y, torch.full((N,), -2, dtype=dtype, device=device))
-            total_3 = torch.sum(p * part_2, dim=1)
-            total_4 = torch.sum(_weighted(p, v), dim=1)
+            part_2 = sum_exp_a[:, None] - exp_a
+            term_2 = torch.where(a == a_max[:, None], term_13[:, None], part_2) / sum_exp_a[:, None]
+            term_3 = _weighted(p, v)
+            total_3 = torch.sum(torch.where(p <= 0.5, term_3, 0), dim=1)
+            term_4 = torch.sum(term_3, dim=1)
+            term_5 = term_2 * v - torch.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
+            total_5 = torch.sum(torch.where(p <= 0.5, -term_10, 0), dim=1)
+            term_6 = -term_10
+            term_7 = -total
             part_3 = _added(-2 * p, y, torch.full((N,), 1, dtype=dtype, device=device))
-            total_5 = torch.sum(_weighted(p, part_3 * v), dim=1)
-            part_5 = -(y[:, None] == index_K).to(dtype)
-            part_4 = part_5 + 2 * p - total[:, None]
-            part_7 = (y[:, None] == index_K).to(dtype)
-            part_6 = total_3[:, None] + part_7 - 2 * p
-            part_8 = total_5[:, None] + total_4[:, None] * part_6 + part_4 * v
+            term_8 = _weighted(p, part_3 * term_5)
+            total_6 = torch.sum(torch.where(p <= 0.5, term_8, 0), dim=1)
+            term_9 = torch.sum(term_8, dim=1)
+            part_4 = torch.where(p > 0.5, total_5[:, None], term_7[:, None] - term_6) * term_5
+            part_5 = torch.where(p > 0.5, total_6[:, None], term_9[:, None] - term_8)
+            part_6 = -_weighted((y[:, None] == index_K).to(dtype), term_2**2)
+            part_7 = ((y[:, None] == index_K).to(dtype) - 1) * p**2
+            part_8 = part_4 + part_5 + (part_6 + part_7 + 2 * _weighted(p, term_2)) * term_5
             grad_a = _weighted(cotangent[:, None] * p, part_8)
         slopes = ()
         if needs[0]:

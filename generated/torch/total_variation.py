@@ -154,35 +154,23 @@ class _Second(torch.autograd.Function):
         term = sum_z_2 - 1
         part_1 = sum_z + term
         part_2 = torch.where(z == z_max[:, None], part_1[:, None], sum_exp_z[:, None] - exp_z)
-        term_7 = part_2 / sum_exp_z[:, None]
-        term_13 = _sign((1 - y) * p - _weighted(y, term_7))
-        term_2 = p * term_13
+        term_3 = part_2 / sum_exp_z[:, None]
+        term_8 = _sign((1 - y) * p - _weighted(y, term_3))
+        term_2 = p * term_8
         total = torch.sum(term_2, dim=1)
         if needs[0]:
-            g = (term_13 - total[:, None]) * p / 2
+            g = (term_8 - total[:, None]) * p / 2
             s = torch.sum(g * v, dim=1)
         if needs[1]:
             total_3 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
-            term_3 = -2 * p * term_13
-            total_4 = torch.sum(torch.where(p <= 0.5, term_3, 0), dim=1)
-            term_4 = -2 * total
-            term_5 = _weighted(p, v)
-            total_5 = torch.sum(torch.where(p <= 0.5, term_5, 0), dim=1)
-            term_6 = torch.sum(term_5, dim=1)
-            term_10 = _weighted(p, term_13 * v)
-            total_7 = torch.sum(torch.where(p <= 0.5, -term_10, 0), dim=1)
-            term_8 = -term_10
-            total_8 = torch.sum(term_10, dim=1)
-            term_9 = -total_8
-            term_15 = torch.where(p > 0.5, total_4[:, None], term_4[:, None] - term_3)
-            term_16 = torch.where(p > 0.5, total_5[:, None], term_6[:, None] - term_5)
-            part_3 = -torch.where(p > 0.5, total_3[:, None], total[:, None] - term_2) * v
-            part_4 = torch.where(p > 0.5, total_7[:, None], term_9[:, None] - term_8)
-            part_5 = (term_7 - p) * term_13 * term_7 * v
-            part_6 = (2 * p - 1) * term_13 * term_16
-            part_7 = -_weighted(p, term_15 * v)
-            part_8 = part_3 + part_4 + part_5 + part_6 + part_7 - term_15 * term_16
-            grad_z = _weighted(cotangent[:, None] * p, part_8) / 2
+            term_4 = _weighted(p, v)
+            total_4 = torch.sum(torch.where(p <= 0.5, term_4, 0), dim=1)
+            term_5 = torch.sum(term_4, dim=1)
+            term_6 = term_3 * v - torch.where(p > 0.5, total_4[:, None], term_5[:, None] - term_4)
+            total_6 = torch.sum(_weighted(p, term_6 * term_8), dim=1)
+            part_3 = -torch.where(p > 0.5, total_3[:, None], total[:, None] - term_2)
+            part_4 = (part_3 + term_3 * term_8) * term_6 - total_6[:, None]
+            grad_z = _weighted(cotangent[:, None] * p, part_4) / 2
         slopes = ()
         if needs[0]:
             slopes += (s,)

@@ -162,39 +162,27 @@ class _Second(torch.autograd.Function):
         sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
         sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
         term = sum_z_2 - 1
-        term_16 = sum_z + term
+        term_9 = sum_z + term
         part_2 = sum_exp_z - _exp_difference(_at(z, y), z_max)
-        part_1 = _put(p, y, -torch.where(_at(z, y) == z_max, term_16, part_2) / sum_exp_z)
-        term_13 = _sign(part_1)
-        term_2 = p * term_13
+        part_1 = _put(p, y, -torch.where(_at(z, y) == z_max, term_9, part_2) / sum_exp_z)
+        term_8 = _sign(part_1)
+        term_2 = p * term_8
         total = torch.sum(term_2, dim=1)
         if needs[0]:
-            g = (term_13 - total[:, None]) * p / 2
+            g = (term_8 - total[:, None]) * p / 2
             s = torch.sum(g * v, dim=1)
         if needs[1]:
             total_3 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
-            term_3 = -2 * p * term_13
-            total_4 = torch.sum(torch.where(p <= 0.5, term_3, 0), dim=1)
-            term_4 = -2 * total
-            term_5 = _weighted(p, v)
-            total_5 = torch.sum(torch.where(p <= 0.5, term_5, 0), dim=1)
-            term_6 = torch.sum(term_5, dim=1)
             part_3 = sum_exp_z[:, None] - exp_z
-            term_7 = torch.where(z == z_max[:, None], term_16[:, None], part_3) / sum_exp_z[:, None]
-            term_10 = _weighted(p, term_13 * v)
-            total_7 = torch.sum(torch.where(p <= 0.5, -term_10, 0), dim=1)
-            term_8 = -term_10
-            total_8 = torch.sum(term_10, dim=1)
-            term_9 = -total_8
-            term_14 = torch.where(p > 0.5, total_4[:, None], term_4[:, None] - term_3)
-            term_15 = torch.where(p > 0.5, total_5[:, None], term_6[:, None] - term_5)
-            part_4 = -torch.where(p > 0.5, total_3[:, None], total[:, None] - term_2) * v
-            part_5 = torch.where(p > 0.5, total_7[:, None], term_9[:, None] - term_8)
-            part_6 = -(p - term_7) * term_13 * term_7 * v
-            part_7 = -(1 - 2 * p) * term_13 * term_15
-            part_8 = -_weighted(p, term_14 * v)
-            part_9 = part_4 + part_5 + part_6 + part_7 + part_8 - term_14 * term_15
-            grad_z = _weighted(cotangent[:, None] * p, part_9) / 2
+            term_3 = torch.where(z == z_max[:, None], term_9[:, None], part_3) / sum_exp_z[:, None]
+            term_4 = _weighted(p, v)
+            total_4 = torch.sum(torch.where(p <= 0.5, term_4, 0), dim=1)
+            term_5 = torch.sum(term_4, dim=1)
+            term_6 = term_3 * v - torch.where(p > 0.5, total_4[:, None], term_5[:, None] - term_4)
+            total_6 = torch.sum(_weighted(p, term_6 * term_8), dim=1)
+            part_4 = -torch.where(p > 0.5, total_3[:, None], total[:, None] - term_2)
+            part_5 = (part_4 + term_3 * term_8) * term_6 - total_6[:, None]
+            grad_z = _weighted(cotangent[:, None] * p, part_5) / 2
         slopes = ()
         if needs[0]:
             slopes += (s,)
