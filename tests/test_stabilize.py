@@ -185,6 +185,12 @@ CASES = {
         "sum(1/(b[j]*(2*p[j] - y[j] + sum(p[k]*(y[k] - p[k]) for k in K)) + sum(p[k]*b[k] for k in K)"
         "*(y[j] - 2*p[j] + sum(p[k]*(3*p[k] - 2*y[k]) for k in K))"
         " + sum(p[k]*b[k]*(y[k] - 2*p[k]) for k in K)) for j in K)",
+        "sum(1/(sign(b[j]) + u - (1 + u)*sign(b[j]) + u*sum(p[k]*sign(b[k]) for k in K))"
+        " for j in K)",
+    ],
+    "sign less the mean of signs": [
+        "sum(b[j]*(sign(b[j] - a[j]) - sum(p[k]*sign(b[k] - a[k]) for k in K)) for j in K)",
+        "z*(sign(1 - a[t]) + sum(-p[k]*sign(1 - a[k]) for k in K))",
     ],
     "own term of a sum of shares": [
         "z*(b[t] - sum(p[k]*b[k] for k in K))",

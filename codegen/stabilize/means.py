@@ -1,22 +1,59 @@
-"""A rule for what does not change when equal numbers are added to a direction.
+"""Rules for numbers and their mean under the shares of a softmax.
 
-It is for second derivatives: a softmax does not change with a constant added to all scores, and
-so neither does the product of its Hessian with a direction.
+They are for second derivatives: a softmax does not change with a constant added to all scores,
+so that what its Hessian is multiplied with counts only by how far it is from its mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from sympy import Basic, Expr, S
+from sympy import Basic, Expr, Integer, S
 
 from codegen.bounds import is_fraction
 from codegen.stabilize.local import body_of, rule
-from derive.functions import grouped
-from derive.index import TRUE, Entry, Tensor, Total, nodes, rebuild
+from derive.functions import grouped, signum
+from derive.index import (
+    TRUE,
+    Choice,
+    Condition,
+    Entry,
+    Index,
+    Tensor,
+    Total,
+    nodes,
+    rebuild,
+    substitute,
+    total,
+)
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A sum over k of scale p_k v_k, where p is a softmax, and v an input or a sign."""
+
+    node: Total
+    index: Index
+    scale: Expr
+    share: Expr
+    number: Expr
+
+    @property
+    def value(self) -> Expr:
+        """sum_k p_k v_k."""
+        return self.node / self.scale
+
+    def has(self, expr: Basic) -> bool:
+        """Whether it is v at some index or label."""
+        if type(expr) is not type(self.number):
+            return False
+        if isinstance(expr, Entry):
+            return bool(expr.tensor == self.number.tensor)
+        places = {i for e in nodes(expr) if isinstance(e, Entry) for i in e.indices}
+        return any(substitute(self.number, {self.index: i}) == expr for i in places)
 
 
 @rule(
@@ -29,55 +66,77 @@ def less_the_mean(node: Expr, loss: Loss) -> Expr | None:
     """f(v) = f(v - m) with m = sum_k p_k v_k, where f(v + c) = f(v); the mean of v - m is 0."""
     if not node.is_Add:
         return None
-    found = {n for n in nodes(node.xreplace({g: S.Zero for g in node.atoms(grouped)}))}
-    for mean in sorted((n for n in found if isinstance(n, Total)), key=str):
-        of = _mean_of(mean, loss)
-        if of is None or (len(node.args) == 2 and -mean in node.args):
-            continue
-        if _stays(node, mean, of, loss):
-            return _moved(node, mean, S.Zero, of, lambda v, mean=mean: grouped(v - mean))
+    for mean in _means(node.xreplace({g: S.Zero for g in node.atoms(grouped)}), loss):
+        m = mean.value
+        if not (len(node.args) == 2 and -m in node.args) and _stays(node, mean, loss):
+            return _moved(node, mean, S.Zero, lambda v, m=m: grouped(v - m))
     return None
 
 
-def _mean_of(node: Total, loss: Loss) -> Tensor | None:
-    """v where the node is sum_k p_k v_k, p a softmax and v an input."""
-    index, body, guard = node.open()
-    factors = body.args if body.is_Mul else ()
-    if guard != TRUE or len(factors) != 2 or not all(isinstance(f, Entry) for f in factors):
+@rule(
+    "sign less the mean of signs",
+    "equal signs cancel exactly, and the shares of the others are added up by sign",
+    holds="the shares have sum 1",
+)
+def less_mean_of_signs(node: Expr, loss: Loss) -> Expr | None:
+    """s_j - sum_k p_k s_k = 2 P(s = -1) + P(s = 0) at s_j = 1, and so on."""
+    if not node.is_Add or len(node.args) != 2:
         return None
-    for share, number in (factors, reversed(factors)):
-        declared = loss.declared.get(number.tensor.name)
-        softmax = body_of(share, loss)
-        if declared is None or declared.role not in ("input", "param") or softmax is None:
-            continue
-        if is_fraction(softmax) and share.indices[-1] == index and number.indices[-1] == index:
-            return number.tensor
+    for mean in _means(node, loss):
+        own = node + mean.value
+        if isinstance(mean.number, signum) and mean.has(own):
+            of = mean.number.args[0]
+            below, zero, above = (
+                total(mean.index, mean.share, Condition(sign, of, Integer(0))) for sign in ("<", "==", ">")
+            )
+            x = own.args[0]
+            rest = Choice(Condition("<", x, Integer(0)), -2 * above - zero, below - above)
+            return Choice(Condition(">", x, Integer(0)), 2 * below + zero, rest)
     return None
 
 
-def _moved(
-    node: Expr, mean: Expr, new: Expr, of: Tensor, move: Callable[[Expr], Expr]
-) -> Expr:
-    """The node with each entry of a tensor moved, and its mean another one."""
+def _means(node: Expr, loss: Loss) -> list[Mean]:
+    """The means in an expression, in order."""
+    sums = sorted((n for n in nodes(node) if isinstance(n, Total)), key=str)
+    return [mean for n in sums if (mean := _mean(n, loss)) is not None]
+
+
+def _mean(node: Total, loss: Loss) -> Mean | None:
+    index, body, guard = node.open()
+    scale, rest = body.as_coeff_Mul()
+    factors = rest.args if rest.is_Mul else ()
+    if guard != TRUE or len(factors) != 2:
+        return None
+    for share, number in (factors, factors[::-1]):
+        softmax = body_of(share, loss)
+        if softmax is not None and is_fraction(softmax) and share.indices[-1] == index:
+            given = isinstance(number, Entry) and number.indices and number.indices[-1] == index
+            declared = loss.declared.get(number.tensor.name) if given else None
+            moving = declared is not None and declared.role in ("input", "param")
+            if moving or isinstance(number, signum):
+                return Mean(node, index, scale, share, number)
+    return None
+
+
+def _moved(node: Expr, mean: Mean, new: Expr, move: Callable[[Expr], Expr]) -> Expr:
+    """The node with each of the numbers moved, and their mean another one."""
 
     def visit(part: Basic) -> Basic:
-        if part == mean:
+        if part == mean.node:
             return new
-        if isinstance(part, Entry) and part.tensor == of:
-            return move(part)
-        return rebuild(part, visit)
+        return move(part) if mean.has(part) else rebuild(part, visit)
 
     return visit(node)
 
 
-def _stays(node: Expr, mean: Expr, of: Tensor, loss: Loss) -> bool:
-    """Whether the node does not change when a number is added to every entry and so to the mean."""
+def _stays(node: Expr, mean: Mean, loss: Loss) -> bool:
+    """Whether the node does not change when one number is added to all, and so to the mean."""
     more = Entry(Tensor(loss.unused_name("more")))
-    there = _moved(node, mean, mean + more, of, lambda v: v + more)
+    there = _moved(node, mean, mean.node + mean.scale * more, lambda v: v + more)
     try:
         return NormalForm(replace(loss, definitions=())).equal(there, node)
     except Undecided:
         return False
 
 
-RULES = (less_the_mean,)
+RULES = (less_the_mean, less_mean_of_signs)
