@@ -182,8 +182,8 @@ CASES = {
     ],
     "numbers less their mean": [
         "z*b[t] - z*sum(p[k]*b[k] for k in K)",
-        "sum(1/(b[j]*(2*p[j] - y[j] + sum(p[k]*(y[k] - p[k]) for k in K)) + sum(p[k]*b[k] for k in K)"
-        "*(y[j] - 2*p[j] + sum(p[k]*(3*p[k] - 2*y[k]) for k in K))"
+        "sum(1/(b[j]*(2*p[j] - y[j] + sum(p[k]*(y[k] - p[k]) for k in K))"
+        " + sum(p[k]*b[k] for k in K)*(y[j] - 2*p[j] + sum(p[k]*(3*p[k] - 2*y[k]) for k in K))"
         " + sum(p[k]*b[k]*(y[k] - 2*p[k]) for k in K)) for j in K)",
         "sum(1/(sign(b[j]) + u - (1 + u)*sign(b[j]) + u*sum(p[k]*sign(b[k]) for k in K))"
         " for j in K)",

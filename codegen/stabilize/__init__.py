@@ -54,7 +54,11 @@ RULES: tuple[Rule, ...] = (
 )
 EMITTED: tuple[Rule, ...] = logistic.EMITTED
 LIMIT = 50
-SECOND: tuple[Rule, ...] = (*fractions.RULES, *means.RULES, *shares.RULES)  # first, for second derivatives
+SECOND: tuple[Rule, ...] = (
+    *fractions.RULES,
+    *means.RULES,
+    *shares.RULES,
+)  # first, for second derivatives
 OPTIONAL: tuple[Rule, ...] = differences.OPTIONAL  # only where measuring chose them
 WRITTEN = (expm1, expm1mx, grouped, log1mexp, log1p, log1pmx, sigmoid, softplus)
 

@@ -6,7 +6,6 @@ so that what its Hessian is multiplied with counts only by how far it is from it
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sympy import Basic, Expr, Integer, S
@@ -66,10 +65,10 @@ def less_the_mean(node: Expr, loss: Loss) -> Expr | None:
     """f(v) = f(v - m) with m = sum_k p_k v_k, where f(v + c) = f(v); the mean of v - m is 0."""
     if not node.is_Add:
         return None
-    for mean in _means(node.xreplace({g: S.Zero for g in node.atoms(grouped)}), loss):
+    for mean in _means(node.xreplace(dict.fromkeys(node.atoms(grouped), S.Zero)), loss):
         m = mean.value
         if not (len(node.args) == 2 and -m in node.args) and _stays(node, mean, loss):
-            return _moved(node, mean, S.Zero, lambda v, m=m: grouped(v - m))
+            return _moved(node, mean, -m)
     return None
 
 
@@ -87,7 +86,8 @@ def less_mean_of_signs(node: Expr, loss: Loss) -> Expr | None:
         if isinstance(mean.number, signum) and mean.has(own):
             of = mean.number.args[0]
             below, zero, above = (
-                total(mean.index, mean.share, Condition(sign, of, Integer(0))) for sign in ("<", "==", ">")
+                total(mean.index, mean.share, Condition(sign, of, Integer(0)))
+                for sign in ("<", "==", ">")
             )
             x = own.args[0]
             rest = Choice(Condition("<", x, Integer(0)), -2 * above - zero, below - above)
@@ -104,10 +104,10 @@ def _means(node: Expr, loss: Loss) -> list[Mean]:
 def _mean(node: Total, loss: Loss) -> Mean | None:
     index, body, guard = node.open()
     scale, rest = body.as_coeff_Mul()
-    factors = rest.args if rest.is_Mul else ()
-    if guard != TRUE or len(factors) != 2:
+    if guard != TRUE or not rest.is_Mul or len(rest.args) != 2:
         return None
-    for share, number in (factors, factors[::-1]):
+    for share in rest.args:
+        number = rest / share
         softmax = body_of(share, loss)
         if softmax is not None and is_fraction(softmax) and share.indices[-1] == index:
             given = isinstance(number, Entry) and number.indices and number.indices[-1] == index
@@ -118,13 +118,13 @@ def _mean(node: Total, loss: Loss) -> Mean | None:
     return None
 
 
-def _moved(node: Expr, mean: Mean, new: Expr, move: Callable[[Expr], Expr]) -> Expr:
-    """The node with each of the numbers moved, and their mean another one."""
+def _moved(node: Expr, mean: Mean, by: Expr) -> Expr:
+    """The node with something added to each of the numbers, and so to their mean."""
 
     def visit(part: Basic) -> Basic:
         if part == mean.node:
-            return new
-        return move(part) if mean.has(part) else rebuild(part, visit)
+            return mean.scale * (mean.value + by)
+        return grouped(part + by) if mean.has(part) else rebuild(part, visit)
 
     return visit(node)
 
@@ -132,7 +132,7 @@ def _moved(node: Expr, mean: Mean, new: Expr, move: Callable[[Expr], Expr]) -> E
 def _stays(node: Expr, mean: Mean, loss: Loss) -> bool:
     """Whether the node does not change when one number is added to all, and so to the mean."""
     more = Entry(Tensor(loss.unused_name("more")))
-    there = _moved(node, mean, mean.node + mean.scale * more, lambda v: v + more)
+    there = _moved(node, mean, more)
     try:
         return NormalForm(replace(loss, definitions=())).equal(there, node)
     except Undecided:

@@ -32,7 +32,7 @@ def polished(expr: Expr) -> Expr:
             node = _in_front(node)
         if not node.is_Mul:
             return node
-        node = _as_tanh(_same_base(_numbers_out(node)))
+        node = _as_tanh(_same_base(_numbers_out(_one_divided(node))))
         if node.is_Mul and node.args[0].is_negative:
             for factor in node.args:
                 turned = _turned(factor)
@@ -92,6 +92,18 @@ def _numbers_out(node: Expr) -> Expr:
     parts = [arg.primitive() if arg.is_Add else (S.One, arg) for arg in node.args]
     front = Mul(*(number for number, _ in parts))
     return node if front == 1 else Mul(front, *(part for _, part in parts))
+
+
+def _one_divided(node: Expr) -> Expr:
+    """(u + c v)/c is u/c + v, where no other term has to be divided."""
+    below = [arg for arg in node.args if arg.is_Pow and arg.exp == -1]
+    sums = [arg for arg in node.args if arg.is_Add]
+    if len(node.args) != 2 or len(below) != 1 or len(sums) != 1:
+        return node
+    whole = [term for term in sums[0].args if below[0].base in Mul.make_args(term)]
+    if len(whole) != len(sums[0].args) - 1:
+        return node
+    return Add(*(term * below[0] for term in sums[0].args))
 
 
 def _turned(factor: Expr) -> Expr | None:

@@ -9,8 +9,8 @@
                label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
    Gradients, as derived
-       dL/da[j] = 0 if t == ignore_index else (label_smoothing*(p[j]*sum(weight[i] for i in K) -
-        weight[j]) + K*w*(label_smoothing - 1)*(delta(j, t) - p[j]))/K
+       dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+        label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
    Arguments
        a: input (N, K)
@@ -662,7 +662,7 @@ int pminusy_weighted_softmax_cross_entropy_f32(int64_t N, int64_t K, const float
                 const float a_shifted_2_now = (float)once_3 + a[row * lda + k];
                 total_part += pm_weighted_f32(weight[k], (float)once_4 + a_shifted_2_now);
                 const float p_now = (float)once * (exp_a_down * da[row * ldda + k]);
-                const float da_now = (t_here == ignore_index ? 0.0f : (pm_weighted_f32(label_smoothing, (*sum_weight - weight[k]) * p_now - pm_weighted_f32(weight[k], (a[row * lda + k] == (float)a_max ? (float)term_4 : (float)sum_exp_a - (exp_a_down * da[row * ldda + k])) * (float)once_6)) - pm_weighted_f32((float)term_2, (float)K * (k == t_here ? (float)once_5 : p_now))) / (float)K);
+                const float da_now = (t_here == ignore_index ? 0.0f : pm_weighted_f32(label_smoothing, ((*sum_weight - weight[k]) * p_now - pm_weighted_f32(weight[k], (a[row * lda + k] == (float)a_max ? (float)term_4 : (float)sum_exp_a - (exp_a_down * da[row * ldda + k])) * (float)once_6)) / (float)K) - pm_weighted_f32((float)term_2, (k == t_here ? (float)once_5 : p_now)));
                 da[row * ldda + k] = (float)scale * da_now;
             }
             total_all += total_part;
@@ -1070,7 +1070,7 @@ int pminusy_weighted_softmax_cross_entropy_f64(int64_t N, int64_t K, const doubl
                 const double a_shifted_2_now = once_3 + a[row * lda + k];
                 total_part += pm_weighted_f64(weight[k], once_4 + a_shifted_2_now);
                 const double p_now = once * (exp_a_down * da[row * ldda + k]);
-                const double da_now = (t_here == ignore_index ? 0.0 : (pm_weighted_f64(label_smoothing, (*sum_weight - weight[k]) * p_now - pm_weighted_f64(weight[k], (a[row * lda + k] == a_max ? term_4 : sum_exp_a - (exp_a_down * da[row * ldda + k])) * once_6)) - pm_weighted_f64(term_2, (double)K * (k == t_here ? once_5 : p_now))) / (double)K);
+                const double da_now = (t_here == ignore_index ? 0.0 : pm_weighted_f64(label_smoothing, ((*sum_weight - weight[k]) * p_now - pm_weighted_f64(weight[k], (a[row * lda + k] == a_max ? term_4 : sum_exp_a - (exp_a_down * da[row * ldda + k])) * once_6)) / (double)K) - pm_weighted_f64(term_2, (k == t_here ? once_5 : p_now)));
                 da[row * ldda + k] = scale * da_now;
             }
             total_all += total_part;

@@ -10,8 +10,8 @@
  *             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
  *
  * Gradients, as derived
- *     dL/da[j] = 0 if t == ignore_index else (label_smoothing*(p[j]*sum(weight[i] for i in K) -
- *             weight[j]) + K*w*(label_smoothing - 1)*(delta(j, t) - p[j]))/K
+ *     dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+ *             label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
  *
  * reduction: "none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
  * "mean" divides the loss and every gradient by the sum of w over the samples.  Where that sum
@@ -193,7 +193,7 @@ function _run_value_and_gradient(N, K, a, weight, ignore_index, label_smoothing,
       total_lost += _lost(total_all, total_term, total_next);
       total_all = total_next;
       const p_now = once * da[row * K + k];
-      const da_now = (t[row] === ignore_index ? 0.0 : (_weighted(label_smoothing, (sum_weight[0] - weight[k]) * p_now - _weighted(weight[k], (a[row * K + k] === a_max ? term_4 : sum_exp_a - da[row * K + k]) * once_6)) - _weighted(term_2, K * (k === t[row] ? once_5 : p_now))) / K);
+      const da_now = (t[row] === ignore_index ? 0.0 : _weighted(label_smoothing, ((sum_weight[0] - weight[k]) * p_now - _weighted(weight[k], (a[row * K + k] === a_max ? term_4 : sum_exp_a - da[row * K + k]) * once_6)) / K) - _weighted(term_2, (k === t[row] ? once_5 : p_now)));
       da[row * K + k] = scale * da_now;
     }
     const total = _total(total_all, total_lost);

@@ -125,25 +125,28 @@ def _push(cotangent, z, y, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    term_9 = sum_z + term
-    part_2 = sum_exp_z - _exp_difference(_at(z, y), z_max)
-    part_1 = _put(p, y, -jnp.where(_at(z, y) == z_max, term_9, part_2) / sum_exp_z)
-    term_8 = jnp.sign(part_1)
-    term_2 = p * term_8
-    total = jnp.sum(term_2, axis=1)
-    g = (term_8 - total[:, None]) * p / 2
+    part_1 = sum_exp_z - _exp_difference(_at(z, y), z_max)
+    term_5 = _put(p, y, -jnp.where(_at(z, y) == z_max, sum_z + term, part_1) / sum_exp_z)
+    term_4 = jnp.sign(term_5)
+    total = jnp.sum(p * term_4, axis=1)
+    g = (term_4 - total[:, None]) * p / 2
     s = jnp.sum(g * v, axis=1)
-    total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
-    part_3 = jnp.where(z == z_max[:, None], term_9[:, None], sum_exp_z[:, None] - exp_z)
-    term_3 = part_3 / sum_exp_z[:, None]
-    term_4 = _weighted(p, v)
-    total_4 = jnp.sum(jnp.where(p <= 0.5, term_4, 0), axis=1)
-    term_5 = jnp.sum(term_4, axis=1)
-    term_6 = term_3 * v - jnp.where(p > 0.5, total_4[:, None], term_5[:, None] - term_4)
-    total_6 = jnp.sum(_weighted(p, term_6 * term_8), axis=1)
-    part_4 = -jnp.where(p > 0.5, total_3[:, None], total[:, None] - term_2)
-    part_5 = (part_4 + term_3 * term_8) * term_6 - total_6[:, None]
-    grad_z = _weighted(cotangent[:, None] * p, part_5) / 2
+    total_3 = jnp.sum(jnp.where(term_5 < 0, p, 0), axis=1)
+    total_4 = jnp.sum(jnp.where(term_5 == 0, p, 0), axis=1)
+    total_5 = jnp.sum(jnp.where(term_5 > 0, p, 0), axis=1)
+    part_2 = -total_4 - 2 * total_5
+    part_3 = jnp.where(term_5 < 0, part_2[:, None], total_3[:, None] - total_5[:, None])
+    term_2 = jnp.where(term_5 > 0, total_4[:, None] + 2 * total_3[:, None], part_3)
+    total_6 = jnp.sum(_weighted(p, v), axis=1)
+    total_7 = jnp.sum(jnp.where(-term_5 < 0, p, 0), axis=1)
+    total_8 = jnp.sum(jnp.where(-term_5 == 0, p, 0), axis=1)
+    total_9 = jnp.sum(jnp.where(-term_5 > 0, p, 0), axis=1)
+    part_4 = -total_8 - 2 * total_9
+    part_5 = jnp.where(-term_5 < 0, part_4[:, None], total_7[:, None] - total_9[:, None])
+    term_3 = jnp.where(-term_5 > 0, total_8[:, None] + 2 * total_7[:, None], part_5)
+    total_10 = jnp.sum(_weighted(p, term_3 * v), axis=1)
+    part_6 = total_10[:, None] + total_6[:, None] * term_3 + term_2 * v
+    grad_z = _weighted(cotangent[:, None] * p, part_6) / 2
     return (s, grad_z)
 
 

@@ -9,8 +9,8 @@ Definitions
             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
 Gradients, as derived
-    dL/da[j] = 0 if t == ignore_index else (label_smoothing*(p[j]*sum(weight[i] for i in K) -
-        weight[j]) + K*w*(label_smoothing - 1)*(delta(j, t) - p[j]))/K
+    dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+        label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
 Their derivatives along directions, as derived
     (H v) by a[j] = 0 if t == ignore_index else -p[j]*(v[j] - sum(p[i]*v[i] for i in
@@ -144,9 +144,8 @@ def _pull(cotangent, a, weight, ignore_index, label_smoothing, t):
     part_1 = _put(p, t, -jnp.where(_at(a, t) == a_max, term_4, part_2) / sum_exp_a)
     part_3 = jnp.where(a == a_max[:, None], term_4[:, None], sum_exp_a[:, None] - exp_a)
     part_4 = (sum_weight - weight) * p - _weighted(weight, part_3 / sum_exp_a[:, None])
-    part_5 = _weighted(label_smoothing, part_4) - _weighted(term_2[:, None], K * part_1)
-    part_6 = jnp.where(t[:, None] == ignore_index, 0, part_5 / K)
-    grad_a = _weighted(cotangent[:, None], part_6)
+    part_5 = _weighted(label_smoothing, part_4 / K) - _weighted(term_2[:, None], part_1)
+    grad_a = _weighted(cotangent[:, None], jnp.where(t[:, None] == ignore_index, 0, part_5))
     return (grad_a,)
 
 
@@ -171,9 +170,9 @@ def _push(cotangent, a, weight, ignore_index, label_smoothing, t, v):
     term_4 = part_1 / sum_exp_a[:, None]
     part_3 = sum_exp_a - _exp_difference(_at(a, t), a_max)
     part_2 = _put(p, t, -jnp.where(_at(a, t) == a_max, term_6, part_3) / sum_exp_a)
-    part_4 = -_weighted((label_smoothing - 1) * w[:, None], K * part_2)
-    part_5 = (sum_weight - weight) * p - _weighted(weight, term_4)
-    part_6 = (part_4 + _weighted(label_smoothing, part_5)) / K
+    part_4 = ((sum_weight - weight) * p - _weighted(weight, term_4)) / K
+    part_5 = -_weighted((label_smoothing - 1) * w[:, None], part_2)
+    part_6 = part_5 + _weighted(label_smoothing, part_4)
     g = jnp.where(t[:, None] == ignore_index, 0, part_6)
     s = jnp.sum(g * v, axis=1)
     term_2 = _weighted(p, v)

@@ -121,7 +121,7 @@ def _derivatives(z, y):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        blocks = _blocks(8 * K * dtype.itemsize, z, y)
+        blocks = _blocks(7 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
             index_N = np.arange(N)
@@ -129,23 +129,26 @@ def _derivatives(z, y):
             exp_z, scale = _exponentials(z, z_max)
             rest, whole = _sums(exp_z, z_top)
             p = exp_z / whole[:, None]
-            term_8 = rest * scale
+            term_6 = rest * scale
             z_y = z[index_N, y]
-            part_1 = _where(z_y == z_max, term_8, scale * whole - _exp_difference(z_y, z_max))
-            term_6 = p.copy(order="K")
-            term_6[index_N, y] = -part_1 / (scale * whole)
-            total = np.sum(np.abs(term_6), axis=1)
+            part_1 = _where(z_y == z_max, term_6, scale * whole - _exp_difference(z_y, z_max))
+            term_4 = p.copy(order="K")
+            term_4[index_N, y] = -part_1 / (scale * whole)
+            total = np.sum(np.abs(term_4), axis=1)
             L = total / 2
-            term_5 = np.sign(term_6)
-            term_2 = p * term_5
-            total_2 = np.sum(term_2, axis=1)
-            total_3 = np.sum(_where(p <= 0.5, term_2, 0), axis=1)
-            part_2 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            part_3 = _where(z == z_max[:, None], term_8[:, None], part_2)
-            term_3 = part_3 / (scale[:, None] * whole[:, None])
-            part_4 = (2 * p - 1) * _where(p > 0.5, total_3[:, None], total_2[:, None] - term_2)
-            curvature = np.maximum(_weighted(p, part_4 - (p - term_3) * term_3 * term_5) / 2, 0.001)
-            slope = (term_5 - total_2[:, None]) * p / 2
+            term_3 = np.sign(term_4)
+            total_2 = np.sum(p * term_3, axis=1)
+            total_3 = np.sum(_where(-term_4 < 0, p, 0), axis=1)
+            total_4 = np.sum(_where(-term_4 == 0, p, 0), axis=1)
+            total_5 = np.sum(_where(-term_4 > 0, p, 0), axis=1)
+            part_2 = -total_4 - 2 * total_5
+            part_3 = _where(-term_4 < 0, part_2[:, None], total_3[:, None] - total_5[:, None])
+            term_2 = _where(-term_4 > 0, total_4[:, None] + 2 * total_3[:, None], part_3)
+            part_4 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
+            part_5 = _where(z == z_max[:, None], term_6[:, None], part_4)
+            part_6 = _weighted(p, term_2) - part_5 * term_2 / (scale[:, None] * whole[:, None])
+            curvature = np.maximum(_weighted(p, part_6) / 2, 0.001)
+            slope = (term_3 - total_2[:, None]) * p / 2
             results[""][rows] = L
             _put(results["slope"], rows, slope)
             _put(results["curvature"], rows, curvature)

@@ -9,8 +9,8 @@ Definitions
             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
 Gradients, as derived
-    dL/da[j] = 0 if t == ignore_index else (label_smoothing*(p[j]*sum(weight[i] for i in K) -
-        weight[j]) + K*w*(label_smoothing - 1)*(delta(j, t) - p[j]))/K
+    dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+        label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
 Arguments
     a: input (N, K)
@@ -881,7 +881,7 @@ def _weighted_softmax_cross_entropy_value_and_gradient_f32_2_part(first, end, N,
                 a_shifted_2_now = f32(once_3) + a[row, k]
                 total_part[lane] = _weighted_f32(weight[k], f32(once_4) + a_shifted_2_now)
                 p_now = f32(once) * da[row, k]
-                da_now = (f32(0.0) if t[row] == ignore_index else (_weighted_f32(label_smoothing, (sum_weight[0] - weight[k]) * p_now - _weighted_f32(weight[k], (f32(term_4) if a[row, k] == f32(a_max) else f32(sum_exp_a) - da[row, k]) * f32(once_6))) - _weighted_f32(f32(term_2), f32(K) * (f32(once_5) if k == t[row] else p_now))) / f32(K))
+                da_now = (f32(0.0) if t[row] == ignore_index else _weighted_f32(label_smoothing, ((sum_weight[0] - weight[k]) * p_now - _weighted_f32(weight[k], (f32(term_4) if a[row, k] == f32(a_max) else f32(sum_exp_a) - da[row, k]) * f32(once_6))) / f32(K)) - _weighted_f32(f32(term_2), (f32(once_5) if k == t[row] else p_now)))
                 da[row, k] = f32(scale) * da_now
             total_all += _sum_f32(total_part, count, lanes_f64)
         total = f64(total_all)
@@ -963,7 +963,7 @@ def _weighted_softmax_cross_entropy_value_and_gradient_f64_2_part(first, end, N,
                 a_shifted_2_now = once_3 + a[row, k]
                 total_part[lane] = _weighted_f64(weight[k], once_4 + a_shifted_2_now)
                 p_now = once * da[row, k]
-                da_now = (0.0 if t[row] == ignore_index else (_weighted_f64(label_smoothing, (sum_weight[0] - weight[k]) * p_now - _weighted_f64(weight[k], (term_4 if a[row, k] == a_max else sum_exp_a - da[row, k]) * once_6)) - _weighted_f64(term_2, f64(K) * (once_5 if k == t[row] else p_now))) / f64(K))
+                da_now = (0.0 if t[row] == ignore_index else _weighted_f64(label_smoothing, ((sum_weight[0] - weight[k]) * p_now - _weighted_f64(weight[k], (term_4 if a[row, k] == a_max else sum_exp_a - da[row, k]) * once_6)) / f64(K)) - _weighted_f64(term_2, (once_5 if k == t[row] else p_now)))
                 da[row, k] = f64(scale) * da_now
             total_all += _sum_f64(total_part, count, lanes_f64)
         total = f64(total_all)

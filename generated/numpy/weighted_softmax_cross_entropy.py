@@ -9,8 +9,8 @@ Definitions
             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
 Gradients, as derived
-    dL/da[j] = 0 if t == ignore_index else (label_smoothing*(p[j]*sum(weight[i] for i in K) -
-        weight[j]) + K*w*(label_smoothing - 1)*(delta(j, t) - p[j]))/K
+    dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+        label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
 Arguments
     a: input (N, K)
@@ -141,8 +141,8 @@ def weighted_softmax_cross_entropy_gradient(
             part_3 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
             part_4 = _where(a == a_max[:, None], term_4[:, None], part_3)
             part_5 = -_weighted(weight, part_4 / (scale[:, None] * whole[:, None]))
-            part_6 = _weighted(label_smoothing, part_5 + (sum_weight - weight) * p)
-            part_7 = (part_6 - _weighted(term_2[:, None], K * part_1)) / K
+            part_6 = _weighted(label_smoothing, (part_5 + (sum_weight - weight) * p) / K)
+            part_7 = part_6 - _weighted(term_2[:, None], part_1)
             grad_a = _where(t[:, None] == ignore_index, 0, part_7)
             _put(results["a"], rows, grad_a, divisor)
     return results
@@ -193,8 +193,8 @@ def weighted_softmax_cross_entropy_value_and_gradient(
             part_4 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
             part_5 = _where(a == a_max[:, None], term_4[:, None], part_4)
             part_6 = -_weighted(weight, part_5 / (scale[:, None] * whole[:, None]))
-            part_7 = _weighted(label_smoothing, part_6 + (sum_weight - weight) * p)
-            part_8 = (part_7 - _weighted(term_2[:, None], K * part_2)) / K
+            part_7 = _weighted(label_smoothing, (part_6 + (sum_weight - weight) * p) / K)
+            part_8 = part_7 - _weighted(term_2[:, None], part_2)
             grad_a = _where(t[:, None] == ignore_index, 0, part_8)
             results[""][rows] = L
             _put(results["a"], rows, grad_a, divisor)

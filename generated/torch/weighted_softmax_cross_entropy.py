@@ -9,8 +9,8 @@ Definitions
             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
 Gradients, as derived
-    dL/da[j] = 0 if t == ignore_index else (label_smoothing*(p[j]*sum(weight[i] for i in K) -
-        weight[j]) + K*w*(label_smoothing - 1)*(delta(j, t) - p[j]))/K
+    dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+        label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
 Second derivatives, as derived: the Hessian times directions v
     (H v) by a[j] = 0 if t == ignore_index else -p[j]*(v[j] - sum(p[i]*v[i] for i in
@@ -180,10 +180,9 @@ class _Gradient(torch.autograd.Function):
         part_2 = sum_exp_a - _exp_difference(_at(a, t_at), a_max)
         part_1 = _put(p, t_at, -torch.where(_at(a, t_at) == a_max, term_4, part_2) / sum_exp_a)
         part_3 = torch.where(a == a_max[:, None], term_4[:, None], sum_exp_a[:, None] - exp_a)
-        part_4 = (sum_weight - weight) * p - _weighted(weight, part_3 / sum_exp_a[:, None])
-        part_5 = _weighted(label_smoothing, part_4) - _weighted(term_2[:, None], K * part_1)
-        part_6 = torch.where(t[:, None] == ignore_index, 0, part_5 / K)
-        grad_a = _weighted(cotangent[:, None], part_6)
+        part_4 = ((sum_weight - weight) * p - _weighted(weight, part_3 / sum_exp_a[:, None])) / K
+        part_5 = _weighted(label_smoothing, part_4) - _weighted(term_2[:, None], part_1)
+        grad_a = _weighted(cotangent[:, None], torch.where(t[:, None] == ignore_index, 0, part_5))
         return (grad_a,)
 
     @staticmethod
@@ -233,9 +232,9 @@ class _Second(torch.autograd.Function):
         if needs[0]:
             part_3 = sum_exp_a - _exp_difference(_at(a, t_at), a_max)
             part_2 = _put(p, t_at, -torch.where(_at(a, t_at) == a_max, term_6, part_3) / sum_exp_a)
-            part_4 = -_weighted((label_smoothing - 1) * w[:, None], K * part_2)
-            part_5 = (sum_weight - weight) * p - _weighted(weight, term_4)
-            part_6 = (part_4 + _weighted(label_smoothing, part_5)) / K
+            part_4 = ((sum_weight - weight) * p - _weighted(weight, term_4)) / K
+            part_5 = -_weighted((label_smoothing - 1) * w[:, None], part_2)
+            part_6 = part_5 + _weighted(label_smoothing, part_4)
             g = torch.where(t[:, None] == ignore_index, 0, part_6)
             s = torch.sum(g * v, dim=1)
         if needs[1]:

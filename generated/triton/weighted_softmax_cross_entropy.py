@@ -9,8 +9,8 @@ Definitions
             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
 Gradients, as derived
-    dL/da[j] = 0 if t == ignore_index else (label_smoothing*(p[j]*sum(weight[i] for i in K) -
-        weight[j]) + K*w*(label_smoothing - 1)*(delta(j, t) - p[j]))/K
+    dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+        label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
 Arguments
     a: input (N, K)
@@ -116,7 +116,7 @@ def _computed(given, consts, reduction, on_empty, slopes=True):
 # Operators
 
 
-@_operator("pminusy::weighted_softmax_cross_entropy_d797f865_value", mutates_args=())
+@_operator("pminusy::weighted_softmax_cross_entropy_96734b88_value", mutates_args=())
 def _value(a: torch.Tensor, weight: torch.Tensor, t: torch.Tensor, ignore_index: int, label_smoothing: float) -> torch.Tensor:
     N = a.shape[0]
     K = a.shape[1]
@@ -148,7 +148,7 @@ def _value_steps(a, weight, ignore_index, label_smoothing, t, loss):
     wrap_triton(kernel)[grid](loss, t, weight, ignore_index, label_smoothing, a, N, K, _is_half(a), *layout, **options)
 
 
-@_operator("pminusy::weighted_softmax_cross_entropy_d797f865_both", mutates_args=())
+@_operator("pminusy::weighted_softmax_cross_entropy_96734b88_both", mutates_args=())
 def _both(a: torch.Tensor, weight: torch.Tensor, t: torch.Tensor, ignore_index: int, label_smoothing: float, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     N = a.shape[0]
     K = a.shape[1]
@@ -186,7 +186,7 @@ def _both_steps(a, weight, ignore_index, label_smoothing, t, sum_weight, loss, d
     wrap_triton(kernel)[grid](loss, t, weight, ignore_index, label_smoothing, a, sum_weight, da, scale, scale.stride(0), N, K, _is_half(a), *layout, **options)
 
 
-@_operator("pminusy::weighted_softmax_cross_entropy_d797f865_weights", mutates_args=())
+@_operator("pminusy::weighted_softmax_cross_entropy_96734b88_weights", mutates_args=())
 def _weights(a: torch.Tensor, weight: torch.Tensor, t: torch.Tensor, ignore_index: int, label_smoothing: float) -> torch.Tensor:
     N = a.shape[0]
     K = a.shape[1]
@@ -218,7 +218,7 @@ def _weights_steps(a, weight, ignore_index, label_smoothing, t, row_weight):
     wrap_triton(kernel)[grid](row_weight, t, weight, ignore_index, N, K, _is_half(a), *layout, **options)
 
 
-@_operator("pminusy::weighted_softmax_cross_entropy_d797f865_times", mutates_args=("gradient",))
+@_operator("pminusy::weighted_softmax_cross_entropy_96734b88_times", mutates_args=("gradient",))
 def _times(gradient: torch.Tensor, factor: torch.Tensor) -> None:
     size = gradient.numel()
     grid = (max(1, triton.cdiv(size, 1024)),)
@@ -461,7 +461,7 @@ def _both_2_tile(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothing_
     total_ = tl.sum(tl.where(in_k, _weighted(weight_here_2, once_4 + a_shifted_2), 0.0), axis=1, keep_dims=True)
     p = once * exp_a + 0.0
     sum_weight_here = _real(tl.load(sum_weight_ptr + lone))
-    da = tl.where(t_here == ignore_index_here, 0.0, (_weighted(label_smoothing_here, (sum_weight_here - weight_here_2) * p - _weighted(weight_here_2, tl.where(a_here_2 == a_max, term_4, sum_exp_a - exp_a) * once_6)) - _weighted(term_2, (one * K) * tl.where(k == t_here, once_5, p))) / (one * K))
+    da = tl.where(t_here == ignore_index_here, 0.0, _weighted(label_smoothing_here, ((sum_weight_here - weight_here_2) * p - _weighted(weight_here_2, tl.where(a_here_2 == a_max, term_4, sum_exp_a - exp_a) * once_6)) / (one * K)) - _weighted(term_2, tl.where(k == t_here, once_5, p)))
     tl.store(da_ptr + row * K + k, tl.where(wrong, float("nan"), da * scale), mask=in_k)
     loss = tl.where(t_here == ignore_index_here, 0.0, _weighted(term_2, a_shifted_at_label - term_3) - _weighted(label_smoothing_here, total_ / (one * K)))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
@@ -531,7 +531,7 @@ def _both_2_blocks(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothin
         total__all = total__all + tl.where(in_k, _weighted(weight_here_2, once_4 + a_shifted_2), 0.0)
         exp_a = _exp_difference(a_here_2, a_max, HALF)
         p = once * exp_a + 0.0
-        da = tl.where(t_here == ignore_index_here, 0.0, (_weighted(label_smoothing_here, (sum_weight_here - weight_here_2) * p - _weighted(weight_here_2, tl.where(a_here_2 == a_max, term_4, sum_exp_a - exp_a) * once_6)) - _weighted(term_2, (one * K) * tl.where(k == t_here, once_5, p))) / (one * K))
+        da = tl.where(t_here == ignore_index_here, 0.0, _weighted(label_smoothing_here, ((sum_weight_here - weight_here_2) * p - _weighted(weight_here_2, tl.where(a_here_2 == a_max, term_4, sum_exp_a - exp_a) * once_6)) / (one * K)) - _weighted(term_2, tl.where(k == t_here, once_5, p)))
         tl.store(da_ptr + row * K + k, tl.where(wrong, float("nan"), da * scale), mask=in_k)
     total_ = tl.sum(total__all, axis=1, keep_dims=True)
     loss = tl.where(t_here == ignore_index_here, 0.0, _weighted(term_2, a_shifted_at_label - term_3) - _weighted(label_smoothing_here, total_ / (one * K)))
