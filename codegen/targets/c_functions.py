@@ -39,6 +39,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "smallest": Function(2, (), (0.0, 0.0)),
         "weighted": Function(2, (), (0.5, 0.5)),
         "gemm": Function(13),
+        "turn": Function(4),
         "bits": Function(1),
         "exp_parts": Function(4, ("bits",)),
         "exp_core": Function(4, ("exp_parts",)),

@@ -5,37 +5,54 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 LANES = "PM_LANES"
-TOGETHER = 4
+BLOCK = 4
 EACH_LANE = "for (int lane = 0; lane < PM_LANES; ++lane)"
 
 
-def turned_in(plain: str, size: str, stride: str) -> Iterator[str]:
-    """Copy the rows into lanes; some at once, so that a vector is stored."""
-    whole, part = f"{plain}_lanes[k * {LANES} + part]", f"{plain}_lanes[k * {LANES} + lane]"
+def turned_in(plain: str, size: str, stride: str, suffix: str) -> Iterator[str]:
+    """Copy the rows into lanes: whole strips in blocks, the last rows one by one."""
+    lanes, row = f"{plain}_lanes", f"{plain} + (first + lane) * {stride}"
+    block = f"pm_turn_{suffix}({row} + k, {stride}, {lanes} + k * {LANES} + lane, {LANES});"
     yield f"if (count == {LANES}) {{"
-    yield f"    for (int lane = 0; lane < {LANES}; lane += {TOGETHER})"
-    yield f"        for (int k = 0; k < {size}; ++k)"
-    yield f"            for (int part = lane; part < lane + {TOGETHER}; ++part)"
-    yield f"                {whole} = {plain}[(first + part) * {stride} + k];"
+    yield from _by_blocks(
+        size, block, f"{lanes}[k * {LANES} + part] = {plain}[(first + part) * {stride} + k];"
+    )
     yield "} else {"
-    yield f"    memset({plain}_lanes, 0, sizeof {plain}_lanes);"
+    yield f"    memset({lanes}, 0, sizeof {lanes});"
     yield "    for (int lane = 0; lane < count; ++lane)"
     yield f"        for (int k = 0; k < {size}; ++k)"
-    yield f"            {part} = {plain}[(first + lane) * {stride} + k];"
+    yield f"            {lanes}[k * {LANES} + lane] = {plain}[(first + lane) * {stride} + k];"
     yield "}"
 
 
-def turned_out(plain: str, size: str, stride: str) -> Iterator[str]:
-    """Copy lanes into the rows; those of a dense array by a distance known in advance."""
+def turned_out(plain: str, size: str, stride: str, suffix: str) -> Iterator[str]:
+    """Copy lanes into the rows: by blocks, or those of a dense array by a distance known before."""
+    lanes, row = f"{plain}_lanes", f"{plain} + (first + lane) * {stride}"
+    block = f"pm_turn_{suffix}({lanes} + k * {LANES} + lane, {LANES}, {row} + k, {stride});"
+    yield f"if (count == {LANES} && {size} >= {BLOCK})"
+    yield from _by_blocks(
+        size, block, f"{plain}[(first + part) * {stride} + k] = {lanes}[k * {LANES} + part];"
+    )
     for test, rows, step in (
-        (f"if (count == {LANES} && {stride} == {size})", LANES, size),
+        (f"else if (count == {LANES} && {stride} == {size})", LANES, size),
         ("else", "count", stride),
     ):
         yield test
         yield f"    for (int lane = 0; lane < {rows}; ++lane)"
         yield f"        for (int k = 0; k < {size}; ++k)"
-        cell = f"{plain}[(first + lane) * {step} + k]"
-        yield f"            {cell} = {plain}_lanes[k * {LANES} + lane];"
+        yield f"            {plain}[(first + lane) * {step} + k] = {lanes}[k * {LANES} + lane];"
+
+
+def _by_blocks(size: str, block: str, cell: str) -> Iterator[str]:
+    """Blocks of rows and classes; of the classes that are left the cells."""
+    yield f"    for (int lane = 0; lane < {LANES}; lane += {BLOCK}) {{"
+    yield "        int k = 0;"
+    yield f"        for (; k + {BLOCK} <= {size}; k += {BLOCK})"
+    yield f"            {block}"
+    yield f"        for (; k < {size}; ++k)"
+    yield f"            for (int part = lane; part < lane + {BLOCK}; ++part)"
+    yield f"                {cell}"
+    yield "    }"
 
 
 def padded(name: str, plain: str, kind: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from sympy import Basic
 
 from codegen.kernel import Input, Map, Reduce, defines, reads
 from codegen.schedule import Loop, Phase, Schedule
-from codegen.targets.c_dialect import dialect
+from codegen.targets.c_dialect import SUFFIX, dialect
 from codegen.targets.c_frame import SIGNS, START, Frame, indent
 from codegen.targets.c_labels import is_wrong
 from codegen.targets.c_lanes import EACH_LANE, LANES, padded, turned_in, turned_out
@@ -206,7 +206,7 @@ def _load(given: Input, lanes: Lanes) -> Iterator[str]:
         yield from padded(f"{plain}_lanes", plain, real)
     else:
         yield f"{real} {plain}_lanes[PM_FEW * {LANES}];"
-        yield from turned_in(plain, axes[1].name, lanes.frame.leading[name])
+        yield from turned_in(plain, axes[1].name, lanes.frame.leading[name], SUFFIX[real])
 
 
 def _room(statement: Map | Reduce, lanes: Lanes) -> Iterator[str]:
@@ -267,7 +267,9 @@ def _store(statement: Map | Reduce, lanes: Lanes) -> Iterator[str]:
     name = lanes.frame.names[statement.name]
     if len(statement.indices) == 2:
         size = statement.indices[1].axis.name
-        yield from turned_out(name, size, lanes.frame.leading[statement.name])
+        yield from turned_out(
+            name, size, lanes.frame.leading[statement.name], SUFFIX[lanes.frame.real]
+        )
         return
     scale = "" if isinstance(statement, Map) else lanes.scale(statement)
     test = f" && count < {LANES}" if lanes.is_direct(statement) else ""

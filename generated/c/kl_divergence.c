@@ -68,6 +68,39 @@ static inline float pm_weighted_f32(float w, float x)
     return w == 0 ? 0 : w * x;
 }
 
+/* to[j * to_row + i] = from[i * from_row + j] for i, j < 4. */
+static inline void pm_turn_f32(const float *from, int64_t from_row, float *to, int64_t to_row)
+{
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PM_SHUFFLE __builtin_shufflevector
+#endif
+#endif
+#ifdef PM_SHUFFLE
+    /* Compilers turn no block by themselves: they load and place each number alone. */
+    typedef float four __attribute__((vector_size(4 * sizeof(float))));
+    four a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + from_row, sizeof b);
+    memcpy(&c, from + 2 * from_row, sizeof c);
+    memcpy(&d, from + 3 * from_row, sizeof d);
+    const four ab = PM_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = PM_SHUFFLE(a, b, 2, 6, 3, 7);
+    const four cd = PM_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = PM_SHUFFLE(c, d, 2, 6, 3, 7);
+    a = PM_SHUFFLE(ab, cd, 0, 1, 4, 5);
+    b = PM_SHUFFLE(ab, cd, 2, 3, 6, 7);
+    c = PM_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    d = PM_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof a);
+    memcpy(to + to_row, &b, sizeof b);
+    memcpy(to + 2 * to_row, &c, sizeof c);
+    memcpy(to + 3 * to_row, &d, sizeof d);
+#else
+    for (int j = 0; j < 4; ++j)
+        for (int i = 0; i < 4; ++i)
+            to[j * to_row + i] = from[i * from_row + j];
+#endif
+}
+
 static inline uint32_t pm_bits_f32(float x)
 {
     uint32_t bits;
@@ -206,6 +239,39 @@ static inline float pm_log1p_f32(float x)
 static inline double pm_weighted_f64(double w, double x)
 {
     return w == 0 ? 0 : w * x;
+}
+
+/* to[j * to_row + i] = from[i * from_row + j] for i, j < 4. */
+static inline void pm_turn_f64(const double *from, int64_t from_row, double *to, int64_t to_row)
+{
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PM_SHUFFLE __builtin_shufflevector
+#endif
+#endif
+#ifdef PM_SHUFFLE
+    /* Compilers turn no block by themselves: they load and place each number alone. */
+    typedef double four __attribute__((vector_size(4 * sizeof(double))));
+    four a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + from_row, sizeof b);
+    memcpy(&c, from + 2 * from_row, sizeof c);
+    memcpy(&d, from + 3 * from_row, sizeof d);
+    const four ab = PM_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = PM_SHUFFLE(a, b, 2, 6, 3, 7);
+    const four cd = PM_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = PM_SHUFFLE(c, d, 2, 6, 3, 7);
+    a = PM_SHUFFLE(ab, cd, 0, 1, 4, 5);
+    b = PM_SHUFFLE(ab, cd, 2, 3, 6, 7);
+    c = PM_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    d = PM_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof a);
+    memcpy(to + to_row, &b, sizeof b);
+    memcpy(to + 2 * to_row, &c, sizeof c);
+    memcpy(to + 3 * to_row, &d, sizeof d);
+#else
+    for (int j = 0; j < 4; ++j)
+        for (int i = 0; i < 4; ++i)
+            to[j * to_row + i] = from[i * from_row + j];
+#endif
 }
 
 static inline uint64_t pm_bits_f64(double x)
@@ -372,10 +438,14 @@ PM_INLINE int pminusy_kl_divergence_loss_f32_strip(int64_t N, int64_t K, const f
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f32(z + (first + lane) * ldz + k, ldz, z_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+        }
     } else {
         memset(z_lanes, 0, sizeof z_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -384,10 +454,14 @@ PM_INLINE int pminusy_kl_divergence_loss_f32_strip(int64_t N, int64_t K, const f
     }
     float q_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f32(q + (first + lane) * ldq + k, ldq, q_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     q_lanes[k * PM_LANES + part] = q[(first + part) * ldq + k];
+        }
     } else {
         memset(q_lanes, 0, sizeof q_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -533,10 +607,14 @@ PM_INLINE int pminusy_kl_divergence_f32_strip(int64_t N, int64_t K, const float 
     (void)workspace;
     float z_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f32(z + (first + lane) * ldz + k, ldz, z_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+        }
     } else {
         memset(z_lanes, 0, sizeof z_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -545,10 +623,14 @@ PM_INLINE int pminusy_kl_divergence_f32_strip(int64_t N, int64_t K, const float 
     }
     float q_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f32(q + (first + lane) * ldq + k, ldq, q_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     q_lanes[k * PM_LANES + part] = q[(first + part) * ldq + k];
+        }
     } else {
         memset(q_lanes, 0, sizeof q_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -625,7 +707,16 @@ PM_INLINE int pminusy_kl_divergence_f32_strip(int64_t N, int64_t K, const float 
     }
     for (int lane = 0; lane < count; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    if (count == PM_LANES && lddz == K)
+    if (count == PM_LANES && K >= 4)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f32(dz_lanes + k * PM_LANES + lane, PM_LANES, dz + (first + lane) * lddz + k, lddz);
+            for (; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    dz[(first + part) * lddz + k] = dz_lanes[k * PM_LANES + part];
+        }
+    else if (count == PM_LANES && lddz == K)
         for (int lane = 0; lane < PM_LANES; ++lane)
             for (int k = 0; k < K; ++k)
                 dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];
@@ -753,10 +844,14 @@ PM_INLINE int pminusy_kl_divergence_loss_f64_strip(int64_t N, int64_t K, const d
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f64(z + (first + lane) * ldz + k, ldz, z_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+        }
     } else {
         memset(z_lanes, 0, sizeof z_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -765,10 +860,14 @@ PM_INLINE int pminusy_kl_divergence_loss_f64_strip(int64_t N, int64_t K, const d
     }
     double q_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f64(q + (first + lane) * ldq + k, ldq, q_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     q_lanes[k * PM_LANES + part] = q[(first + part) * ldq + k];
+        }
     } else {
         memset(q_lanes, 0, sizeof q_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -914,10 +1013,14 @@ PM_INLINE int pminusy_kl_divergence_f64_strip(int64_t N, int64_t K, const double
     (void)workspace;
     double z_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f64(z + (first + lane) * ldz + k, ldz, z_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     z_lanes[k * PM_LANES + part] = z[(first + part) * ldz + k];
+        }
     } else {
         memset(z_lanes, 0, sizeof z_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -926,10 +1029,14 @@ PM_INLINE int pminusy_kl_divergence_f64_strip(int64_t N, int64_t K, const double
     }
     double q_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f64(q + (first + lane) * ldq + k, ldq, q_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     q_lanes[k * PM_LANES + part] = q[(first + part) * ldq + k];
+        }
     } else {
         memset(q_lanes, 0, sizeof q_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -1006,7 +1113,16 @@ PM_INLINE int pminusy_kl_divergence_f64_strip(int64_t N, int64_t K, const double
     }
     for (int lane = 0; lane < count; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    if (count == PM_LANES && lddz == K)
+    if (count == PM_LANES && K >= 4)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f64(dz_lanes + k * PM_LANES + lane, PM_LANES, dz + (first + lane) * lddz + k, lddz);
+            for (; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    dz[(first + part) * lddz + k] = dz_lanes[k * PM_LANES + part];
+        }
+    else if (count == PM_LANES && lddz == K)
         for (int lane = 0; lane < PM_LANES; ++lane)
             for (int k = 0; k < K; ++k)
                 dz[(first + lane) * K + k] = dz_lanes[k * PM_LANES + lane];

@@ -74,6 +74,39 @@ static inline float pm_weighted_f32(float w, float x)
     return w == 0 ? 0 : w * x;
 }
 
+/* to[j * to_row + i] = from[i * from_row + j] for i, j < 4. */
+static inline void pm_turn_f32(const float *from, int64_t from_row, float *to, int64_t to_row)
+{
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PM_SHUFFLE __builtin_shufflevector
+#endif
+#endif
+#ifdef PM_SHUFFLE
+    /* Compilers turn no block by themselves: they load and place each number alone. */
+    typedef float four __attribute__((vector_size(4 * sizeof(float))));
+    four a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + from_row, sizeof b);
+    memcpy(&c, from + 2 * from_row, sizeof c);
+    memcpy(&d, from + 3 * from_row, sizeof d);
+    const four ab = PM_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = PM_SHUFFLE(a, b, 2, 6, 3, 7);
+    const four cd = PM_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = PM_SHUFFLE(c, d, 2, 6, 3, 7);
+    a = PM_SHUFFLE(ab, cd, 0, 1, 4, 5);
+    b = PM_SHUFFLE(ab, cd, 2, 3, 6, 7);
+    c = PM_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    d = PM_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof a);
+    memcpy(to + to_row, &b, sizeof b);
+    memcpy(to + 2 * to_row, &c, sizeof c);
+    memcpy(to + 3 * to_row, &d, sizeof d);
+#else
+    for (int j = 0; j < 4; ++j)
+        for (int i = 0; i < 4; ++i)
+            to[j * to_row + i] = from[i * from_row + j];
+#endif
+}
+
 static inline uint32_t pm_bits_f32(float x)
 {
     uint32_t bits;
@@ -142,6 +175,39 @@ static inline float pm_softplus_f32(float x)
 static inline double pm_weighted_f64(double w, double x)
 {
     return w == 0 ? 0 : w * x;
+}
+
+/* to[j * to_row + i] = from[i * from_row + j] for i, j < 4. */
+static inline void pm_turn_f64(const double *from, int64_t from_row, double *to, int64_t to_row)
+{
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PM_SHUFFLE __builtin_shufflevector
+#endif
+#endif
+#ifdef PM_SHUFFLE
+    /* Compilers turn no block by themselves: they load and place each number alone. */
+    typedef double four __attribute__((vector_size(4 * sizeof(double))));
+    four a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + from_row, sizeof b);
+    memcpy(&c, from + 2 * from_row, sizeof c);
+    memcpy(&d, from + 3 * from_row, sizeof d);
+    const four ab = PM_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = PM_SHUFFLE(a, b, 2, 6, 3, 7);
+    const four cd = PM_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = PM_SHUFFLE(c, d, 2, 6, 3, 7);
+    a = PM_SHUFFLE(ab, cd, 0, 1, 4, 5);
+    b = PM_SHUFFLE(ab, cd, 2, 3, 6, 7);
+    c = PM_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    d = PM_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof a);
+    memcpy(to + to_row, &b, sizeof b);
+    memcpy(to + 2 * to_row, &c, sizeof c);
+    memcpy(to + 3 * to_row, &d, sizeof d);
+#else
+    for (int j = 0; j < 4; ++j)
+        for (int i = 0; i < 4; ++i)
+            to[j * to_row + i] = from[i * from_row + j];
+#endif
 }
 
 static inline uint64_t pm_bits_f64(double x)
@@ -252,10 +318,14 @@ PM_INLINE int pminusy_linear_sigmoid_cross_entropy_loss_f32_strip(int64_t N, int
     (void)workspace;
     float x_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f32(x + (first + lane) * ldx + k, ldx, x_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     x_lanes[k * PM_LANES + part] = x[(first + part) * ldx + k];
+        }
     } else {
         memset(x_lanes, 0, sizeof x_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -410,10 +480,14 @@ PM_INLINE int pminusy_linear_sigmoid_cross_entropy_loss_f64_strip(int64_t N, int
     (void)workspace;
     double x_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f64(x + (first + lane) * ldx + k, ldx, x_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     x_lanes[k * PM_LANES + part] = x[(first + part) * ldx + k];
+        }
     } else {
         memset(x_lanes, 0, sizeof x_lanes);
         for (int lane = 0; lane < count; ++lane)

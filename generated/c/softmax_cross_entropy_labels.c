@@ -63,6 +63,39 @@
 #define PM_SIMD(clauses)
 #endif
 
+/* to[j * to_row + i] = from[i * from_row + j] for i, j < 4. */
+static inline void pm_turn_f32(const float *from, int64_t from_row, float *to, int64_t to_row)
+{
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PM_SHUFFLE __builtin_shufflevector
+#endif
+#endif
+#ifdef PM_SHUFFLE
+    /* Compilers turn no block by themselves: they load and place each number alone. */
+    typedef float four __attribute__((vector_size(4 * sizeof(float))));
+    four a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + from_row, sizeof b);
+    memcpy(&c, from + 2 * from_row, sizeof c);
+    memcpy(&d, from + 3 * from_row, sizeof d);
+    const four ab = PM_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = PM_SHUFFLE(a, b, 2, 6, 3, 7);
+    const four cd = PM_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = PM_SHUFFLE(c, d, 2, 6, 3, 7);
+    a = PM_SHUFFLE(ab, cd, 0, 1, 4, 5);
+    b = PM_SHUFFLE(ab, cd, 2, 3, 6, 7);
+    c = PM_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    d = PM_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof a);
+    memcpy(to + to_row, &b, sizeof b);
+    memcpy(to + 2 * to_row, &c, sizeof c);
+    memcpy(to + 3 * to_row, &d, sizeof d);
+#else
+    for (int j = 0; j < 4; ++j)
+        for (int i = 0; i < 4; ++i)
+            to[j * to_row + i] = from[i * from_row + j];
+#endif
+}
+
 static inline uint32_t pm_bits_f32(float x)
 {
     uint32_t bits;
@@ -188,6 +221,39 @@ static inline float pm_log1p_f32(float x)
     const float logarithm = pm_log_core_f32(m - 1, k, lost / u);
     const float value = pm_log_edges_f32(u, logarithm);
     return fabsf(x) < 1.49011612e-08f ? x : value;
+}
+
+/* to[j * to_row + i] = from[i * from_row + j] for i, j < 4. */
+static inline void pm_turn_f64(const double *from, int64_t from_row, double *to, int64_t to_row)
+{
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PM_SHUFFLE __builtin_shufflevector
+#endif
+#endif
+#ifdef PM_SHUFFLE
+    /* Compilers turn no block by themselves: they load and place each number alone. */
+    typedef double four __attribute__((vector_size(4 * sizeof(double))));
+    four a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + from_row, sizeof b);
+    memcpy(&c, from + 2 * from_row, sizeof c);
+    memcpy(&d, from + 3 * from_row, sizeof d);
+    const four ab = PM_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = PM_SHUFFLE(a, b, 2, 6, 3, 7);
+    const four cd = PM_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = PM_SHUFFLE(c, d, 2, 6, 3, 7);
+    a = PM_SHUFFLE(ab, cd, 0, 1, 4, 5);
+    b = PM_SHUFFLE(ab, cd, 2, 3, 6, 7);
+    c = PM_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    d = PM_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof a);
+    memcpy(to + to_row, &b, sizeof b);
+    memcpy(to + 2 * to_row, &c, sizeof c);
+    memcpy(to + 3 * to_row, &d, sizeof d);
+#else
+    for (int j = 0; j < 4; ++j)
+        for (int i = 0; i < 4; ++i)
+            to[j * to_row + i] = from[i * from_row + j];
+#endif
 }
 
 static inline uint64_t pm_bits_f64(double x)
@@ -349,10 +415,14 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_loss_f32_strip(int64_t N, int
     int status = 0;
     float a_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f32(a + (first + lane) * lda + k, lda, a_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+        }
     } else {
         memset(a_lanes, 0, sizeof a_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -511,10 +581,14 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f32_strip(int64_t N, int64_t 
     int status = 0;
     float a_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f32(a + (first + lane) * lda + k, lda, a_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+        }
     } else {
         memset(a_lanes, 0, sizeof a_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -594,7 +668,16 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f32_strip(int64_t N, int64_t 
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    if (count == PM_LANES && ldda == K)
+    if (count == PM_LANES && K >= 4)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f32(da_lanes + k * PM_LANES + lane, PM_LANES, da + (first + lane) * ldda + k, ldda);
+            for (; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    da[(first + part) * ldda + k] = da_lanes[k * PM_LANES + part];
+        }
+    else if (count == PM_LANES && ldda == K)
         for (int lane = 0; lane < PM_LANES; ++lane)
             for (int k = 0; k < K; ++k)
                 da[(first + lane) * K + k] = da_lanes[k * PM_LANES + lane];
@@ -722,10 +805,14 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_loss_f64_strip(int64_t N, int
     int status = 0;
     double a_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f64(a + (first + lane) * lda + k, lda, a_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+        }
     } else {
         memset(a_lanes, 0, sizeof a_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -884,10 +971,14 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f64_strip(int64_t N, int64_t 
     int status = 0;
     double a_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < K; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f64(a + (first + lane) * lda + k, lda, a_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < K; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+        }
     } else {
         memset(a_lanes, 0, sizeof a_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -967,7 +1058,16 @@ PM_INLINE int pminusy_softmax_cross_entropy_labels_f64_strip(int64_t N, int64_t 
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    if (count == PM_LANES && ldda == K)
+    if (count == PM_LANES && K >= 4)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= K; k += 4)
+                pm_turn_f64(da_lanes + k * PM_LANES + lane, PM_LANES, da + (first + lane) * ldda + k, ldda);
+            for (; k < K; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    da[(first + part) * ldda + k] = da_lanes[k * PM_LANES + part];
+        }
+    else if (count == PM_LANES && ldda == K)
         for (int lane = 0; lane < PM_LANES; ++lane)
             for (int k = 0; k < K; ++k)
                 da[(first + lane) * K + k] = da_lanes[k * PM_LANES + lane];

@@ -78,6 +78,39 @@ static inline float pm_largest_f32(float x, float y)
     return x > y || x != x ? x : y;
 }
 
+/* to[j * to_row + i] = from[i * from_row + j] for i, j < 4. */
+static inline void pm_turn_f32(const float *from, int64_t from_row, float *to, int64_t to_row)
+{
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PM_SHUFFLE __builtin_shufflevector
+#endif
+#endif
+#ifdef PM_SHUFFLE
+    /* Compilers turn no block by themselves: they load and place each number alone. */
+    typedef float four __attribute__((vector_size(4 * sizeof(float))));
+    four a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + from_row, sizeof b);
+    memcpy(&c, from + 2 * from_row, sizeof c);
+    memcpy(&d, from + 3 * from_row, sizeof d);
+    const four ab = PM_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = PM_SHUFFLE(a, b, 2, 6, 3, 7);
+    const four cd = PM_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = PM_SHUFFLE(c, d, 2, 6, 3, 7);
+    a = PM_SHUFFLE(ab, cd, 0, 1, 4, 5);
+    b = PM_SHUFFLE(ab, cd, 2, 3, 6, 7);
+    c = PM_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    d = PM_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof a);
+    memcpy(to + to_row, &b, sizeof b);
+    memcpy(to + 2 * to_row, &c, sizeof c);
+    memcpy(to + 3 * to_row, &d, sizeof d);
+#else
+    for (int j = 0; j < 4; ++j)
+        for (int i = 0; i < 4; ++i)
+            to[j * to_row + i] = from[i * from_row + j];
+#endif
+}
+
 /* 1 where x > 0, else 0. */
 static inline double pm_step_f64(double x)
 {
@@ -88,6 +121,39 @@ static inline double pm_step_f64(double x)
 static inline double pm_largest_f64(double x, double y)
 {
     return x > y || x != x ? x : y;
+}
+
+/* to[j * to_row + i] = from[i * from_row + j] for i, j < 4. */
+static inline void pm_turn_f64(const double *from, int64_t from_row, double *to, int64_t to_row)
+{
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PM_SHUFFLE __builtin_shufflevector
+#endif
+#endif
+#ifdef PM_SHUFFLE
+    /* Compilers turn no block by themselves: they load and place each number alone. */
+    typedef double four __attribute__((vector_size(4 * sizeof(double))));
+    four a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + from_row, sizeof b);
+    memcpy(&c, from + 2 * from_row, sizeof c);
+    memcpy(&d, from + 3 * from_row, sizeof d);
+    const four ab = PM_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = PM_SHUFFLE(a, b, 2, 6, 3, 7);
+    const four cd = PM_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = PM_SHUFFLE(c, d, 2, 6, 3, 7);
+    a = PM_SHUFFLE(ab, cd, 0, 1, 4, 5);
+    b = PM_SHUFFLE(ab, cd, 2, 3, 6, 7);
+    c = PM_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    d = PM_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof a);
+    memcpy(to + to_row, &b, sizeof b);
+    memcpy(to + 2 * to_row, &c, sizeof c);
+    memcpy(to + 3 * to_row, &d, sizeof d);
+#else
+    for (int j = 0; j < 4; ++j)
+        for (int i = 0; i < 4; ++i)
+            to[j * to_row + i] = from[i * from_row + j];
+#endif
 }
 
 
@@ -106,10 +172,14 @@ PM_INLINE int pminusy_triplet_loss_f32_strip(int64_t N, int64_t D, const float *
     (void)workspace;
     float a_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f32(a + (first + lane) * lda + k, lda, a_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+        }
     } else {
         memset(a_lanes, 0, sizeof a_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -118,10 +188,14 @@ PM_INLINE int pminusy_triplet_loss_f32_strip(int64_t N, int64_t D, const float *
     }
     float p_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f32(p + (first + lane) * ldp + k, ldp, p_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+        }
     } else {
         memset(p_lanes, 0, sizeof p_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -130,10 +204,14 @@ PM_INLINE int pminusy_triplet_loss_f32_strip(int64_t N, int64_t D, const float *
     }
     float n_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f32(n + (first + lane) * ldn + k, ldn, n_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     n_lanes[k * PM_LANES + part] = n[(first + part) * ldn + k];
+        }
     } else {
         memset(n_lanes, 0, sizeof n_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -216,10 +294,14 @@ PM_INLINE int pminusy_triplet_f32_strip(int64_t N, int64_t D, const float *a, in
     (void)workspace;
     float a_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f32(a + (first + lane) * lda + k, lda, a_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+        }
     } else {
         memset(a_lanes, 0, sizeof a_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -228,10 +310,14 @@ PM_INLINE int pminusy_triplet_f32_strip(int64_t N, int64_t D, const float *a, in
     }
     float p_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f32(p + (first + lane) * ldp + k, ldp, p_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+        }
     } else {
         memset(p_lanes, 0, sizeof p_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -240,10 +326,14 @@ PM_INLINE int pminusy_triplet_f32_strip(int64_t N, int64_t D, const float *a, in
     }
     float n_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f32(n + (first + lane) * ldn + k, ldn, n_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     n_lanes[k * PM_LANES + part] = n[(first + part) * ldn + k];
+        }
     } else {
         memset(n_lanes, 0, sizeof n_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -295,7 +385,16 @@ PM_INLINE int pminusy_triplet_f32_strip(int64_t N, int64_t D, const float *a, in
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    if (count == PM_LANES && ldda == D)
+    if (count == PM_LANES && D >= 4)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f32(da_lanes + k * PM_LANES + lane, PM_LANES, da + (first + lane) * ldda + k, ldda);
+            for (; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    da[(first + part) * ldda + k] = da_lanes[k * PM_LANES + part];
+        }
+    else if (count == PM_LANES && ldda == D)
         for (int lane = 0; lane < PM_LANES; ++lane)
             for (int k = 0; k < D; ++k)
                 da[(first + lane) * D + k] = da_lanes[k * PM_LANES + lane];
@@ -303,7 +402,16 @@ PM_INLINE int pminusy_triplet_f32_strip(int64_t N, int64_t D, const float *a, in
         for (int lane = 0; lane < count; ++lane)
             for (int k = 0; k < D; ++k)
                 da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
-    if (count == PM_LANES && lddp == D)
+    if (count == PM_LANES && D >= 4)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f32(dp_lanes + k * PM_LANES + lane, PM_LANES, dp + (first + lane) * lddp + k, lddp);
+            for (; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    dp[(first + part) * lddp + k] = dp_lanes[k * PM_LANES + part];
+        }
+    else if (count == PM_LANES && lddp == D)
         for (int lane = 0; lane < PM_LANES; ++lane)
             for (int k = 0; k < D; ++k)
                 dp[(first + lane) * D + k] = dp_lanes[k * PM_LANES + lane];
@@ -311,7 +419,16 @@ PM_INLINE int pminusy_triplet_f32_strip(int64_t N, int64_t D, const float *a, in
         for (int lane = 0; lane < count; ++lane)
             for (int k = 0; k < D; ++k)
                 dp[(first + lane) * lddp + k] = dp_lanes[k * PM_LANES + lane];
-    if (count == PM_LANES && lddn == D)
+    if (count == PM_LANES && D >= 4)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f32(dn_lanes + k * PM_LANES + lane, PM_LANES, dn + (first + lane) * lddn + k, lddn);
+            for (; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    dn[(first + part) * lddn + k] = dn_lanes[k * PM_LANES + part];
+        }
+    else if (count == PM_LANES && lddn == D)
         for (int lane = 0; lane < PM_LANES; ++lane)
             for (int k = 0; k < D; ++k)
                 dn[(first + lane) * D + k] = dn_lanes[k * PM_LANES + lane];
@@ -389,10 +506,14 @@ PM_INLINE int pminusy_triplet_loss_f64_strip(int64_t N, int64_t D, const double 
     (void)workspace;
     double a_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f64(a + (first + lane) * lda + k, lda, a_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+        }
     } else {
         memset(a_lanes, 0, sizeof a_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -401,10 +522,14 @@ PM_INLINE int pminusy_triplet_loss_f64_strip(int64_t N, int64_t D, const double 
     }
     double p_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f64(p + (first + lane) * ldp + k, ldp, p_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+        }
     } else {
         memset(p_lanes, 0, sizeof p_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -413,10 +538,14 @@ PM_INLINE int pminusy_triplet_loss_f64_strip(int64_t N, int64_t D, const double 
     }
     double n_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f64(n + (first + lane) * ldn + k, ldn, n_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     n_lanes[k * PM_LANES + part] = n[(first + part) * ldn + k];
+        }
     } else {
         memset(n_lanes, 0, sizeof n_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -499,10 +628,14 @@ PM_INLINE int pminusy_triplet_f64_strip(int64_t N, int64_t D, const double *a, i
     (void)workspace;
     double a_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f64(a + (first + lane) * lda + k, lda, a_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     a_lanes[k * PM_LANES + part] = a[(first + part) * lda + k];
+        }
     } else {
         memset(a_lanes, 0, sizeof a_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -511,10 +644,14 @@ PM_INLINE int pminusy_triplet_f64_strip(int64_t N, int64_t D, const double *a, i
     }
     double p_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f64(p + (first + lane) * ldp + k, ldp, p_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     p_lanes[k * PM_LANES + part] = p[(first + part) * ldp + k];
+        }
     } else {
         memset(p_lanes, 0, sizeof p_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -523,10 +660,14 @@ PM_INLINE int pminusy_triplet_f64_strip(int64_t N, int64_t D, const double *a, i
     }
     double n_lanes[PM_FEW * PM_LANES];
     if (count == PM_LANES) {
-        for (int lane = 0; lane < PM_LANES; lane += 4)
-            for (int k = 0; k < D; ++k)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f64(n + (first + lane) * ldn + k, ldn, n_lanes + k * PM_LANES + lane, PM_LANES);
+            for (; k < D; ++k)
                 for (int part = lane; part < lane + 4; ++part)
                     n_lanes[k * PM_LANES + part] = n[(first + part) * ldn + k];
+        }
     } else {
         memset(n_lanes, 0, sizeof n_lanes);
         for (int lane = 0; lane < count; ++lane)
@@ -578,7 +719,16 @@ PM_INLINE int pminusy_triplet_f64_strip(int64_t N, int64_t D, const double *a, i
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
         loss[first + lane] = loss_lanes[lane];
-    if (count == PM_LANES && ldda == D)
+    if (count == PM_LANES && D >= 4)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f64(da_lanes + k * PM_LANES + lane, PM_LANES, da + (first + lane) * ldda + k, ldda);
+            for (; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    da[(first + part) * ldda + k] = da_lanes[k * PM_LANES + part];
+        }
+    else if (count == PM_LANES && ldda == D)
         for (int lane = 0; lane < PM_LANES; ++lane)
             for (int k = 0; k < D; ++k)
                 da[(first + lane) * D + k] = da_lanes[k * PM_LANES + lane];
@@ -586,7 +736,16 @@ PM_INLINE int pminusy_triplet_f64_strip(int64_t N, int64_t D, const double *a, i
         for (int lane = 0; lane < count; ++lane)
             for (int k = 0; k < D; ++k)
                 da[(first + lane) * ldda + k] = da_lanes[k * PM_LANES + lane];
-    if (count == PM_LANES && lddp == D)
+    if (count == PM_LANES && D >= 4)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f64(dp_lanes + k * PM_LANES + lane, PM_LANES, dp + (first + lane) * lddp + k, lddp);
+            for (; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    dp[(first + part) * lddp + k] = dp_lanes[k * PM_LANES + part];
+        }
+    else if (count == PM_LANES && lddp == D)
         for (int lane = 0; lane < PM_LANES; ++lane)
             for (int k = 0; k < D; ++k)
                 dp[(first + lane) * D + k] = dp_lanes[k * PM_LANES + lane];
@@ -594,7 +753,16 @@ PM_INLINE int pminusy_triplet_f64_strip(int64_t N, int64_t D, const double *a, i
         for (int lane = 0; lane < count; ++lane)
             for (int k = 0; k < D; ++k)
                 dp[(first + lane) * lddp + k] = dp_lanes[k * PM_LANES + lane];
-    if (count == PM_LANES && lddn == D)
+    if (count == PM_LANES && D >= 4)
+        for (int lane = 0; lane < PM_LANES; lane += 4) {
+            int k = 0;
+            for (; k + 4 <= D; k += 4)
+                pm_turn_f64(dn_lanes + k * PM_LANES + lane, PM_LANES, dn + (first + lane) * lddn + k, lddn);
+            for (; k < D; ++k)
+                for (int part = lane; part < lane + 4; ++part)
+                    dn[(first + part) * lddn + k] = dn_lanes[k * PM_LANES + part];
+        }
+    else if (count == PM_LANES && lddn == D)
         for (int lane = 0; lane < PM_LANES; ++lane)
             for (int k = 0; k < D; ++k)
                 dn[(first + lane) * D + k] = dn_lanes[k * PM_LANES + lane];
