@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from derive.properties import Property
 
 HELP = "derive a gradient, step by step"
-TO = ("text", "latex", "markdown", "html", "pdf", "ipynb", "json")
+TO = ("text", "latex", "markdown", "gfm", "html", "pdf", "ipynb", "json")
 PARTS = "matrix,second,stable,properties,example,plots"
 WITH = f"what else to say: {PARTS}; all or none (by default a page and a PDF say all but plots)"
 EXAMPLE = "numbers to put into the formulas: a=1.4,3.2,5 y=0,0,1, or y=2: a class counts from 0"
@@ -59,7 +59,7 @@ def arguments(parser: ArgumentParser) -> None:
         "--to",
         choices=TO,
         default="text",
-        help="what to print",
+        help="what to print; markdown is for Jupyter, Quarto, pandoc and GitLab, gfm for GitHub",
     )
     add("--fragment", action="store_true", help="LaTeX without a preamble")
     add("--detail", choices=("brief", "normal", "full"), default="normal", help="how many steps")

@@ -1,4 +1,4 @@
-"""Documents: a derivation as LaTeX, PDF, Markdown, HTML, a notebook, text, or JSON."""
+"""Documents: a derivation as LaTeX, PDF, Markdown (two dialects), HTML, a notebook, text, JSON."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _WRITERS = {
     "text": ("text", "text"),
     "latex": ("latex", "article"),
     "markdown": ("markdown", "markdown"),
+    "gfm": ("markdown", "gfm"),
     "html": ("html", "html"),
     "ipynb": ("notebook", "notebook"),
     "json": ("data", "to_json"),
@@ -31,7 +32,7 @@ _WRITERS = {
 }
 BINARY = ("pdf",)
 # What its pictures are where a document shows files that lie beside it.
-BESIDE = {"latex": "pdf", "markdown": "svg"}
+BESIDE = {"latex": "pdf", "markdown": "svg", "gfm": "svg"}
 FORMATS = tuple(to for to in _WRITERS if to not in BINARY)
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from derive.matrix import MatrixForm
     from derive.properties import Property
 
-SIGNS = {">=": "≥", "<=": "≤", "->": "→", "'": "′"}
+SIGNS = {">=": "≥", "<=": "≤", "->": "→"}
+PRIME = re.compile(r"(?<![A-Za-z]{2})'")  # v'Hv, but not the gradient's
 OF_EACH = ("matrix", "second")  # the others speak of the loss, or are said of its first gradient
 MINUS = re.compile(r"(?<![\w)\]])-(?=[\w.(])|(?<= )-(?= )")
 INFINITY = re.compile(r"\boo\b")
@@ -117,7 +118,7 @@ def _signs(text: str) -> str:
     text = INFINITY.sub("∞", MINUS.sub("−", text))
     for typed, sign in SIGNS.items():
         text = text.replace(typed, sign)
-    return text
+    return PRIME.sub("′", text)
 
 
 def example(derivation: Derivation, dress: Dress, wanted: Wanted) -> Part | None:
