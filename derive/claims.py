@@ -36,10 +36,15 @@ def check(loss: Loss, wrt: str, claim: str, at: Sequence[str] = ()) -> Verdict:
     derivation = higher(loss, *entries)
     varying = derivation.loss.below(derivation.wrt[-1].tensor.name)
     verdict = decide(derivation.loss, claimed, derivation.start, varying, _point(loss, at))
-    verdict = replace(verdict, truth=derivation.result)
+    verdict = _with_truth(verdict, derivation)
     if verdict.status != "refuted":
         return verdict
     return replace(verdict, hint=hint(derivation, claimed, verdict))
+
+
+def _with_truth(verdict: Verdict, derivation: Derivation) -> Verdict:
+    answer = "" if verdict.status == "proved" else derivation.formula
+    return replace(verdict, truth=derivation.result, answer=answer)
 
 
 def check_product(product: Derivation, claim: str, at: Sequence[str] = ()) -> Verdict:
@@ -56,7 +61,7 @@ def check_product(product: Derivation, claim: str, at: Sequence[str] = ()) -> Ve
     claimed = parse_expression(loss, claim, free, "<claim>")
     varying = frozenset().union(*(loss.below(entry.tensor.name) for entry in product.wrt))
     verdict = decide(loss, claimed, truth, varying, _point(loss, at))
-    verdict = replace(verdict, truth=product.result)
+    verdict = _with_truth(verdict, product)
     if verdict.status != "refuted":
         return verdict
     return replace(verdict, hint=hint(product, claimed, verdict))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 from sympy import Expr
 
 from derive.errors import ReplayError
-from derive.index import Diff, Entry, Partial, nodes
+from derive.index import Diff, Entry, Index, Partial, nodes
 from derive.letters import Names, names_of
 from derive.loss import Loss
 from derive.printing import language, latex, unicode
-from derive.shown import aligned_html
+from derive.shown import aligned_html, titled
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Rule:
     source: str = ""
 
 
+Key = tuple[object, ...]  # what tells two derivations apart
 _KNOWN: set[Rule] = set()
 
 
@@ -144,16 +145,18 @@ class Derivation:
 
     def latex(self) -> str:
         """Every step, those of the lemmas first, as LaTeX paragraphs with aligned equations."""
-        parts = [lemma.latex() for lemma in self.lemmas]
-        return "\n\n".join([*parts, "\n".join(self._aligned("align*"))])
+        chapters = (*distinct_lemmas([self]), self)
+        return "\n\n".join("\n".join(each._aligned("align*")) for each in chapters)
 
     def _aligned(self, environment: str) -> list[str]:
         """The steps as one environment of aligned equations, each with its rule's name."""
         subject, start = (latex(e, self.loss, self.names) for e in (self.subject, self.start))
-        lines = [rf"{subject} &= {start}"] if start != subject else [f"{subject} &"]
+        lines = [rf"{subject} &= {start}"] if start != subject else []
         for step in self.steps:
             after = latex(step.after, self.loss, self.names)
-            lines.append(rf"&= {after} && \text{{{step.name}}}")
+            left = "" if lines else f"{subject} "
+            lines.append(rf"{left}&= {after} && \text{{{step.name}}}")
+        lines = lines or [subject]
         rows = [line + r" \\" for line in lines[:-1]] + lines[-1:]
         return [rf"\begin{{{environment}}}", *rows, rf"\end{{{environment}}}"]
 
@@ -162,14 +165,24 @@ class Derivation:
         return rf"$\displaystyle {subject} = {result}$"
 
     def _repr_markdown_(self) -> str:
-        parts = [lemma._repr_markdown_() for lemma in self.lemmas]
-        steps = ["$$", *self._aligned("aligned"), "$$"]
-        return "\n\n".join([*parts, f"**{self.title}**", "\n".join(steps)])
+        parts = []
+        for title, each in self._chapters():
+            steps = "\n".join(["$$", *each._aligned("aligned"), "$$"])
+            parts += [f"**{title}**", steps]
+        return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
-        parts = [lemma._repr_html_() for lemma in self.lemmas]
-        reasons = [(step.name, step.reason) for step in self.steps]
-        return "\n".join([*parts, aligned_html(self.title, self._aligned("aligned"), reasons)])
+        parts = []
+        for title, each in self._chapters():
+            reasons = [(step.name, step.reason) for step in each.steps]
+            parts.append(aligned_html(title, each._aligned("aligned"), reasons))
+        return "\n".join(parts)
+
+    def _chapters(self) -> Iterator[tuple[str, Derivation]]:
+        """The lemmas, each once, and then the derivation itself, with their titles."""
+        for number, lemma in enumerate(distinct_lemmas([self]), 1):
+            yield titled(lemma.title, number), lemma
+        yield titled(self.title, 0), self
 
     def replay(self) -> None:
         """Re-apply every step; raise ReplayError at the first that does not follow.
@@ -218,3 +231,28 @@ def _replay_chain(steps: tuple[Step, ...], start: Expr, result: Expr, title: str
         here = step.after
     if here != result:
         raise ReplayError(f"the steps of '{title}' do not end at its result")
+
+
+def distinct_lemmas(derivations: Sequence[Derivation]) -> Iterator[Derivation]:
+    """The lemmas of derivations, each after those that it needs and only once."""
+    seen: set[Key] = set()
+    todo = (lemma for derivation in derivations for lemma in _lemmas(derivation))
+    for lemma in todo:
+        if derivation_key(lemma) not in seen:
+            seen.add(derivation_key(lemma))
+            yield lemma
+
+
+def _lemmas(derivation: Derivation) -> Iterator[Derivation]:
+    for lemma in derivation.lemmas:
+        yield from _lemmas(lemma)
+        yield lemma
+
+
+def derivation_key(derivation: Derivation) -> Key:
+    """What is derived by what, whatever the letters of the indices."""
+    entries, start = (derivation.of, *derivation.wrt), derivation.start
+    indices = [index for entry in entries for index in entry.indices]
+    pattern = tuple(indices.index(i) if isinstance(i, Index) else i for i in indices)
+    kind = start.args[2:] if isinstance(start, Partial) else (start,)
+    return (*(entry.tensor for entry in entries), pattern, kind)

@@ -16,6 +16,7 @@ class Judged(Protocol):
     hypotheses: tuple[str, ...]
     counterexample: object | None
     hint: str
+    answer: str
 
 
 class Shown:
@@ -23,28 +24,36 @@ class Shown:
 
     def _repr_markdown_(self: Judged) -> str:
         first, *others = sentences(self)
-        return "\n\n".join([f"**{self.status}**: {first}", *others])
+        answer = [f"It is `{self.answer}`."] if self.answer else []
+        return "\n\n".join([f"**{self.status}**: {first}", *others, *answer])
 
     def _repr_html_(self: Judged) -> str:
         first, *others = (escape(sentence) for sentence in sentences(self))
-        rest = "".join(f"<p>{sentence}</p>" for sentence in others)
+        answer = [f"It is <code>{escape(self.answer)}</code>."] if self.answer else []
+        rest = "".join(f"<p>{sentence}</p>" for sentence in [*others, *answer])
         return f"<p><strong>{escape(self.status)}</strong>: {first}</p>{rest}"
 
     def _repr_latex_(self: Judged) -> str:
-        words = " ".join(sentences(self))
-        return rf"\textbf{{{self.status}}}: {latex_words(words)}"
+        words = latex_words(" ".join(sentences(self)))
+        answer = rf" It is \texttt{{{latex_words(self.answer)}}}." if self.answer else ""
+        return rf"\textbf{{{self.status}}}: {words}{answer}"
 
 
 def sentences(verdict: Judged) -> list[str]:
     """What a verdict says, in words."""
     said = [f"{verdict.reason}."]
-    if verdict.hypotheses:
+    if verdict.hypotheses and ", given " not in verdict.reason:
         said.append(f"It rests on {' and '.join(verdict.hypotheses)}.")
     if verdict.counterexample is not None:
         said.append(f"At {verdict.counterexample}.")
     if verdict.hint:
-        said.append(verdict.hint)
+        said.append(f"Hint: {verdict.hint}.")
     return said
+
+
+def titled(title: str, number: int) -> str:
+    """The title of a lemma with its number, or of what the lemmas lead to, which has none."""
+    return f"Lemma {number}: {title}" if number else title[:1].upper() + title[1:]
 
 
 def aligned_html(title: str, rows: list[str], reasons: list[tuple[str, str]]) -> str:

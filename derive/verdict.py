@@ -43,7 +43,11 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class Verdict(Shown):
-    """What became of a claim.  `status` is "proved", "refuted" or "unknown"."""
+    """What became of a claim.  `status` is "proved", "refuted" or "unknown".
+
+    `answer` is the right expression, in the language of .loss files, for a claim that is not
+    proved, where there is one.
+    """
 
     status: str
     claim: Expr
@@ -53,6 +57,7 @@ class Verdict(Shown):
     counterexample: Counterexample | None = None
     hint: str = ""
     tried: int = 0
+    answer: str = ""
 
     def __bool__(self) -> bool:
         return self.status == "proved"

@@ -317,3 +317,10 @@ def test_reprs_say_the_verdict() -> None:
     assert "K = 2" in refuted._repr_markdown_() and r"\textbf{refuted}" in refuted._repr_latex_()
     shown = derivation("softmax_cross_entropy", "a")._repr_html_()
     assert not Page(shown).open and r"p_{j} - y_{j}" in shown
+    for said in (refuted._repr_markdown_(), refuted._repr_html_(), refuted._repr_latex_()):
+        assert "Hint: the sign is wrong." in said and "p[j] - y[j]" in said
+    assert "p[j] - y[j]" not in proved._repr_html_()
+    product = derive.hvp(loss, "a")
+    lemmas = re.findall(r"\*\*Lemma \d+: (.*)\*\*", product._repr_markdown_())
+    assert len(lemmas) == len(set(lemmas)) > 3  # one that serves twice is shown once
+    assert product._repr_html_().count("<h4>") == len(lemmas) + 1

@@ -10,8 +10,8 @@ from sympy import Basic, Integer
 
 from codegen.documents.model import NESTED, Document, Dress, Line, Section, Variable
 from derive.batch import batched
-from derive.derivation import Derivation, Step
-from derive.index import Condition, Diff, Entry, Index, Partial, total
+from derive.derivation import Derivation, Step, derivation_key, distinct_lemmas
+from derive.index import Condition, Diff, Entry, total
 from derive.letters import names_of
 from derive.loss import Declaration, Domain, Loss
 from derive.printing import language
@@ -29,8 +29,6 @@ METHODS = {
     "unknown": "Not decided: neither way gave an answer within its limits.",
 }
 
-Key = tuple[object, ...]  # what tells two derivations apart
-
 
 def document(
     derivation: Derivation, dress: Dress, detail: str = "normal", after: Sequence[Derivation] = ()
@@ -40,7 +38,7 @@ def document(
 
     Lemmas and definitions of the derivations that it stands `after` are not said again.
     """
-    loss, known = derivation.loss, [*_unique(after)]
+    loss, known = derivation.loss, [*distinct_lemmas(after)]
     new = _new(derivation, after)
     number = len(known) + 1
     lemmas = [
@@ -78,35 +76,10 @@ def with_others(
     )
 
 
-def _unique(derivations: Sequence[Derivation]) -> Iterator[Derivation]:
-    """The lemmas of derivations, each after those that it needs and only once."""
-    seen: set[Key] = set()
-    todo = (lemma for derivation in derivations for lemma in _lemmas(derivation))
-    for lemma in todo:
-        if _key(lemma) not in seen:
-            seen.add(_key(lemma))
-            yield lemma
-
-
-def _lemmas(derivation: Derivation) -> Iterator[Derivation]:
-    for lemma in derivation.lemmas:
-        yield from _lemmas(lemma)
-        yield lemma
-
-
 def _new(derivation: Derivation, after: Sequence[Derivation]) -> list[Derivation]:
     """The lemmas that none of these, which come before it, has proved."""
-    known = {_key(each) for each in (*after, *_unique(after))}
-    return [lemma for lemma in _unique([derivation]) if _key(lemma) not in known]
-
-
-def _key(derivation: Derivation) -> Key:
-    """What is derived by what, whatever the letters of the indices."""
-    entries, start = (derivation.of, *derivation.wrt), derivation.start
-    indices = [index for entry in entries for index in entry.indices]
-    pattern = tuple(indices.index(i) if isinstance(i, Index) else i for i in indices)
-    kind = start.args[2:] if isinstance(start, Partial) else (start,)
-    return (*(entry.tensor for entry in entries), pattern, kind)
+    known = {derivation_key(each) for each in (*after, *distinct_lemmas(after))}
+    return [lemma for lemma in distinct_lemmas([derivation]) if derivation_key(lemma) not in known]
 
 
 def section(derivation: Derivation, dress: Dress, detail: str, kind: str = "") -> Section:
