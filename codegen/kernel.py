@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sympy import Basic, Expr, Function, Rational
 
@@ -187,7 +188,12 @@ def trees(statement: Statement) -> tuple[Expr, ...]:
 def reads(statement: Statement) -> Iterator[Entry]:
     """Every entry a statement reads."""
     for tree in trees(statement):
-        yield from sorted(entries(tree), key=str)
+        yield from _entries_in_order(tree)
+
+
+@lru_cache(maxsize=1 << 14)
+def _entries_in_order(tree: Expr) -> tuple[Entry, ...]:
+    return tuple(sorted(entries(tree), key=str))
 
 
 def defines(statement: Statement) -> Tensor:

@@ -21,7 +21,7 @@ from sympy import Expr
 
 from codegen.builder import gradients
 from codegen.stabilize import Unchecked, stabilize
-from codegen.terms import Form, Once, Place, last_place
+from codegen.terms import Form, Place, last_place
 from derive.balls import Undetermined
 from derive.batch import PER_SAMPLE, names_batch
 from derive.errors import PminusyError
@@ -163,7 +163,7 @@ class Oracle:
         return [places[k * len(places) // self.most] for k in range(self.most)]
 
     def _at(self, point: Point, places: list[Place], entry: Entry) -> Iterator[tuple[Place, arb]]:
-        truth = Once(self.loss, point)
+        truth = Evaluator(self.loss, point)
         for place in places:
             env: dict[Expr, int] = dict(zip(entry.indices, place, strict=True))
             try:
@@ -176,18 +176,23 @@ class Oracle:
     def _units(self, point: Point, places: list[Place], dtype: str) -> dict[Place, tuple[arb, ...]]:
         """For each entry the terms of its stable form, what rounded stages move, its terms."""
         stable, derived = _forms(self.loss, self.wrt)
+        at = Evaluator(self.loss, point)
         bits, lowest, _ = FORMATS[dtype]
         if not self.counts_roundings:
-            sizes = derived.sizes(point, places)
+            sizes = derived.sizes(at, places)
             return {place: (size, arb(0), size) for place, size in zip(places, sizes, strict=True)}
         columns = (
-            map(_smaller, stable.sizes(point, places), derived.sizes(point, places)),
+            map(
+                _smaller,
+                stable.sizes(Evaluator(stable.loss, point), places),
+                derived.sizes(at, places),
+            ),
             map(
                 operator.add,
-                derived.moved(point, places, bits, lowest),
-                derived.softened(point, places, bits, lowest),
+                derived.moved(at, places, bits, lowest),
+                derived.softened(at, places, bits, lowest),
             ),
-            derived.sizes(point, places, through=True),
+            derived.sizes(at, places, through=True),
         )
         return dict(zip(places, zip(*columns, strict=True), strict=True))
 
@@ -232,14 +237,15 @@ class Values:
         value = self.loss.value
         form, terms = Form(self.loss, value.entry, value.body), arb(0)
         with ctx.workprec(PRECISIONS[0]):
-            (staged,) = form.moved(point, [()], bits, lowest)
-            (softened,) = form.softened(point, [()], bits, lowest)
+            at = Evaluator(self.loss, point)
+            (staged,) = form.moved(at, [()], bits, lowest)
+            (softened,) = form.softened(at, [()], bits, lowest)
             if self.counts_terms:
-                (terms,) = form.sizes(point, [()])
+                (terms,) = form.sizes(at, [()])
         for precision in PRECISIONS:
             with ctx.workprec(precision):
                 try:
-                    exact = Once(self.loss, point).at(value.name, ())
+                    exact = Evaluator(self.loss, point).at(value.name, ())
                 except (Undetermined, ZeroDivisionError, ValueError):
                     continue
                 moved = staged.mid() + softened.mid()

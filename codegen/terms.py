@@ -7,21 +7,19 @@ its terms have.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product as cartesian
 from typing import Any
 
 from flint import arb
 from sympy import Expr, log
 
-from derive.balls import ball
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
 from derive.functions import largest, relu, smallest
 from derive.index import (
-    Argmax,
     Binder,
     Choice,
     Delta,
@@ -29,9 +27,8 @@ from derive.index import (
     Maximum,
     Minimum,
     Total,
-    dangling,
-    free_indices,
     tensors,
+    unbound,
     walk,
 )
 from derive.loss import Loss
@@ -50,43 +47,41 @@ class Form:
     wrt: Entry
     result: Expr
 
-    def sizes(self, point: Point, places: list[Place], through: bool = False) -> list[arb]:
+    def sizes(self, at: Evaluator, places: list[Place], through: bool = False) -> list[arb]:
         """Entries with every term taken without its sign: what their rounding is relative to.
 
         With `through`, roughly also what the rounding inside of functions adds.
         """
-        at = Through(self.loss, point) if through else Once(self.loss, point)
-        return [_finite(lambda env: _size(at, self.result, env), self._env(p)) for p in places]
+        terms = Terms(at, through)
+        return [_finite(lambda env: terms.size(self.result, env), self._env(p)) for p in places]
 
-    def moved(self, point: Point, places: list[Place], bits: int, lowest: int) -> list[arb]:
+    def moved(self, at: Evaluator, places: list[Place], bits: int, lowest: int) -> list[arb]:
         """How far entries move when the sums of products that they read are rounded."""
-        base, whole = Once(self.loss, point), [arb(0) for _ in places]
-        for name, numbers in self._stages(point):
+        terms, whole = Terms(at), [arb(0) for _ in places]
+        for name, numbers in self._stages(at.point):
             definition = self.loss.defined[name]
             here = dict(zip(definition.entry.indices, numbers, strict=True))
-            step = last_place(_terms(base, definition.body, here), bits, lowest)
-            overrides = {(name, numbers): base.at(name, numbers) + step}
-            there = Once(self.loss, replace(point, overrides=overrides))
-            for k, place in enumerate(places):
-                whole[k] += _finite(
-                    lambda env, there=there: abs(there(self.result, env) - base(self.result, env)),
-                    self._env(place),
-                )
+            step = last_place(terms.inside(definition.body, here), bits, lowest)
+            there = at.moved(name, numbers, at.at(name, numbers) + step)
+            self._add_moves(whole, places, at, there)
         return whole
 
-    def softened(self, point: Point, places: list[Place], bits: int, lowest: int) -> list[arb]:
+    def softened(self, at: Evaluator, places: list[Place], bits: int, lowest: int) -> list[arb]:
         """How far entries move when soft targets, rounded numbers, move by their last place."""
-        base, whole = Once(self.loss, point), [arb(0) for _ in places]
-        for key in soft_targets(self.loss, point):
-            number = ball(point.values[key[0]][key[1]])
-            moved = number + last_place(number, bits, lowest)
-            at = Once(self.loss, replace(point, overrides={key: moved}))
-            for k, place in enumerate(places):
-                whole[k] += _finite(
-                    lambda env, at=at: abs(at(self.result, env) - base(self.result, env)),
-                    self._env(place),
-                )
+        whole = [arb(0) for _ in places]
+        for name, numbers in soft_targets(self.loss, at.point):
+            number = at.at(name, numbers)
+            there = at.moved(name, numbers, number + last_place(number, bits, lowest))
+            self._add_moves(whole, places, at, there)
         return whole
+
+    def _add_moves(
+        self, whole: list[arb], places: list[Place], at: Evaluator, there: Evaluator
+    ) -> None:
+        for k, place in enumerate(places):
+            whole[k] += _finite(
+                lambda env: abs(there(self.result, env) - at(self.result, env)), self._env(place)
+            )
 
     def _env(self, place: Place) -> dict[Expr, int]:
         return dict(zip(self.wrt.indices, place, strict=True))
@@ -108,35 +103,6 @@ class Form:
             if known and sums and _is_affine(definition.body):
                 found.append(definition.name)
         return tuple(found)
-
-
-class Once(Evaluator):
-    """An evaluator that keeps sums and extrema without a free index as well."""
-
-    def __init__(self, loss: Loss, point: Point) -> None:
-        super().__init__(loss, point)
-        self._kept: dict[Expr, Any] = {}
-
-    def _varied(self, name: str, place: Place, freeze: bool) -> Once:
-        return Once(self.loss, super()._varied(name, place, freeze).point)
-
-    def __call__(self, expr: Expr, env: Mapping[Expr, int]) -> Any:
-        if not isinstance(expr, Binder) or free_indices(expr) or dangling(expr):
-            return super().__call__(expr, env)
-        if expr not in self._kept:
-            self._kept[expr] = super().__call__(expr, env)
-        return self._kept[expr]
-
-    def index(self, index: Expr, env: Mapping[Expr, int]) -> int:
-        if not isinstance(index, Argmax) or free_indices(index) or dangling(index):
-            return super().index(index, env)
-        if index not in self._kept:
-            self._kept[index] = super().index(index, env)
-        return int(self._kept[index])
-
-
-class Through(Once):
-    """An evaluator at which the sizes of terms count what functions make of their arguments'."""
 
 
 def soft_targets(loss: Loss, point: Point) -> Iterator[tuple[str, Place]]:
@@ -176,54 +142,75 @@ def last_place(value: arb, bits: int, lowest: int) -> arb:
     return arb(2) ** (max(top - bits, lowest) if mantissa != 0 else lowest)
 
 
-def _size(at: Evaluator, expr: Expr, env: Mapping[Expr, int]) -> arb:
-    """The value with every term of every sum taken without its sign.
+class Terms:
+    """How large the terms of expressions are at a point; keeps what it has found."""
 
-    A sum of given numbers counts with its value: floats are exact, and one rounding is its own.
-    So does one of whole numbers that is 0, as exp(0) - 1, and whatever a function is taken of.
-    """
-    if expr.is_Add:
-        given = [arg for arg in expr.args if _is_given(at.loss, arg)]
-        rest = [_size(at, arg, env) for arg in expr.args if arg not in given]
-        values = [at(arg, env) for arg in expr.args]
-        if sum(values, arb(0)) == 0 and all(value.is_integer() for value in values):
-            return arb(0)
-        return sum(rest, abs(sum((at(arg, env) for arg in given), arb(0))))
-    if _is_given(at.loss, expr):
-        return abs(at(expr, env))
-    return _terms(at, expr, env)
+    def __init__(self, at: Evaluator, through: bool = False) -> None:
+        self.at, self.through = at, through
+        self._kept: dict[tuple[Any, ...], arb] = {}
+
+    def size(self, expr: Expr, env: Mapping[Expr, int]) -> arb:
+        """The value with every term of every sum taken without its sign.
+
+        A sum of given numbers counts with its value: floats are exact, and one rounding is its
+        own.  So does one of whole numbers that is 0, as exp(0) - 1, and whatever a function is
+        taken of.
+        """
+        key = (expr, *map(env.get, unbound(expr)))
+        if key not in self._kept:
+            self._kept[key] = self._size(expr, env)
+        return self._kept[key]
+
+    def _size(self, expr: Expr, env: Mapping[Expr, int]) -> arb:
+        at = self.at
+        if expr.is_Add:
+            given = [arg for arg in expr.args if _is_given(at.loss, arg)]
+            rest = [self.size(arg, env) for arg in expr.args if arg not in given]
+            values = [at(arg, env) for arg in expr.args]
+            if sum(values, arb(0)) == 0 and all(value.is_integer() for value in values):
+                return arb(0)
+            return sum(rest, abs(sum((at(arg, env) for arg in given), arb(0))))
+        if _is_given(at.loss, expr):
+            return abs(at(expr, env))
+        return self.inside(expr, env)
+
+    def inside(self, expr: Expr, env: Mapping[Expr, int]) -> arb:
+        """The same where a sum of given numbers is one of terms as well."""
+        at = self.at
+        if expr.is_Mul:
+            result = arb(1)
+            for arg in expr.args:
+                result *= self.size(arg, env)
+            return result
+        if isinstance(expr, Total):
+            bound, body, guard = expr.args
+            inside = [{**env, bound: k} for k in range(at.point.sizes[expr.axis.name])]
+            return sum((self.size(body, here) for here in inside if at.holds(guard, here)), arb(0))
+        if isinstance(expr, Choice):
+            condition, value, otherwise = expr.args
+            return self.size(value if at.holds(condition, env) else otherwise, env)
+        if isinstance(expr, Entry) and expr.tensor.name in at.loss.defined:
+            definition = at.loss.defined[expr.tensor.name]
+            place = (at.index(i, env) for i in expr.indices)
+            here = dict(zip(definition.entry.indices, place, strict=True))
+            return self.size(definition.body, here)
+        if expr.is_Add:
+            return sum((self.size(arg, env) for arg in expr.args), arb(0))
+        if isinstance(expr, PASSING):
+            value = at(expr, env)
+            taken = next((arg for arg in expr.args if bool(at(arg, env) == value)), None)
+            return abs(value) if taken is None else self.size(taken, env)
+        return self._of_function(expr, env)
+
+    def _of_function(self, expr: Expr, env: Mapping[Expr, int]) -> arb:
+        value = abs(self.at(expr, env))
+        if not self.through or not expr.args or isinstance(expr, Binder | Delta | Entry):
+            return value
+        inner = sum((self.size(arg, env) for arg in expr.args), arb(0))
+        return value + (inner if isinstance(expr, log) else inner * value)
 
 
-def _terms(at: Evaluator, expr: Expr, env: Mapping[Expr, int]) -> arb:
-    if expr.is_Mul:
-        result = arb(1)
-        for arg in expr.args:
-            result *= _size(at, arg, env)
-        return result
-    if isinstance(expr, Total):
-        bound, body, guard = expr.args
-        inside = [{**env, bound: k} for k in range(at.point.sizes[expr.axis.name])]
-        return sum((_size(at, body, here) for here in inside if at.holds(guard, here)), arb(0))
-    if isinstance(expr, Choice):
-        condition, value, otherwise = expr.args
-        return _size(at, value if at.holds(condition, env) else otherwise, env)
-    if isinstance(expr, Entry) and expr.tensor.name in at.loss.defined:
-        definition = at.loss.defined[expr.tensor.name]
-        place = (at.index(i, env) for i in expr.indices)
-        return _size(at, definition.body, dict(zip(definition.entry.indices, place, strict=True)))
-    if expr.is_Add:
-        return sum((_size(at, arg, env) for arg in expr.args), arb(0))
-    if isinstance(expr, PASSING):
-        value = at(expr, env)
-        taken = next((arg for arg in expr.args if bool(at(arg, env) == value)), None)
-        return abs(value) if taken is None else _size(at, taken, env)
-    value = abs(at(expr, env))
-    if not isinstance(at, Through) or not expr.args or isinstance(expr, Binder | Delta | Entry):
-        return value
-    inner = sum((_size(at, arg, env) for arg in expr.args), arb(0))
-    return value + (inner if isinstance(expr, log) else inner * value)
-
-
+@lru_cache(maxsize=1 << 14)
 def _is_given(loss: Loss, expr: Any) -> bool:
     """Whether an expression is linear in declared numbers, or an extremum of such."""
     if isinstance(expr, Entry):

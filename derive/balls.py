@@ -19,7 +19,6 @@ class Undetermined(PminusyError):
 
 def ball(value: Fraction | int) -> arb:
     """An exact number as a ball of the working precision."""
-    value = Fraction(value)
     return arb(fmpq(value.numerator, value.denominator))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from itertools import product as cartesian
+from functools import lru_cache
 from typing import Any
 
 from flint import arb, arb_series, ctx
@@ -16,6 +16,7 @@ from sympy import E, Expr, S, pi
 
 from derive.balls import FUNCTIONS, Number, Undetermined, ball, sign_of
 from derive.errors import PminusyError
+from derive.extrema import argmax, extremum, share
 from derive.index import (
     Argmax,
     Binder,
@@ -31,6 +32,8 @@ from derive.index import (
     Product,
     Share,
     Total,
+    tensor_names,
+    unbound,
 )
 from derive.loss import Loss
 from derive.point import Point
@@ -38,7 +41,8 @@ from derive.rational import rational
 
 
 class Evaluator:
-    """Evaluates expressions of one loss at one point; keeps what it has evaluated.
+    """Evaluates expressions of one loss at one point; keeps what it has evaluated, so that it
+    serves one working precision.
 
     Raises Undetermined on a kink, where a comparison that decides a derivative is an equality
     (if `strict`, where any order comparison is one).
@@ -47,9 +51,24 @@ class Evaluator:
     def __init__(self, loss: Loss, point: Point, strict: bool = False) -> None:
         self.loss, self.point, self.strict = loss, point, strict
         self._memo: dict[tuple[str, tuple[int, ...]], Number] = {}
+        self._kept: dict[tuple[Any, ...], Any] = {}
+        # Where entries of some names are others than in `_base`, what reads none of these.
+        self._base: Evaluator | None = None
+        self._moved: frozenset[str] = frozenset()
 
     def __call__(self, expr: Expr, env: Mapping[Expr, int]) -> Number:
         """The value of an expression, its free indices given by `env`."""
+        if isinstance(expr, Entry):
+            return self._entry(expr, env)
+        if self._base is not None and self._moved.isdisjoint(tensor_names(expr)):
+            return self._base(expr, env)
+        key = (expr, *map(env.get, unbound(expr)))
+        value = self._kept.get(key)
+        if value is None:
+            value = self._kept[key] = self._value(expr, env)
+        return value
+
+    def _value(self, expr: Expr, env: Mapping[Expr, int]) -> Number:
         if expr.is_Rational:
             return ball(Fraction(expr.p, expr.q))
         if expr.is_Add:
@@ -73,7 +92,7 @@ class Evaluator:
     def _mul(self, expr: Expr, env: Mapping[Expr, int]) -> Number:
         """A product; a factor that is exactly 0 (a delta, a choice) hides what it multiplies."""
         result: Number = arb(1)
-        for arg in sorted(expr.args, key=lambda arg: not isinstance(arg, Delta | Choice)):
+        for arg in _hiding_first(expr):
             value = self(arg, env)
             if isinstance(arg, Delta | Choice) and value == 0:
                 return arb(0)
@@ -96,7 +115,10 @@ class Evaluator:
         if isinstance(index, Index):
             return env[index]
         if isinstance(index, Argmax):
-            return self._argmax(index, env)
+            key = (index, *map(env.get, unbound(index)))
+            if key not in self._kept:
+                self._kept[key] = argmax(self, index, env)
+            return int(self._kept[key])
         place = tuple(self.index(i, env) for i in index.indices)
         return int(self.point.values[index.tensor.name][place])
 
@@ -108,16 +130,20 @@ class Evaluator:
         key = (name, place)
         if key in self.point.overrides:
             return self.point.overrides[key]
-        definition = self.loss.defined.get(name)
-        if definition is None:
-            given = self.point.values[name].get(place)  # none at a label that is ignored
-            return arb("nan") if given is None else ball(given)
+        if self._base is not None and name not in self._moved:
+            return self._base.at(name, place)
         if key not in self._memo:
-            env = dict(zip(definition.entry.indices, place, strict=True))
-            self._memo[key] = self(definition.body, env)
+            definition = self.loss.defined.get(name)
+            if definition is None:
+                given = self.point.values[name].get(place)  # none at a label that is ignored
+                self._memo[key] = arb("nan") if given is None else ball(given)
+            else:
+                env = dict(zip(definition.entry.indices, place, strict=True))
+                self._memo[key] = self(definition.body, env)
         return self._memo[key]
 
-    def _over(self, expr: Binder, env: Mapping[Expr, int]) -> list[tuple[int, Number]]:
+    def over(self, expr: Binder, env: Mapping[Expr, int]) -> list[tuple[int, Number]]:
+        """The values of the body of a binder, with the number of the index."""
         bound, body, guard = expr.args
         found = []
         for k in range(self.point.sizes[expr.axis.name]):
@@ -127,49 +153,13 @@ class Evaluator:
         return found
 
     def _total(self, expr: Binder, env: Mapping[Expr, int]) -> Number:
-        return sum((value for _, value in self._over(expr, env)), arb(0))
+        return sum((value for _, value in self.over(expr, env)), arb(0))
 
     def _product(self, expr: Binder, env: Mapping[Expr, int]) -> Number:
         result: Number = arb(1)
-        for _, value in self._over(expr, env):
+        for _, value in self.over(expr, env):
             result = result * value
         return result
-
-    def _extremum(self, expr: Binder, env: Mapping[Expr, int]) -> Number:
-        values = [value for _, value in self._over(expr, env)]
-        if not values:
-            return arb("nan")
-        if all(isinstance(value, arb) for value in values):
-            best = values[0]
-            for value in values[1:]:
-                best = best.max(value) if isinstance(expr, Maximum) else best.min(value)
-            return best
-        best = values[0]
-        for value in values[1:]:
-            first = self.sign(best - value) > 0
-            best = best if first == isinstance(expr, Maximum) else value
-        return best
-
-    def _share(self, expr: Share, env: Mapping[Expr, int]) -> Number:
-        extremum, index = expr.args
-        values = dict(self._over(extremum, env))
-        mine = self.index(index, env)
-        if mine not in values:
-            return arb(0)
-        direction = 1 if isinstance(extremum, Maximum) else -1
-        signs = [self.sign(values[mine] - value) for k, value in values.items() if k != mine]
-        if 0 in signs and -direction not in signs:
-            raise Undetermined("the extremum at this point is a tie")
-        return arb(int(all(sign == direction for sign in signs)))
-
-    def _argmax(self, expr: Argmax, env: Mapping[Expr, int]) -> int:
-        best: tuple[int, Number] | None = None
-        for k, value in self._over(expr, env):
-            if best is None or self.sign(value - best[1]) > 0:
-                best = k, value
-        if best is None:
-            raise Undetermined("the largest of nothing")
-        return best[0]
 
     def sign(self, value: Number) -> int:
         """The sign of a number that is compared; see the class for what is raised."""
@@ -229,15 +219,30 @@ class Evaluator:
         return _slope(self._varied(variable.tensor.name, place, freeze=False)(of, env))
 
     def _varied(self, name: str, place: tuple[int, ...], freeze: bool) -> Evaluator:
-        overrides = dict(self.point.overrides)
-        if freeze:
-            for definition in self.loss.definitions:
-                sizes = [self.point.sizes[a.name] for a in definition.entry.tensor.axes]
-                for where in cartesian(*map(range, sizes)):
-                    overrides[(definition.name, where)] = self.at(definition.name, where)
-        overrides[(name, place)] = arb_series([self.at(name, place), 1], prec=2)
+        return self.moved(name, place, arb_series([self.at(name, place), 1], prec=2), freeze)
+
+    def moved(
+        self, name: str, place: tuple[int, ...], value: Number, freeze: bool = False
+    ) -> Evaluator:
+        """The evaluator where one entry has another value, and with `freeze` nothing else.
+
+        What does not read this name is evaluated once for both.
+        """
+        overrides = {**self.point.overrides, (name, place): value}
         point = Point(self.point.sizes, self.point.values, overrides)
-        return Evaluator(self.loss, point, self.strict)
+        there = Evaluator(self.loss, point, self.strict)
+        reading = frozenset((name,))
+        for definition in () if freeze else self.loss.definitions:
+            if not reading.isdisjoint(tensor_names(definition.body)):
+                reading |= {definition.name}
+        there._base, there._moved = self, reading
+        return there
+
+
+@lru_cache(maxsize=1 << 16)
+def _hiding_first(product: Expr) -> tuple[Expr, ...]:
+    """The factors, first those that may be exactly 0 and hide the others."""
+    return tuple(sorted(product.args, key=lambda arg: not isinstance(arg, Delta | Choice)))
 
 
 def _slope(value: Number) -> arb:
@@ -264,9 +269,9 @@ HANDLERS: dict[str, Callable[[Evaluator, Any, Mapping[Expr, int]], Number]] = {
     "Axis": lambda self, expr, env: arb(self.point.sizes[expr.name]),
     Total.__name__: Evaluator._total,
     Product.__name__: Evaluator._product,
-    Maximum.__name__: Evaluator._extremum,
-    Minimum.__name__: Evaluator._extremum,
-    Share.__name__: Evaluator._share,
+    Maximum.__name__: extremum,
+    Minimum.__name__: extremum,
+    Share.__name__: share,
     "step": lambda self, expr, env: arb(int(self.sign(self(expr.args[0], env)) > 0)),
     "signum": lambda self, expr, env: arb(self.sign(self(expr.args[0], env))),
     "sign": lambda self, expr, env: arb(self.sign(self(expr.args[0], env))),

@@ -93,7 +93,7 @@ def terms_of(both: list[Form], here: Point, count: int) -> list[float]:
         return [0.0] * count
     places = [(k,) if both[0].wrt.indices else () for k in range(count)]
     with ctx.workprec(200):
-        sizes = zip(*(form.sizes(here, places) for form in both), strict=True)
+        sizes = zip(*(form.sizes(Evaluator(form.loss, here), places) for form in both), strict=True)
         return [float(min(each).mid()) for each in sizes]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from sympy import Basic, Expr, Mul, Pow, exp
 
@@ -19,11 +20,20 @@ def rule(
     """Make a rule of a function that rewrites one node, or returns None where it has no say."""
 
     def decorate(local: Local) -> Rule:
+        @lru_cache(maxsize=8)
+        def visited(loss: Loss) -> dict[Basic, Basic]:
+            """What became of each node: from one step to the next, most stay as they are."""
+            return {}
+
         def apply(expr: Expr, loss: Loss) -> Expr:
+            done = visited(loss)
+
             def visit(node: Basic) -> Basic:
-                node = rebuild(node, visit)
-                found = local(node, loss) if isinstance(node, Expr) else None
-                return node if found is None else found
+                if node not in done:
+                    inside = rebuild(node, visit)
+                    found = local(inside, loss) if isinstance(inside, Expr) else None
+                    done[node] = inside if found is None else found
+                return done[node]
 
             return visit(expr)
 

@@ -15,7 +15,9 @@ from derive.index.look import (
     kinds,
     nodes,
     order,
+    tensor_names,
     tensors,
+    unbound,
     walk,
 )
 from derive.index.names import Axis, Index
@@ -73,7 +75,9 @@ __all__ = [
     "scoped",
     "size",
     "substitute",
+    "tensor_names",
     "tensors",
     "total",
+    "unbound",
     "walk",
 ]

@@ -84,6 +84,12 @@ def free_indices(expr: Basic) -> frozenset[Index]:
 
 
 @lru_cache(maxsize=1 << 16)
+def unbound(expr: Basic) -> tuple[Index, ...]:
+    """The indices that a value of `expr` depends on, whether it is whole or a part of a binder."""
+    return tuple(sorted(free_indices(expr) | dangling(expr), key=order))
+
+
+@lru_cache(maxsize=1 << 16)
 def entries(expr: Basic) -> frozenset[Entry]:
     """Every tensor entry in `expr`, bound indices in canonical form."""
     found = frozenset((expr,)) if isinstance(expr, Entry) else frozenset()
@@ -96,6 +102,12 @@ def entries(expr: Basic) -> frozenset[Entry]:
 def tensors(expr: Basic) -> frozenset[Tensor]:
     """Every tensor named in `expr`."""
     return frozenset(entry.tensor for entry in entries(expr))
+
+
+@lru_cache(maxsize=1 << 16)
+def tensor_names(expr: Basic) -> frozenset[str]:
+    """The names of every tensor in `expr`."""
+    return frozenset(tensor.name for tensor in tensors(expr))
 
 
 def order(expr: Basic) -> tuple[Any, ...]:
