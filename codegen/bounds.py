@@ -102,6 +102,12 @@ def is_weight(expr: Expr, loss: Loss) -> bool:
     return not positive(expr, loss)
 
 
+def is_fixed(expr: Expr, loss: Loss) -> bool:
+    """Whether `expr` is made of numbers, sizes and consts only."""
+    roles = [loss.declared[t.name].role if t.name in loss.declared else "" for t in tensors(expr)]
+    return all(role == "const" for role in roles)
+
+
 def bounded(expr: Expr, loss: Loss) -> bool:
     """Whether the form of `expr` shows it to be finite whatever the inputs are."""
     if expr.is_number or isinstance(expr, (*BOUNDED, Axis)):

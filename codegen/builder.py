@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,13 @@ from derive.loss import Loss
 
 LABELS = ("dense", "index")
 LABEL_NOTE = "{} is given as class labels: the derivation contracts the delta that they stand for."
+MODULES = frozenset(  # what generated files import, besides Python's own functions
+    """
+    codegen ctypes dataclass derive dist forward_ad importlib jax jnp math njit np
+    once_differentiable os partial Path pickle prange sys tempfile tl torch triton triton_op
+    warnings wrap_triton
+    """.split()  # noqa: SIM905
+)
 COMPENSATED_NOTE = "Rounding errors are carried to the functions that would make more of them."
 
 
@@ -239,8 +247,8 @@ def _labelled(
 
 def identifier(name: str) -> str:
     cleaned = re.sub(r"\W", "_", name) or "loss"
-    clashes = cleaned[0].isdigit() or cleaned.startswith("_") or cleaned in ("np", "math", "torch")
-    return f"loss_{cleaned}" if clashes or keyword.iskeyword(cleaned) else cleaned
+    reserved = cleaned in MODULES or cleaned in dir(builtins) or keyword.iskeyword(cleaned)
+    return f"loss_{cleaned}" if reserved or re.match(r"[\d_]", cleaned) else cleaned
 
 
 def _one_of(what: str, found: str, allowed: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ Each knows its derivative (`fdiff`) and its meaning in simpler terms (`meaning`)
 
 from __future__ import annotations
 
-from sympy import Expr, Function, S, exp, log
+from sympy import Expr, Function, Integer, S, exp, log
 
 from derive.index import Choice, Condition
 
@@ -71,6 +71,10 @@ class log1pmx(Function):
     def meaning(self) -> Expr:
         return log(1 + self.args[0]) - self.args[0]
 
+    def first_order(self) -> Expr:
+        """The two functions that are about x, apart."""
+        return log1p(self.args[0]) - self.args[0]
+
 
 class expm1mx(Function):
     """exp(x) - 1 - x, as one function: about x^2/2 near 0."""
@@ -83,6 +87,10 @@ class expm1mx(Function):
 
     def meaning(self) -> Expr:
         return exp(self.args[0]) - 1 - self.args[0]
+
+    def first_order(self) -> Expr:
+        """The two functions that are about x, apart."""
+        return expm1(self.args[0]) - self.args[0]
 
 
 class log1mexp(Function):
@@ -124,6 +132,11 @@ class step(Function):
 
     is_real = True
     is_nonnegative = True
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:
+        """The value at a number, which a choice may leave."""
+        return Integer(bool(x.is_positive)) if x.is_Rational else None
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return S.Zero

@@ -40,6 +40,10 @@ V[i] = s*delta(i, t)/2 + s*y[i]/2 + (1 - s)*P[i]
 D = sum(y[i]*log(y[i]/M[i]) for i in K)
 E = 1 - exp(-exp(z))
 F = z**2/(z**2 + 4)
+G = exp(g*z) - g*z - 1
+H = exp(-exp(-z))
+B = u*q if z > 0 else g*sigmoid(-v)
+C = sqrt(sum(a[k]**2 for k in K))
 """
 SHIFTED = "sum(exp(a[k] - max(a[n] for n in K)) for k in K)"
 GUARDED = "sum(exp(a[k] - max(a[n] for n in K if b[n] <= b[t])) for k in K if b[k] <= b[t])"
@@ -49,6 +53,10 @@ CASES = {
         "sum(P[i]*log(P[i]/Q[i]) for i in K)",
         "g*sum(Q[i]*log(Q[i]/P[i]) for i in K)",
         "sum(Q[i]*log(Q[i]/T[i]) for i in K)",
+    ],
+    "symmetric divergence of two softmaxes": [
+        "sum((P[i] - Q[i])*log(P[i]/Q[i]) for i in K)",
+        "sum((Q[i] - T[i])*log(Q[i]/T[i]) for i in K)",
     ],
     "divergences from a mixture": [
         "s*D + (1 - s)*sum(P[i]*log(P[i]/M[i]) for i in K)",
@@ -60,9 +68,13 @@ CASES = {
         " + (1 - s)*sum(P[i]*log(P[i]/V[i]) for i in K)",
     ],
     "log of a share of a mixture": ["log(P[t]/M[t])", "sum(y[i]*log(y[i]/M[i]) for i in K)"],
-    "terms that cancel": ["z + v", "exp(z) - 2*v - 2*z"],
+    "terms that cancel": ["z + v", "exp(z) - 2*v - 2*z", "1 + g*z + G"],
     "log of an exponential": ["log(exp(z/g))", "log(exp(a[t]/(u*g)))"],
-    "one exponential a term": ["(exp(z) - s)*exp((1 - g)*z)", "exp(-z)*(u*exp(2*z) + exp(z) + 1)"],
+    "one exponential a term": [
+        "exp(-z)*(s*E + (1 - s)*H)",
+        "(exp(z) - s)*exp((1 - g)*z)",
+        "exp(-z)*(u*exp(2*z) + exp(z) + 1)",
+    ],
     "root less its start": ["sqrt(1 + z**2/g**2) - 1", "sqrt(u**2 + z**2) - u + s"],
     "hypotenuse": ["sqrt(1 + z**2)", "1/sqrt(z**2 + u**2)", "sqrt(4 + z**2/g**2)"],
     "square over its root": ["z**2/(1 + max(1, z))"],
@@ -83,6 +95,7 @@ CASES = {
     "take an exponential out of a sum": ["sum(y[k]*exp(z) for k in K)"],
     "take an exponential into a sum": [
         "exp(-max(a[k] for k in K))*sum(b[k]*exp(a[k]) for k in K)",
+        "exp(a[t])*sum(y[i]*exp(-a[i])*sigmoid(a[i] - a[t]) for i in K)",
         "exp(-max(a[k] for k in K))*(z*sum(exp(a[k]) for k in K) - sum(b[k]*exp(a[k]) for k in K))",
     ],
     "logistic function": [
@@ -92,10 +105,22 @@ CASES = {
         "1/(1 + exp(z))**2",
         "u/(g + 2*exp(z))",
     ],
-    "odds to probability": ["exp(z)*sigmoid(-z)"],
+    "odds to probability": ["exp(z)*sigmoid(-z)", "s*exp(z - s)*sigmoid(s - z)**2"],
+    "odds to probability in a sum": [
+        "sigmoid(z)*(s - u*exp(-z))",
+        "g*sigmoid(g*z - g*log(u))*(s - u**g*exp(-g*z))",
+        "(exp(z) - s)*sigmoid(log(u) - z)",
+    ],
+    "logistic functions of opposite numbers": ["s*sigmoid(z) + s*sigmoid(-z) - sigmoid(z)"],
+    "log of a mean of two exponentials": [
+        "log(exp(z - s)/2 + exp(s - z)/2)",
+        "log(exp(z)/2 + exp(s)/2)",
+    ],
+    "softplus of the opposite": ["z - s + u + softplus(s - z)", "u*softplus(z) - u*z"],
     "softplus": ["log(1 + exp(z))", "log(g + 2*exp(z))", "log(exp(z) + exp(s))"],
     "log of the logistic function": ["log(sigmoid(z))"],
     "hyperbolic tangent": ["sinh(z)/cosh(z)"],
+    "log of the slope of tanh": ["log(1 - tanh(z)**2)"],
     "slope of tanh": ["1 - tanh(z)**2", "3*tanh(z/g)**2 + u - 3"],
     "log of cosh": ["log(cosh(z))", "log(cosh(5*z))"],
     "complement": [
@@ -105,7 +130,20 @@ CASES = {
         "1 - sigmoid(z)",
         "1 - p[t]",
         "sum(b[i]*(1 - p[i]) for i in K)",
+        "g - g*q",
+        "1 - H",
+        "1 - a[t]**2/sqrt(sum(a[k]**4 for k in K))",
     ],
+    "complement in a sum": [
+        "sum(y[i]*p[i] for i in K) - sum(y[i] for i in K) + z",
+        "s*sum(b[i] for i in K if i != t) - s*sum(b[i]*sigmoid(a[i] - z) for i in K if i != t)",
+    ],
+    "share over itself": [
+        "q*(s/q + z)",
+        "u*p[t]*(z - g*(s/p[t] - s/(1 - p[t])))",
+        "sigmoid(-z)*(y[t]/sigmoid(-z) - s)",
+    ],
+    "choices by one condition": ["(u if z > 0 else g) - B", "s + (u if z > 0 else g) - B"],
     "difference from the target": [
         "q - s",
         "s - q",
@@ -113,16 +151,21 @@ CASES = {
         "sum(b[j]*(p[j] - y[j]) for j in K)",
         "sum(b[j]*(p[j] - (1 if j == t else 0)) for j in K)",
         "sum(b[j]*((1 if j == t else 0) - p[j]) for j in K)",
+        "E - s",
+        "s - H",
     ],
     "logarithm and its first order": [
         "u*log(u/g) - u + g",
         "u/g - log(u/g) - 1",
+        "u*exp(-z) - log(u*exp(-z)) - 1",
+        "u*log(u*exp(-z)) - u + exp(z)",
         "sum(e[i]*log(e[i]/g) - e[i] + g for i in K)",
     ],
     "overlap of distributions": [
         "1 - sum(y[i]**s*p[i]**(1 - s) for i in K)",
         "u*sum(sqrt(p[i]*y[i]) for i in K) - u",
         "1 - sum(p[i]**g for i in K)",
+        "g - g*sum(y[i]*p[i]**s for i in K)",
     ],
     "log of an overlap of distributions": [
         "log(sum(y[i]**s*p[i]**(1 - s) for i in K))",
@@ -130,12 +173,21 @@ CASES = {
     ],
     "exponential again": ["1 - E", "u + 2*E - 2"],
     "exponential less 1 and its argument": ["exp(g*z) - g*z - 1", "s*exp(z) - s*z - s + u"],
+    "logarithm of 1 and its argument": ["log(1 + u) - u", "g*(z**2 + s) - g*log(1 + z**2 + s)"],
     "exponential less 1": ["1 - exp(-u)", "s*exp(z) - s", "u + 3*exp(z) - 3"],
     "log of 1 less an exponential": ["log(-expm1(-u))", "log(E)", "log(-u/expm1(-u))"],
+    "whole power less 1": ["u*(1 - (1 - z**2)**3)", "(1 + z)**2 - 1 + s"],
     "power less 1": ["1 - q**g", "(1 + z**2)**g - 1", "(u**g - 1)/g", "p[t]**2 - 1"],
     "log of a complement": ["log(1 - p[t])", "log(1 - F)"],
     "quotient of exponentials": ["3*expm1(z/g)*sigmoid(-z/g)"],
-    "sum over an exponential less 1": ["g*(u*(exp(z) - 1) + s)/(exp(z) - 1)"],
+    "sum over an exponential less 1": [
+        "g*(u*(exp(z) - 1) + s)/(exp(z) - 1)",
+        "(s*E + z)/E",
+    ],
+    "quotient of two exponentials that vanish": [
+        "s*exp(z - exp(z))/E",
+        "exp(2*z)/(1 - exp(exp(z)))",
+    ],
     "term to its maximum": ["u*(max(a[k]/u for k in K) + z) - a[t]"],
     "log of a mixture with 1": ["log(q + (1 - q)*exp(-u))", "log(q + sigmoid(-z)*exp(-u))"],
     "power of an exponential": ["(u*exp(-z))**g"],
@@ -148,12 +200,16 @@ CASES = {
         "log(sigmoid(z + u) - sigmoid(z))",
         "log(sigmoid(-z) - sigmoid(-z - u))",
     ],
+    "slopes over a difference of sigmoids": [
+        "(sigmoid(z)*sigmoid(-z)/g - sigmoid(s)*sigmoid(-s)/g)/(sigmoid(z) - sigmoid(s))",
+    ],
     "difference of sigmoids": ["sigmoid(z) - sigmoid(s)", "2*sigmoid(z) - 2*sigmoid(z + s)"],
     "one and a sum of exponentials": [
         "log(1 + sum(exp(a[k]) for k in K))",
         "log(1 + u*sum(exp(a[k]) for k in K)*sum(exp(b[k]) for k in K))",
     ],
     "share of one and a sum of exponentials": [
+        "exp(a[t])*sum(exp(b[k]) for k in K)/(1 + sum(exp(a[k]) for k in K)*sum(exp(b[k]) for k in K))",
         "exp(a[t])/(1 + sum(exp(a[k]) for k in K))",
         "z/(1 + u*sum(exp(a[k]) for k in K))**2",
     ],
@@ -161,7 +217,18 @@ CASES = {
     "difference of squares": ["sqrt(1 - s**2/4)", "1/sqrt(u**2 - u**2*s**2/4)"],
     "square of a difference": ["u**2 - 2*u*z + z**2 + g", "4*z**2 + 4*z*s + s**2"],
     "log of a sum of squares": ["log(1 + z**2)", "log(u**2 + z**2/g)", "log(1 + z**2*exp(s))"],
-    "quotient by a sum of squares": ["3*z/(1 + z**2)", "z**2*exp(-s)/(1 + z**2*exp(-s))"],
+    "quotient by a sum of squares": [
+        "3*z/(1 + z**2)",
+        "z**2*exp(-s)/(1 + z**2*exp(-s))",
+        "(z - s)/(g*(1 + (z - s)**2/g))",
+        "(z - s)**2/(g*u**3*(1 + (z - s)**2/(g*u**2)))",
+    ],
+    "square times an exponential": ["(z - s)**2*exp(-v)/2", "s*z**2*exp(b[t])"],
+    "versed sine": ["g - g*cos(z - s)", "s + cos(z) - 1"],
+    "versed sine of two vectors": [
+        "1 - sum(a[k]*b[k] for k in K)/sqrt(sum(a[k]**2 for k in K)*sum(b[k]**2 for k in K))",
+        "g - g*sum(a[k]*b[k] for k in K)/(C*sqrt(sum(b[k]**2 for k in K)))",
+    ],
     "sine of a multiple angle": ["sin(2*w)/sin(w)", "3*z*sin(4*w)/sin(w)", "sin(6*z)/sin(2*z)"],
     "rounding put back": ["softplus(z - s)", "sigmoid(s - z)", "exp(z + s)", "exp(a[t] - z)"],
     "sum less a large term": [

@@ -14,6 +14,7 @@ from sympy import Basic, Expr
 from codegen.stabilize import (
     angles,
     bregman,
+    choices,
     complement,
     differences,
     divergence,
@@ -43,12 +44,15 @@ RULES: tuple[Rule, ...] = (
     *bregman.RULES,
     *overlaps.RULES,
     *hyperbolic.RULES,
+    *complement.FIRST,
     *near_one.RULES,
     *logs.RULES,
     *softmax.RULES,
     *logistic.RULES,
     *sigmoids.RULES,
     *complement.RULES,
+    *choices.RULES,
+    *near_one.LAST,
     *roots.RULES,
     *angles.RULES,
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Integer, Mul, acos, asin, chebyshevu_poly, cos, sin, sqrt
+from sympy import Add, Expr, Integer, Mul, S, acos, asin, chebyshevu_poly, cos, sin, sqrt
 
-from codegen.stabilize.local import body_of, powers, rule
-from derive.index import Choice
+from codegen.stabilize.local import body_of, powers, rule, without
+from derive.index import TRUE, Choice, Index, Total, free_indices, total
 from derive.loss import Loss
 
 MOST = 16
+Pair = tuple[Expr, Expr]
 
 
 @rule(
@@ -67,4 +68,62 @@ def _cosine(x: Expr, loss: Loss) -> Expr:
     return body.args[0] if isinstance(body, acos) else cos(x)
 
 
-RULES = (multiple_angle, sum_of_angles)
+@rule("versed sine", "where the angle is small, the cosine is near 1 and what is left of 1 counts")
+def versed_sine(node: Expr, loss: Loss) -> Expr | None:
+    """c - c cos(x) = 2 c sin(x/2)^2."""
+    for arg in node.args if node.is_Add else ():
+        for factor in Mul.make_args(arg):
+            scale = without(arg, factor)
+            if isinstance(factor, cos) and -scale in node.args:
+                return node - arg + scale - 2 * scale * sin(factor.args[0] / 2) ** 2
+    return None
+
+
+@rule(
+    "versed sine of two vectors",
+    "where the vectors are nearly parallel their cosine is near 1; their difference, less what is"
+    " along them, keeps the digits",
+)
+def between_vectors(node: Expr, loss: Loss) -> Expr | None:
+    """1 - u.v/(|u| |v|) = (|u - v|^2 - (|u| - |v|)^2)/(2 |u| |v|)."""
+    for arg in node.args if node.is_Add else ():
+        for product in Mul.make_args(arg):
+            found = _norms(product, without(arg, product), loss)
+            if found is None or -found[0] not in node.args:
+                continue
+            scale, index, (u, v), (n, m) = found
+            apart = total(index, (u - v) ** 2)
+            along = total(index, (u - v) * (u + v)) / (n + m)
+            return node - arg + scale - scale * (apart - along**2) / (2 * n * m)
+    return None
+
+
+def _norms(product: Expr, rest: Expr, loss: Loss) -> tuple[Expr, Index, Pair, Pair] | None:
+    """c, i, u and v, |u| and |v| where the node is c sum_i u_i v_i/(|u| |v|)."""
+    if not isinstance(product, Total):
+        return None
+    index, body, guard = product.open()
+    parts = Mul.make_args(body)
+    if guard != TRUE or len(parts) != 2 or not all(part.has(index) for part in parts):
+        return None
+    left = rest
+    norms = []
+    for vector in parts:
+        squares = total(index, vector**2)
+        for base, n in powers(left):
+            whole = body_of(base, loss) or base
+            if n == -1 and whole == sqrt(squares):
+                left, norms = without(left, 1 / base), [*norms, base]
+                break
+            if n == -S.Half and squares in Mul.make_args(whole):
+                others = without(whole, squares)
+                left = without(left, base**n) * others**n
+                norms = [*norms, sqrt(squares)]
+                break
+    if len(norms) != 2 or free_indices(left).intersection([index]):
+        return None
+    one, two = norms
+    return left, index, (parts[0], parts[1]), (one, two)
+
+
+RULES = (multiple_angle, sum_of_angles, versed_sine, between_vectors)

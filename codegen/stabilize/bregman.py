@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sympy import Add, Expr, Mul, Pow, Rational, log
+from sympy import Add, Expr, Mul, Pow, Rational, exp, log
 
 from codegen.bounds import nonnegative
 from codegen.stabilize.local import rule
@@ -19,8 +19,15 @@ def _ratio(node: Expr) -> tuple[Expr, Expr] | None:
     """u and v, where the node is log(u/v)."""
     if not isinstance(node, log) or not node.args[0].is_Mul:
         return None
-    below = Mul(*(1 / f for f in node.args[0].args if isinstance(f, Pow) and f.exp.is_negative))
+    below = Mul(*(1 / f for f in node.args[0].args if _is_divisor(f)))
     return None if below == 1 else (node.args[0] * below, below)
+
+
+def _is_divisor(factor: Expr) -> bool:
+    """Whether the factor is 1/v, or exp(-v) for a v without a sign."""
+    if isinstance(factor, exp):
+        return bool(factor.args[0].could_extract_minus_sign())
+    return isinstance(factor, Pow) and bool(factor.exp.is_negative)
 
 
 def _pairs(node: Expr, loss: Loss) -> Iterator[tuple[Expr, Expr, Expr, Expr]]:
@@ -52,10 +59,17 @@ def log_and_line(node: Expr, loss: Loss) -> Expr | None:
                 continue
             gap = top - below
             near = weight * log1pmx(gap / below)
-            far = weight * (log(grouped(top / below)) - grouped(gap / below))
+            far = weight * _log_of(top, below) + grouped(Add(*line))
             close = Condition("<", absolute(gap), NEAR * below)
             return Add(*(x for x in node.args if x not in (term, *line)), Choice(close, near, far))
     return None
+
+
+def _log_of(top: Expr, below: Expr) -> Expr:
+    """log(u/v); of an exponential the quotient may overflow, its logarithm does not."""
+    if top.has(exp) or below.has(exp):
+        return log(top) - log(below)
+    return log(grouped(top / below))
 
 
 RULES = (log_and_line,)

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Mul, S, exp
+from sympy import Add, Expr, Mul, S, exp, sqrt
 
-from codegen.bounds import is_fraction, is_weight
-from codegen.stabilize.local import body_of, powers, rule
+from codegen.bounds import is_fixed, is_fraction, is_weight, nonnegative, vanishes
+from codegen.stabilize.local import body_of, powers, rule, without
 from codegen.stabilize.softmax import is_largest, rest_of_sum
-from derive.functions import sigmoid
-from derive.index import Choice, Condition, Delta, Entry, Index, Total, substitute
+from derive.functions import expm1, sigmoid
+from derive.index import TRUE, Choice, Condition, Delta, Entry, Index, Total, substitute, total
 from derive.loss import Loss
 
 
 def complement_of(node: Expr, loss: Loss) -> Expr | None:
-    """1 - node without cancellation, where node is a logistic function, a softmax or a share."""
+    """1 - node without cancellation, for a logistic function, a softmax, a share or 1 - exp(u)."""
     number, name = node.as_coeff_Mul()
     body = body_of(name, loss)
     if body is not None:
         return complement_of(number * body, loss)
     if isinstance(node, sigmoid):
         return sigmoid(-node.args[0])
+    if isinstance(node, exp) and nonnegative(-node.args[0], loss):
+        return -expm1(node.args[0])
+    left = exp((-node).args[0]) if isinstance(-node, expm1) else 1 - node
+    if isinstance(left, exp) and nonnegative(-left.args[0], loss):
+        return left
     if not is_fraction(node):
-        return _left_of_quotient(node)
+        return _left_of_norm(node, loss) or _left_of_quotient(node)
     top = next(factor for factor in node.args if isinstance(factor, exp))
     below = next(base for base, power in powers(node) if power == -1)
     others = _others(top, below)
     return None if others is None else others / below
+
+
+def _left_of_norm(node: Expr, loss: Loss) -> Expr | None:
+    """1 - u/n = (n^2 - u^2)/(n (n + u)), where u^2 is a term of the sum of squares n^2."""
+    for below, power in powers(node):
+        u = without(node, below**power)
+        if power != -S.Half or not isinstance(below, Total) or not nonnegative(u, loss):
+            continue
+        index, body, guard = below.open()
+        here = _where(u**2, body, index)
+        if here is not None and guard == TRUE:
+            others = total(index, body, Condition("!=", index, here))
+            return others / (sqrt(below) * (sqrt(below) + u))
+    return None
 
 
 def _left_of_quotient(node: Expr) -> Expr | None:
@@ -68,11 +87,11 @@ def _where(top: Expr, body: Expr, index: Index) -> Expr | None:
     "what is left of 1 is written as the sum of the other shares, which keeps its digits",
 )
 def complement(node: Expr, loss: Loss) -> Expr | None:
-    """1 - sigmoid(x) = sigmoid(-x), and 1 - p_i = sum over k != i of p_k for a softmax."""
+    """c - c sigmoid(x) = c sigmoid(-x), and 1 - p_i = sum over k != i of p_k for a softmax."""
     if not node.is_Add:
         return None
     for one in node.args:
-        if not one.is_Rational:
+        if not is_fixed(one, loss):
             continue
         for arg in node.args:
             for share, more in ((arg, S.Zero), *_spread(arg)):
@@ -81,6 +100,35 @@ def complement(node: Expr, loss: Loss) -> Expr | None:
                     others = [x for x in node.args if x not in (one, arg)]
                     return Add(*others, one * left, more)
     return None
+
+
+@rule(
+    "complement in a sum",
+    "what is left of 1 in each term keeps the digits that two sums lose to each other",
+)
+def complement_in_sum(node: Expr, loss: Loss) -> Expr | None:
+    """sum_i f_i - sum_i f_i p_i = sum_i f_i (1 - p_i)."""
+    sums = [(arg, *_as_sum(arg)) for arg in node.args if _as_sum(arg)] if node.is_Add else []
+    for arg, index, body, guard in sums:
+        for share in Mul.make_args(body):
+            left = complement_of(share, loss)
+            if left is None or not left.has(index):
+                continue
+            for other, inner, whole, allowed in sums:
+                here = [substitute(x, {inner: index}) for x in (whole, allowed)]
+                if inner.axis == index.axis and here == [-body / share, guard]:
+                    rest = (x for x in node.args if x not in (arg, other))
+                    return Add(*rest, total(index, -body / share * left, guard))
+    return None
+
+
+def _as_sum(term: Expr) -> tuple[Index, Expr, Condition] | tuple[()]:
+    """Index, body and guard where the term is a sum, with its factors taken into it."""
+    found = [f for f in Mul.make_args(term) if isinstance(f, Total)]
+    if len(found) != 1:
+        return ()
+    index, body, guard = found[0].open()
+    return index, term / found[0] * body, guard
 
 
 def _spread(term: Expr) -> list[tuple[Expr, Expr]]:
@@ -152,4 +200,42 @@ def _split(scale: Expr, share: Expr, target: Expr, left: Expr, loss: Loss) -> Ex
     return Choice(Condition("==", index, label), -at_label, share)
 
 
-RULES = (complement, difference)
+@rule(
+    "share over itself",
+    "a share that is too small for a float would be 0 over 0; its quotient with itself is 1",
+    holds="the share is > 0",
+)
+def over_itself(node: Expr, loss: Loss) -> Expr | None:
+    """p (a/p + b) = a + b p, also where the quotient is deeper in a product."""
+    if not node.is_Mul:
+        return None
+    for share in node.args:
+        if not isinstance(share, Entry | sigmoid) or not vanishes(share, loss):
+            continue
+        for bracket in node.args:
+            if bracket.is_Add and _divides(bracket, share):
+                return without(node, share, bracket) * _times(bracket, share)
+    return None
+
+
+def _divides(expr: Expr, share: Expr) -> bool:
+    """Whether the expression, as sums and products, has a term over the share."""
+    if expr.is_Add or expr.is_Mul:
+        return any(_divides(arg, share) for arg in expr.args)
+    return bool(expr == 1 / share)
+
+
+def _times(expr: Expr, share: Expr) -> Expr:
+    """expr * share, with the share taken into the terms that are over it."""
+    if expr.is_Add and _divides(expr, share):
+        return Add(*(_times(arg, share) for arg in expr.args))
+    for factor in Mul.make_args(expr):
+        if factor == 1 / share:
+            return without(expr, factor)
+        if _divides(factor, share):
+            return without(expr, factor) * _times(factor, share)
+    return expr * share
+
+
+RULES = (complement, complement_in_sum, over_itself)
+FIRST = (difference,)  # before the names of shares are written out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sympy import Add, Expr, Integer, Mul, Pow, exp, factor_terms, log
 
 from codegen.stabilize.local import body_of, peak_of, rule
-from derive.functions import absolute, expm1mx, log1p
+from derive.functions import absolute, expm1, expm1mx, log1p
 from derive.index import (
     TRUE,
     Choice,
@@ -62,6 +62,33 @@ def softmaxes(node: Expr, loss: Loss) -> Expr | None:
     return None
 
 
+@rule(
+    "symmetric divergence of two softmaxes",
+    "where the two are close their difference is the share times what its quotient is away from 1,"
+    " and each term is >= 0",
+)
+def symmetric(node: Expr, loss: Loss) -> Expr | None:
+    """sum (p - q) log(p/q) = sum q c (exp(c) - 1), c = log(p/q) as for the divergence."""
+    if not isinstance(node, Total):
+        return None
+    index, body, guard = node.open()
+    for factor in Mul.make_args(body):
+        pair = quotient(factor)
+        if pair is None or guard != TRUE or body != (pair[0] - pair[1]) * factor:
+            continue
+        (p, q), (f_p, f_q) = pair, (_exponent(entry, index, loss) for entry in pair)
+        if f_p is None or f_q is None:
+            continue
+        gap = _gap(f_p, f_q, index)
+        c = gap - total(index, q * gap)
+        ratio = c - log1p(total(index, q * expm1mx(c)))
+        widest = peak_of(absolute(c), index, TRUE)
+        far = total(index, (p - q) * (log(p) - log(q)))
+        near = total(index, q * ratio * expm1(ratio))
+        return Choice(Condition("<", widest, CLOSE), near, far)
+    return None
+
+
 def _gap(f_p: Expr, f_q: Expr, index: Index) -> Expr:
     """f_p - f_q, or where they are far apart that without a common offset of either."""
     gap = factor_terms(f_p - f_q)
@@ -88,4 +115,4 @@ def quotient(node: Expr) -> tuple[Expr, Expr] | None:
     return (above[0], below[0]) if len(above) == len(below) == 1 else None
 
 
-RULES = (softmaxes,)
+RULES = (softmaxes, symmetric)

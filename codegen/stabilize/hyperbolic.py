@@ -41,6 +41,18 @@ def log_cosh(node: Expr, loss: Loss) -> Expr | None:
 
 
 @rule(
+    "log of the slope of tanh",
+    "near 0 the slope is 1 less little; in the tails it vanishes, and its logarithm does not",
+)
+def log_slope(node: Expr, loss: Loss) -> Expr | None:
+    """log(1 - tanh(x)^2) = -2 log cosh(x)."""
+    square = 1 - node.args[0] if isinstance(node, log) else None
+    if square is None or not square.is_Pow or square.exp != 2 or not isinstance(square.base, tanh):
+        return None
+    return -2 * log(cosh(square.base.args[0]))
+
+
+@rule(
     "slope of tanh",
     "where tanh is near 1 or -1 what is left of 1 keeps its digits as a product of two sigmoids",
 )
@@ -58,4 +70,4 @@ def tanh_slope(node: Expr, loss: Loss) -> Expr | None:
     return None
 
 
-RULES = (to_tanh, log_cosh, tanh_slope)
+RULES = (to_tanh, log_slope, log_cosh, tanh_slope)

@@ -58,6 +58,11 @@ def powers(expr: Expr) -> Iterator[tuple[Expr, Expr]]:
             yield factor, Mul()
 
 
+def without(product: Expr, *factors: Expr) -> Expr:
+    """The product of the other factors; a quotient would spread its sign over a bracket."""
+    return Mul(*(factor for factor in Mul.make_args(product) if factor not in factors))
+
+
 def split_exp(expr: Expr) -> tuple[Expr, Expr | None]:
     """`expr` as cofactor * exp(exponent); the exponent is None where there is no exponential."""
     exponents = [factor.args[0] for factor in Mul.make_args(expr) if isinstance(factor, exp)]

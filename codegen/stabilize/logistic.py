@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Integer, Mul, Pow, S, exp, log, tanh
+from sympy import Add, Expr, Integer, Mul, Pow, S, cosh, exp, log, tanh
 
 from codegen.bounds import positive
-from codegen.stabilize.local import powers, rule, split_exp
+from codegen.stabilize.local import powers, rule, split_exp, without
 from derive.functions import absolute, largest, sigmoid, softplus
 from derive.index import Choice, Condition
 from derive.loss import Loss
@@ -41,7 +41,7 @@ def quotient_of_exps(node: Expr, loss: Loss) -> Expr | None:
         one, two = base.args
         for sign, above in ((1, one - two), (-1, two - one)):
             if above in node.args:
-                return sign * node * base / above * tanh(_half(one, two))
+                return sign * without(node, above, 1 / base) * tanh(_half(one, two))
     return None
 
 
@@ -83,16 +83,74 @@ def to_sigmoid(node: Expr, loss: Loss) -> Expr | None:
     "numerator and denominator share exp(x)",
 )
 def odds(node: Expr, loss: Loss) -> Expr | None:
-    """exp(x) sigmoid(-x) = sigmoid(x)."""
+    """exp(x) sigmoid(-x)^n = sigmoid(x) sigmoid(-x)^(n-1)."""
     if not node.is_Mul:
         return None
-    for factor in node.args:
-        if isinstance(factor, sigmoid):
-            x = -factor.args[0]
-            for other in node.args:
-                if isinstance(other, exp) and other.args[0] == x:
-                    return node / (factor * other) * sigmoid(x)
+    _, x = split_exp(node)
+    for base, n in powers(node) if x is not None else ():
+        whole = isinstance(base, sigmoid) and n.is_Integer and n > 0
+        if whole and (x + base.args[0]).expand() == 0:
+            return node * exp(-x) / base * sigmoid(-base.args[0])
     return None
+
+
+@rule(
+    "odds to probability in a sum",
+    "the exponential of the term and the logistic function are one logistic function, before"
+    " either overflows",
+)
+def odds_in_sum(node: Expr, loss: Loss) -> Expr | None:
+    """sigmoid(-x) (c exp(x) + d) = c sigmoid(x) + d sigmoid(-x)."""
+    for base, n in powers(node) if node.is_Mul else ():
+        if not isinstance(base, sigmoid) or not n.is_Integer or n < 1:
+            continue
+        for bracket in node.args:
+            terms = bracket.args if bracket.is_Add else ()
+            new = [_at_odds(term, base.args[0]) for term in terms]
+            if any(term is not None for term in new):
+                within = (t * base if o is None else o for t, o in zip(terms, new, strict=True))
+                return without(node, bracket) / base * Add(*within)
+    return None
+
+
+def _at_odds(term: Expr, x: Expr) -> Expr | None:
+    """c exp(u) sigmoid(x) as c exp(u + x) sigmoid(-x), where exp(u + x) has no exponential."""
+    cofactor, u = split_exp(term)
+    if u is None:
+        return None
+    for rest in Add.make_args((u + x).expand()):
+        logs = [f for f in Mul.make_args(rest) if isinstance(f, log)]
+        if rest != 0 and len(logs) != 1:
+            return None
+        cofactor *= logs[0].args[0] ** without(rest, logs[0]) if logs else 1
+    return cofactor * sigmoid(-x)
+
+
+@rule("logistic functions of opposite numbers", "they add up to 1")
+def opposite(node: Expr, loss: Loss) -> Expr | None:
+    """c sigmoid(x) + c sigmoid(-x) = c."""
+    for arg in node.args if node.is_Add else ():
+        for factor in Mul.make_args(arg):
+            if isinstance(factor, sigmoid):
+                other = without(arg, factor) * sigmoid(-factor.args[0])
+                if other in node.args:
+                    return node - arg - other + without(arg, factor)
+    return None
+
+
+@rule(
+    "log of a mean of two exponentials",
+    "where the two are near each other the mean is near both, and what it is above them counts",
+)
+def log_of_mean(node: Expr, loss: Loss) -> Expr | None:
+    """log((exp u + exp v)/2) = (u + v)/2 + log cosh((u - v)/2)."""
+    if not isinstance(node, log) or not node.args[0].is_Add or len(node.args[0].args) != 2:
+        return None
+    (half, u), (other, v) = map(split_exp, node.args[0].args)
+    if half != S.Half or other != S.Half or u is None or v is None:
+        return None
+    away = (u - v) if u.sort_key() < v.sort_key() else (v - u)
+    return ((u + v) / 2).expand() + log(cosh((away / 2).expand()))
 
 
 @rule(
@@ -143,5 +201,31 @@ def softplus_by_size(node: Expr, loss: Loss) -> Expr | None:
     return Add(largest(x, Integer(0)), log(1 + exp(-size)))
 
 
-RULES = (quotient_of_exps, to_sigmoid, odds, to_softplus, log_of_sigmoid)
+@rule(
+    "softplus of the opposite",
+    "a term that softplus takes in does not stand beside it to cancel",
+)
+def reflected(node: Expr, loss: Loss) -> Expr | None:
+    """c softplus(x) - c x = c softplus(-x)."""
+    for arg in node.args if node.is_Add else ():
+        for factor in Mul.make_args(arg):
+            if isinstance(factor, softplus):
+                scale, x = arg / factor, factor.args[0]
+                line = (-scale * x).expand()
+                if all(term in node.args for term in Add.make_args(line)):
+                    return node - arg - line + scale * softplus(-x)
+    return None
+
+
+RULES = (
+    quotient_of_exps,
+    to_sigmoid,
+    odds,
+    odds_in_sum,
+    opposite,
+    log_of_mean,
+    to_softplus,
+    reflected,
+    log_of_sigmoid,
+)
 EMITTED = (sigmoid_by_sign, softplus_by_size)

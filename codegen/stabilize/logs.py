@@ -5,8 +5,8 @@ from __future__ import annotations
 from sympy import Add, Expr, Mul, Pow, exp, factor_terms, log
 
 from codegen.bounds import nonnegative
-from codegen.stabilize.local import body_of, rule, split_exp
-from derive.functions import sigmoid
+from codegen.stabilize.local import body_of, rule, split_exp, without
+from derive.functions import expm1mx, log1pmx, sigmoid
 from derive.index import Product, Total, entries, total
 from derive.loss import Loss
 
@@ -103,11 +103,18 @@ def spread_exp(node: Expr, loss: Loss) -> Expr | None:
     if own is None or not node.is_Mul:
         return None
     for bracket in Mul.make_args(cofactor):
-        inside = [split_exp(term) for term in bracket.args] if bracket.is_Add else []
+        terms = bracket.args if bracket.is_Add else ()
+        inside = [split_exp(_opened(term, loss)) for term in terms]
         if any(v is not None and entries(v) & entries(own) for _, v in inside):
-            terms = (c * exp(_collected(own + v) if v is not None else own) for c, v in inside)
-            return cofactor / bracket * Add(*terms)
+            new = (c * exp(_collected(own + v) if v is not None else own) for c, v in inside)
+            return without(cofactor, bracket) * Add(*new)
     return None
+
+
+def _opened(term: Expr, loss: Loss) -> Expr:
+    """The term with the names among its factors that stand for an exponential written out."""
+    bodies = {factor: body_of(factor, loss) for factor in Mul.make_args(term)}
+    return Mul(*(b if isinstance(b, exp) else factor for factor, b in bodies.items()))
 
 
 def _collected(exponent: Expr) -> Expr:
@@ -138,6 +145,7 @@ def cancel(node: Expr, loss: Loss) -> Expr | None:
         scale, name = arg.as_coeff_Mul()
         body = body_of(name, loss)
         if body is not None:
+            body = body.xreplace({f: f.first_order() for f in body.atoms(expm1mx, log1pmx)})
             shorter = Add(node - arg, *(scale * term for term in Add.make_args(body)))
             if len(Add.make_args(shorter)) < len(node.args):
                 return shorter

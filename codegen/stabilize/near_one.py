@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from sympy import Add, Expr, Integer, Mul, Pow, S, exp, log, tanh
 
-from codegen.bounds import nonnegative, positive
+from codegen.bounds import nonnegative
 from codegen.stabilize.complement import complement_of
-from codegen.stabilize.local import body_of, powers, rule, split_exp
-from derive.functions import absolute, expm1, expm1mx, grouped, log1mexp, log1p, sigmoid
-from derive.index import Choice, Condition
+from codegen.stabilize.local import body_of, powers, rule, split_exp, without
+from derive.functions import absolute, expm1, expm1mx, grouped, log1mexp, log1p, log1pmx, sigmoid
+from derive.index import Choice, Condition, entries
 from derive.loss import Loss
 
 
@@ -21,6 +21,9 @@ def _with_opposite(node: Expr) -> Iterator[tuple[Expr, Expr, Expr, Expr]]:
             scale = Mul(*(f for f in Mul.make_args(arg) if f != factor))
             if not factor.is_number and -scale in node.args:
                 yield scale, factor, -scale, Add(*(x for x in node.args if x not in (arg, -scale)))
+
+
+MOST_POWER = 8
 
 
 @rule(
@@ -35,6 +38,25 @@ def exp_less_line(node: Expr, loss: Loss) -> Expr | None:
             others = Add.make_args(rest.expand())
             if all(term in others for term in Add.make_args(line)):
                 return scale * expm1mx(top.args[0]) + rest.expand() - line
+    return None
+
+
+@rule(
+    "logarithm of 1 and its argument",
+    "the logarithm is about its argument, where that is small, and their difference cancels",
+)
+def log_less_line(node: Expr, loss: Loss) -> Expr | None:
+    """c log(1 + u) - c u = c log1pmx(u)."""
+    for arg in node.args if node.is_Add else ():
+        for factor in Mul.make_args(arg):
+            inside = factor.args[0] - 1 if isinstance(factor, log) else None
+            if inside is None or not factor.args[0].is_Add or 1 not in factor.args[0].args:
+                continue
+            scale = arg / factor
+            for line in (-scale * inside, (-scale * inside).expand()):
+                others = node.expand(deep=False) if line.is_Add else node
+                if all(term in others.args for term in Add.make_args(line)):
+                    return others - arg - line + scale * log1pmx(inside)
     return None
 
 
@@ -89,14 +111,36 @@ def log_less_exp(node: Expr, loss: Loss) -> Expr | None:
             sign, u = found
             rest = (-sign) ** n * inside / base**n
             if rest == 1 or nonnegative(rest, loss):
-                return n * log1mexp(u) + log(rest)
+                return n * _log_left(u) + log(rest)
+    return None
+
+
+def _log_left(u: Expr) -> Expr:
+    """log(1 - exp(u)); of u = -exp(v) it is v, where exp(v) is too small for a float above 0."""
+    c, v = split_exp(u)
+    if c != -1 or v is None:
+        return log1mexp(u)
+    return Choice(Condition("==", exp(v), Integer(0)), v, log1mexp(u))
+
+
+@rule(
+    "whole power less 1",
+    "the powers of the base near 1 are added up; what the base is away from 1 is a factor",
+)
+def whole_power_less_one(node: Expr, loss: Loss) -> Expr | None:
+    """c (1 + u)^n - c = c u (1 + (1 + u) + ... + (1 + u)^(n - 1)), for a whole n."""
+    for scale, power, _, rest in _with_opposite(node):
+        base, n = power.args if isinstance(power, Pow) else (node, S.Zero)
+        if n.is_Integer and 1 < n <= MOST_POWER and base.is_Add and 1 in base.args:
+            if complement_of(base, loss) is None:
+                return scale * (base - 1) * Add(*(base**k for k in range(n))) + rest
     return None
 
 
 @rule(
     "power less 1",
     "where the base is near 1 its logarithm keeps what the power loses",
-    holds="the base is > 0",
+    holds="the base is >= 0",
 )
 def power_less_one(node: Expr, loss: Loss) -> Expr | None:
     """c b^n - c = c expm1(n log b); where that is large, the difference itself."""
@@ -106,7 +150,7 @@ def power_less_one(node: Expr, loss: Loss) -> Expr | None:
         base, n = power.args
         if complement_of(base, loss) is not None:
             return scale * expm1(n * log(base)) + rest
-        if not n.is_Integer and positive(base, loss) and not _has_root(base, n):
+        if not n.is_Integer and nonnegative(base, loss) and not _has_root(base, n):
             exponent = n * log(base)
             far = grouped(power) - 1
             small = Condition("<", absolute(exponent), Integer(1))
@@ -130,9 +174,14 @@ def log_of_complement(node: Expr, loss: Loss) -> Expr | None:
     inside = node.args[0]
     share = 1 - inside
     left = complement_of(share, loss)
-    if 1 not in inside.args or left is None or isinstance(left, sigmoid | exp):
+    if 1 not in inside.args or left is None or _is_exponential(left):
         return None
     return Choice(Condition("<", share, S.Half), log1p(-share), log(grouped(left)))
+
+
+def _is_exponential(left: Expr) -> bool:
+    """Whether the logarithm of what is left of 1 has a rule of its own."""
+    return isinstance(left, sigmoid | exp) or isinstance(-left, expm1)
 
 
 @rule("quotient of exponentials", "exp(u) overflows in both; their quotient is between -1 and 1")
@@ -157,13 +206,39 @@ def to_tanh(node: Expr, loss: Loss) -> Expr | None:
 def term_by_term(node: Expr, loss: Loss) -> Expr | None:
     """(a expm1(u) + b)/expm1(u) = a + b/expm1(u)."""
     for base, power in powers(node) if node.is_Mul else ():
-        if power != -1 or _exp_less_one(base) is None:
+        if power != -1 or _exp_less_one((body_of(base, loss) or base).as_coeff_Mul()[1]) is None:
             continue
         for bracket in node.args:
             whole = [t for t in Add.make_args(bracket) if base in Mul.make_args(t)]
             if whole and bracket.is_Add:
                 rest = Add(*(t for t in bracket.args if t not in whole))
-                return node * base / bracket * Add(*(t / base for t in whole), rest / base)
+                kept = without(node, 1 / base, bracket)
+                return kept * Add(*(t / base for t in whole), rest / base)
+    return None
+
+
+@rule(
+    "quotient of two exponentials that vanish",
+    "an exponential is never 0, but where it is too small for a float both are, and their"
+    " quotient has a limit",
+)
+def vanishing(node: Expr, loss: Loss) -> Expr | None:
+    """exp(w)/(exp(c exp(v)) - 1); where exp(v) is no float above 0, its limit exp(w - v)/c."""
+    w = split_exp(node)[1] if node.is_Mul else None
+    for base, power in powers(node) if w is not None and not isinstance(w, grouped) else ():
+        below = body_of(base, loss) or base
+        sign, found = below.as_coeff_Mul()[0], _exp_less_one(below.as_coeff_Mul()[1])
+        c, v = split_exp(found[1]) if found is not None else (S.Zero, None)
+        if (
+            power == -1
+            and found is not None
+            and v is not None
+            and abs(c) == 1
+            and entries(v) & entries(w)
+        ):
+            limit = exp((w - v).expand()) / (c * found[0] * sign)
+            gone = Condition("==", exp(v), Integer(0))
+            return without(node, exp(w), 1 / base) * Choice(gone, limit, exp(grouped(w)) / base)
     return None
 
 
@@ -191,11 +266,13 @@ def log_of_mixture(node: Expr, loss: Loss) -> Expr | None:
 RULES = (
     exp_again,
     exp_less_line,
+    log_less_line,
     log_of_mixture,
     log_of_complement,
     exp_less_one,
     log_less_exp,
+    whole_power_less_one,
     power_less_one,
     to_tanh,
-    term_by_term,
 )
+LAST = (term_by_term, vanishing)

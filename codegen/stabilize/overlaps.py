@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sympy import Add, Expr, Mul, S, log
+from sympy import Add, Expr, Mul, S, factor_terms, log
 
 from codegen.stabilize.complement import complement_of
 from codegen.stabilize.local import body_of, rule
@@ -38,10 +38,14 @@ def _overlap(node: Expr, loss: Loss) -> Expr | None:
     if not all(base.indices[-1] == index for base, _ in factors):
         return None
     order = Add(*(n for _, n in factors)).expand()
-    if (order == 1) != (len(factors) > 1):
-        return None
     share = _given_first(factors, loss)
-    exponent = Add(*(n * log(base) for base, n in factors)) - log(share)
+    whole = _is_given(share, loss) and (share, 1) in factors  # sum_i y_i w_i
+    if (order == 1) != (len(factors) > 1) and not (whole and len(factors) > 1):
+        return None
+    rest = {share: -S.One}
+    for base, n in factors:
+        rest[base] = rest.get(base, S.Zero) + n
+    exponent = factor_terms(Add(*(n * log(base) for base, n in rest.items())))
     lost = total(index, share * expm1(exponent))
     return lost + grouped(total(index, share) - 1) if _is_given(share, loss) else lost
 

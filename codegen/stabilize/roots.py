@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sympy import Add, Expr, Mul, Pow, S, exp, log, sqrt
 
-from codegen.bounds import nonnegative, positive
-from codegen.stabilize.local import powers, rule
+from codegen.bounds import bounded, is_fixed, nonnegative, positive
+from codegen.stabilize.local import powers, rule, split_exp, without
 from derive.functions import absolute, grouped, largest, smallest
 from derive.index import Entry, entries
 from derive.loss import Loss
@@ -100,7 +100,9 @@ def log_of_squares(node: Expr, loss: Loss) -> Expr | None:
 def _long_and_short(base: Expr, loss: Loss) -> tuple[Expr, Expr] | None:
     """The larger and the smaller of a and b where the sum is a^2 + b^2, one of them above 0."""
     sides = [_root_of(term, loss) for term in base.args]
-    if len(sides) != 2 or None in sides or any(isinstance(s, smallest) for s in _bases(base)):
+    if len(sides) != 2 or None in sides or not any(map(_is_square, base.args)):
+        return None
+    if any(isinstance(s, smallest) for s in _bases(base)):
         return None
     if not any(positive(side, loss) for side in sides):
         return None
@@ -123,11 +125,19 @@ def over_squares(node: Expr, loss: Loss) -> Expr | None:
             continue
         long, short = sides
         for root in filter(None, (_root_of(term, loss) for term in base.args)):
-            times = _times(root, node * base)
-            if times:
-                rest = node * base / root**times * long ** (times - 2)
-                return rest * grouped(root / long) ** times / (1 + (short / long) ** 2)
+            for scale in _scales(root, loss):
+                side = root / scale
+                times = _times(side, node * base)
+                if times:
+                    rest = node * base / side**times * (scale / long) ** -times * long**-2
+                    return rest * grouped(root / long) ** times / (1 + (short / long) ** 2)
     return None
+
+
+def _scales(root: Expr, loss: Loss) -> tuple[Expr, ...]:
+    """Factors of a root that its product may lack: those of numbers and consts, all that is > 0."""
+    above = [f for f in Mul.make_args(root) if positive(f, loss)]
+    return Mul(*(f for f in above if is_fixed(f, loss))), Mul(*above)
 
 
 def _times(root: Expr, product: Expr) -> int:
@@ -160,6 +170,11 @@ def perfect_square(node: Expr, loss: Loss) -> Expr | None:
     return None
 
 
+def _is_square(term: Expr) -> bool:
+    """Whether the term has a square by its form, or an exponential."""
+    return any(isinstance(b, exp) or (n.is_Integer and n % 2 == 0) for b, n in powers(term))
+
+
 def _bases(whole: Expr) -> list[Expr]:
     """What is squared in a sum."""
     return [base for term in whole.args for base, _ in powers(term)]
@@ -184,7 +199,23 @@ def halved_square(node: Expr, loss: Loss) -> Expr | None:
     return None
 
 
+@rule(
+    "square times an exponential",
+    "one overflows where the other vanishes; their roots do so later, and meet before",
+)
+def square_and_exp(node: Expr, loss: Loss) -> Expr | None:
+    """x^2 exp(v) = (x exp(v/2))^2."""
+    cofactor, v = split_exp(node) if node.is_Mul else (node, None)
+    if v is None:
+        return None
+    for base, power in powers(cofactor):
+        if power == 2 and not base.has(exp) and not bounded(base, loss):
+            return without(cofactor, base**2) * grouped(base * exp(v / 2)) ** 2
+    return None
+
+
 RULES = (
+    square_and_exp,
     perfect_square,
     root_difference,
     two_squares,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sympy import Expr, log, tanh
+from sympy import Expr, factor_terms, log, tanh
 
-from codegen.stabilize.local import rule
+from codegen.stabilize.local import powers, rule, without
 from derive.functions import log1mexp, sigmoid, softplus
 from derive.index import free_indices
 from derive.loss import Loss
@@ -35,6 +35,28 @@ def log_of_difference(node: Expr, loss: Loss) -> Expr | None:
 
 
 @rule(
+    "slopes over a difference of sigmoids",
+    "where the arguments are close both are 0, and in the tails both vanish; the quotient is"
+    " between -1 and 1",
+)
+def slopes_over_difference(node: Expr, loss: Loss) -> Expr | None:
+    """(sigmoid'(a) - sigmoid'(b))/(sigmoid(a) - sigmoid(b)) = sigmoid(-a) - sigmoid(b)."""
+    for base, power in powers(node) if node.is_Mul else ():
+        found = _difference(base) if power == -1 else None
+        if found is None:
+            continue
+        c, a, b = found
+        slopes = sigmoid(a) * sigmoid(-a), sigmoid(b) * sigmoid(-b)
+        for bracket in (f for f in node.args if f.is_Add and len(f.args) == 2):
+            for first, second in (bracket.args, bracket.args[::-1]):
+                d = first / slopes[0]
+                if second == -d * slopes[1] and not d.has(sigmoid):
+                    kept = without(node, bracket, 1 / base)
+                    return kept * d / c * (sigmoid(-a) - sigmoid(b))
+    return None
+
+
+@rule(
     "difference of sigmoids",
     "where the arguments are close the digits of their difference are kept by tanh",
 )
@@ -45,7 +67,7 @@ def difference(node: Expr, loss: Loss) -> Expr | None:
         return None
     c, a, b = found
     both = sigmoid(a) * sigmoid(-b) + sigmoid(-a) * sigmoid(b)
-    return c * tanh(((a - b) / 2).expand()) * both
+    return c * tanh(factor_terms(((a - b) / 2).expand())) * both
 
 
-RULES = (log_of_difference, difference)
+RULES = (log_of_difference, slopes_over_difference, difference)

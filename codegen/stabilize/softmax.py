@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from sympy import Add, Expr, Integer, Mul, S, exp, log
 
-from codegen.bounds import is_shifted, positive
+from codegen.bounds import is_shifted, nonnegative, positive
 from codegen.stabilize.local import body_of, peak_of, powers, rule, split_exp
 from derive.functions import grouped, log1p, sigmoid, softplus
-from derive.index import Choice, Condition, Entry, Maximum, Total, entries, substitute, total
+from derive.index import (
+    Choice,
+    Condition,
+    Entry,
+    Maximum,
+    Total,
+    entries,
+    substitute,
+    tensors,
+    total,
+)
 from derive.loss import Loss
 
 
@@ -36,7 +46,19 @@ def _is_exponential(body: Expr, loss: Loss) -> bool:
         return all(split_exp(arg)[1] is not None or arg.is_number for arg in body.args)
     inside = body.args[1] if isinstance(body, Total) else body
     cofactor, exponent = split_exp(inside)
-    return exponent is not None and cofactor.is_number
+    if exponent is None or nonnegative(-exponent, loss):  # below 1 it cannot overflow
+        return False
+    return bool(cofactor.is_number) or (positive(cofactor, loss) and _is_given(cofactor, loss))
+
+
+def _is_given(cofactor: Expr, loss: Loss) -> bool:
+    """Whether the factor beside an exponential is made of targets, consts and params alone."""
+    if cofactor.has(exp):
+        return False
+    roles = {
+        loss.declared[t.name].role if t.name in loss.declared else "" for t in tensors(cofactor)
+    }
+    return roles <= {"target", "const", "param"}
 
 
 def _sum_of_exps(node: Expr) -> tuple[Expr, Expr] | None:
@@ -179,16 +201,23 @@ def log_of_one_and_sums(node: Expr, loss: Loss) -> Expr | None:
     "the sum by its logarithm cannot overflow, nor what is divided by it",
 )
 def share_of_one_and_sums(node: Expr, loss: Loss) -> Expr | None:
-    """w/(1 + u) = (w/u) sigmoid(log u); without an exponential in w, w sigmoid(-log u)."""
+    """w/(1 + u) = w sigmoid(-log u); with an exponential in w, (w/u) sigmoid(log u)."""
     for base, power in powers(node):
         found = _one_and_sums(base, loss) if power.is_Integer and power.is_negative else None
-        if found is None:
-            continue
-        rest = node / base**power
-        if rest.has(exp):
-            return rest * found**power * sigmoid(log(found)) ** -power
-        return rest * sigmoid(-log(found)) ** -power
+        if found is not None:
+            return node / base**power * sigmoid(-log(found)) ** -power
+        found = _sums_in_share(base, loss) if power.is_Integer and power.is_positive else None
+        if found is not None and (node / base**power).has(exp):
+            return node / base**power * found**-power * sigmoid(log(found)) ** power
     return None
+
+
+def _sums_in_share(base: Expr, loss: Loss) -> Expr | None:
+    """u where the base is sigmoid(-log u), and u a product of sums of exponentials."""
+    inside = -base.args[0] if isinstance(base, sigmoid) else None
+    if not isinstance(inside, log):
+        return None
+    return _one_and_sums(1 + inside.args[0], loss)
 
 
 @rule(
@@ -208,20 +237,29 @@ def release(node: Expr, loss: Loss) -> Expr | None:
 
 @rule(
     "take an exponential into a sum",
-    "exp(-max) meets the exponentials of the sum, after which none of them overflows",
+    "it meets the exponentials of the sum, after which none of them overflows",
 )
 def absorb(node: Expr, loss: Loss) -> Expr | None:
     """exp(-m) sum_i c_i exp(f_i) = sum_i c_i exp(f_i - m), and the same for a sum of such sums."""
     if not node.is_Mul:
         return None
     cofactor, exponent = split_exp(node)
-    if exponent is None or not any(isinstance(-arg, Maximum) for arg in Add.make_args(exponent)):
+    if exponent is None:
         return None
+    shift = any(isinstance(-arg, Maximum) for arg in Add.make_args(exponent))
     for factor in Mul.make_args(cofactor):
+        if not shift and not _meets(factor, exponent):
+            continue
         taken = _times_exp(factor, exponent)
         if taken is not None:
             return Mul(*(taken if other == factor else other for other in Mul.make_args(cofactor)))
     return None
+
+
+def _meets(factor: Expr, exponent: Expr) -> bool:
+    """Whether the terms of a sum, which has exponentials, depend on what the exponent does."""
+    mine = factor.args[1] if isinstance(factor, Total) else S.Zero
+    return bool(split_exp(mine)[1]) and bool(entries(mine) & entries(exponent))
 
 
 def _times_exp(expr: Expr, exponent: Expr) -> Expr | None:

@@ -270,10 +270,12 @@ def _common_factors(one: Expr, two: Expr) -> tuple[Expr, Expr, Expr]:
 
 
 def _powers(product: Expr) -> dict[Expr, Expr]:
-    return dict(
-        (factor.base, factor.exp) if factor.is_Pow else (factor, S.One)
-        for factor in Mul.make_args(product)
-    )
+    """The exponent of each base; r and r**r are factors of one base."""
+    found: dict[Expr, Expr] = {}
+    for factor in Mul.make_args(product):
+        base, power = (factor.base, factor.exp) if factor.is_Pow else (factor, S.One)
+        found[base] = found.get(base, S.Zero) + power
+    return found
 
 
 def _alike(one: Expr, two: Expr) -> bool:
