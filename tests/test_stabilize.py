@@ -26,6 +26,7 @@ s: target in unit
 t: target in K
 g: const > 0
 p[i] = exp(a[i] - max(a[k] for k in K)) / sum(exp(a[k] - max(a[n] for n in K)) for k in K)
+X[i] = exp(b[i] - max(b[k] for k in K)) / sum(exp(b[k] - max(b[n] for n in K)) for k in K)
 e[i] = exp(a[i])
 S = sum(exp(a[k]) for k in K)
 q = sigmoid(z)
@@ -67,7 +68,10 @@ CASES = {
         "s/2*log(1/V[t]) + s/2*sum(y[i]*log(y[i]/V[i]) for i in K)"
         " + (1 - s)*sum(P[i]*log(P[i]/V[i]) for i in K)",
     ],
-    "log of a share of a mixture": ["log(P[t]/M[t])", "sum(y[i]*log(y[i]/M[i]) for i in K)"],
+    "log of a share of a mixture": [
+        "log(P[t]/M[t])",
+        "sum(y[i]*log(y[i]/M[i]) for i in K)",
+    ],
     "terms that cancel": ["z + v", "exp(z) - 2*v - 2*z", "1 + g*z + G"],
     "log of an exponential": ["log(exp(z/g))", "log(exp(a[t]/(u*g)))"],
     "one exponential a term": [
@@ -104,6 +108,10 @@ CASES = {
         "exp(z)/(exp(z) + exp(s))",
         "1/(1 + exp(z))**2",
         "u/(g + 2*exp(z))",
+    ],
+    "largest of several exponentials": ["log(u + exp(z) + g*exp(b[t]))"],
+    "quotient by several exponentials": [
+        "(s*exp(z) - exp(v))/(u*exp(z/2 + v/2) + exp(z) + exp(v))"
     ],
     "odds to probability": ["exp(z)*sigmoid(-z)", "s*exp(z - s)*sigmoid(s - z)**2"],
     "odds to probability in a sum": [
@@ -162,6 +170,7 @@ CASES = {
         "sum(e[i]*log(e[i]/g) - e[i] + g for i in K)",
     ],
     "overlap of distributions": [
+        "1 - sum(p[i]**s*X[i]**(1 - s) for i in K)",
         "1 - sum(y[i]**s*p[i]**(1 - s) for i in K)",
         "u*sum(sqrt(p[i]*y[i]) for i in K) - u",
         "1 - sum(p[i]**g for i in K)",
@@ -173,6 +182,14 @@ CASES = {
     ],
     "exponential again": ["1 - E", "u + 2*E - 2"],
     "exponential less 1 and its argument": ["exp(g*z) - g*z - 1", "s*exp(z) - s*z - s + u"],
+    "logarithm and its first order in a power": [
+        "(z**2 + u**2 - 1)/2 - log(u)",
+        "log(g/u) + (u**2 + z**2)/(2*g**2) - 1/2",
+    ],
+    "exponential over itself less 1": [
+        "s*exp(u)/(1 - exp(u))",
+        "exp(z + exp(z))/(exp(exp(z)) - 1)",
+    ],
     "logarithm of 1 and its argument": ["log(1 + u) - u", "g*(z**2 + s) - g*log(1 + z**2 + s)"],
     "exponential less 1": ["1 - exp(-u)", "s*exp(z) - s", "u + 3*exp(z) - 3"],
     "log of 1 less an exponential": ["log(-expm1(-u))", "log(E)", "log(-u/expm1(-u))"],
@@ -209,7 +226,8 @@ CASES = {
         "log(1 + u*sum(exp(a[k]) for k in K)*sum(exp(b[k]) for k in K))",
     ],
     "share of one and a sum of exponentials": [
-        "exp(a[t])*sum(exp(b[k]) for k in K)/(1 + sum(exp(a[k]) for k in K)*sum(exp(b[k]) for k in K))",
+        "exp(a[t])*sum(exp(b[k]) for k in K)"
+        "/(1 + sum(exp(a[k]) for k in K)*sum(exp(b[k]) for k in K))",
         "exp(a[t])/(1 + sum(exp(a[k]) for k in K))",
         "z/(1 + u*sum(exp(a[k]) for k in K))**2",
     ],

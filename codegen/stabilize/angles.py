@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sympy import Add, Expr, Integer, Mul, S, acos, asin, chebyshevu_poly, cos, sin, sqrt
 
+from codegen.bounds import is_fixed
 from codegen.stabilize.local import body_of, powers, rule, without
 from derive.index import TRUE, Choice, Index, Total, free_indices, total
 from derive.loss import Loss
@@ -74,7 +75,7 @@ def versed_sine(node: Expr, loss: Loss) -> Expr | None:
     for arg in node.args if node.is_Add else ():
         for factor in Mul.make_args(arg):
             scale = without(arg, factor)
-            if isinstance(factor, cos) and -scale in node.args:
+            if isinstance(factor, cos) and is_fixed(scale, loss) and -scale in node.args:
                 return node - arg + scale - 2 * scale * sin(factor.args[0] / 2) ** 2
     return None
 
@@ -107,7 +108,7 @@ def _norms(product: Expr, rest: Expr, loss: Loss) -> tuple[Expr, Index, Pair, Pa
     if guard != TRUE or len(parts) != 2 or not all(part.has(index) for part in parts):
         return None
     left = rest
-    norms = []
+    norms: list[Expr] = []
     for vector in parts:
         squares = total(index, vector**2)
         for base, n in powers(left):

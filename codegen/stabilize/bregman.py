@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sympy import Add, Expr, Mul, Pow, Rational, exp, log
+from sympy import Add, Expr, Mul, Pow, Rational, S, exp, expand_mul, log
 
-from codegen.bounds import nonnegative
+from codegen.bounds import nonnegative, positive
 from codegen.stabilize.local import rule
 from derive.functions import absolute, grouped, log1pmx
 from derive.index import Choice, Condition
@@ -65,6 +65,38 @@ def log_and_line(node: Expr, loss: Loss) -> Expr | None:
     return None
 
 
+@rule(
+    "logarithm and its first order in a power",
+    "the power less 1 has the difference of the two sides as a factor, and where that is small the"
+    " terms of first order cancel",
+    holds="both sides are > 0",
+)
+def log_and_power(node: Expr, loss: Loss) -> Expr | None:
+    """w (n log r - r^n + 1) = w (log(1 + x) - x) with x = r^n - 1, for r = u/v and n = 2 or -2."""
+    if not node.is_Add:
+        return None
+    for terms in (node, Add(*(expand_mul(arg, deep=False) for arg in node.args))):
+        for term, w, u, v in (*_pairs(terms, loss), *_plain(terms, loss)):
+            for top, below, weight in ((u, v, w / 2), (v, u, -w / 2)):
+                line = (-weight * top**2 / below**2, weight)
+                if not all(part in terms.args for part in line):
+                    continue
+                away = (top - below) * (top + below) / below**2
+                close = Condition("<", absolute(top - below), below / 4)
+                kept = (x for x in terms.args if x not in (term, *line))
+                far = term + grouped(Add(*line))
+                return Add(*kept, Choice(close, weight * log1pmx(away), far))
+    return None
+
+
+def _plain(node: Expr, loss: Loss) -> Iterator[tuple[Expr, Expr, Expr, Expr]]:
+    """Each term w log(u) of a sum, with u > 0."""
+    for term in node.args:
+        for factor in Mul.make_args(term):
+            if isinstance(factor, log) and positive(factor.args[0], loss):
+                yield term, term / factor, factor.args[0], S.One
+
+
 def _log_of(top: Expr, below: Expr) -> Expr:
     """log(u/v); of an exponential the quotient may overflow, its logarithm does not."""
     if top.has(exp) or below.has(exp):
@@ -72,4 +104,4 @@ def _log_of(top: Expr, below: Expr) -> Expr:
     return log(grouped(top / below))
 
 
-RULES = (log_and_line,)
+RULES = (log_and_line, log_and_power)

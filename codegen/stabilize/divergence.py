@@ -79,14 +79,28 @@ def symmetric(node: Expr, loss: Loss) -> Expr | None:
         (p, q), (f_p, f_q) = pair, (_exponent(entry, index, loss) for entry in pair)
         if f_p is None or f_q is None:
             continue
-        gap = _gap(f_p, f_q, index)
-        c = gap - total(index, q * gap)
-        ratio = c - log1p(total(index, q * expm1mx(c)))
-        widest = peak_of(absolute(c), index, TRUE)
+        close, ratio = _ratio(q, f_p, f_q, index)
         far = total(index, (p - q) * (log(p) - log(q)))
-        near = total(index, q * ratio * expm1(ratio))
-        return Choice(Condition("<", widest, CLOSE), near, far)
+        return Choice(close, total(index, q * ratio * expm1(ratio)), far)
     return None
+
+
+def _ratio(q: Expr, f_p: Expr, f_q: Expr, index: Index) -> tuple[Condition, Expr]:
+    """Whether two softmaxes are close, and the log of p/q where they are."""
+    gap = _gap(f_p, f_q, index)
+    c = gap - total(index, q * gap)
+    close = Condition("<", peak_of(absolute(c), index, TRUE), CLOSE)
+    return close, c - log1p(total(index, q * expm1mx(c)))
+
+
+def log_ratio(p: Expr, q: Expr, loss: Loss) -> tuple[Condition, Expr] | None:
+    """Whether two names of softmaxes over the same index are close, and log(p/q) where so."""
+    places = [entry.indices[-1] if isinstance(entry, Entry) else None for entry in (p, q)]
+    if places[0] != places[1] or not isinstance(places[0], Index):
+        return None
+    index = places[0]
+    f_p, f_q = (_exponent(entry, index, loss) for entry in (p, q))
+    return None if f_p is None or f_q is None else _ratio(q, f_p, f_q, index)
 
 
 def _gap(f_p: Expr, f_q: Expr, index: Index) -> Expr:

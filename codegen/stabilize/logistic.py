@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from sympy import Add, Expr, Integer, Mul, Pow, S, cosh, exp, log, tanh
 
 from codegen.bounds import positive
 from codegen.stabilize.local import powers, rule, split_exp, without
 from derive.functions import absolute, largest, sigmoid, softplus
-from derive.index import Choice, Condition
+from derive.index import Choice, Condition, order
 from derive.loss import Loss
 
 
@@ -78,6 +80,51 @@ def to_sigmoid(node: Expr, loss: Loss) -> Expr | None:
     return Mul(*kept, exp(exponent_sum)) if changed else None
 
 
+def _shifted(node: Expr, loss: Loss) -> tuple[Expr, Expr] | None:
+    """For a sum of three exponentials or more: the largest exponent, and the sum less it."""
+    if not node.is_Add or len(node.args) < 3:
+        return None
+    terms = [split_exp(arg) for arg in node.args]
+    plain = [S.Zero if u is None else u for _, u in terms]
+    if any(c.has(exp) or not positive(c, loss) for c, _ in terms) or len(set(plain)) < 3:
+        return None
+    if any(u.has(largest) for u in plain):
+        return None
+    peak = reduce(largest, sorted(plain, key=order))
+    return peak, Add(*(c * exp(u - peak) for (c, _), u in zip(terms, plain, strict=True)))
+
+
+@rule(
+    "largest of several exponentials",
+    "the largest is taken out of the sum, after which no exponent is above 0 and nothing overflows",
+)
+def log_of_several(node: Expr, loss: Loss) -> Expr | None:
+    """log(c exp u + d exp v + ...) = m + log(c exp(u - m) + d exp(v - m) + ...), m the largest."""
+    found = _shifted(node.args[0], loss) if isinstance(node, log) else None
+    return None if found is None else found[0] + log(found[1])
+
+
+@rule(
+    "quotient by several exponentials",
+    "numerator and denominator are divided by the largest, after which nothing overflows",
+)
+def over_several(node: Expr, loss: Loss) -> Expr | None:
+    """w/(c exp u + d exp v + ...) = w exp(-m)/(c exp(u - m) + d exp(v - m) + ...)."""
+    for base, power in powers(node):
+        found = _shifted(base, loss) if power.is_negative else None
+        if found is not None:
+            peak, below = found
+            terms = Add.make_args((node / base**power).expand())
+            above = Add(*(split_exp(t)[0] * exp(_with(t) + power * peak) for t in terms))
+            return above * below**power
+    return None
+
+
+def _with(term: Expr) -> Expr:
+    exponent = split_exp(term)[1]
+    return S.Zero if exponent is None else exponent
+
+
 @rule(
     "odds to probability",
     "numerator and denominator share exp(x)",
@@ -87,9 +134,9 @@ def odds(node: Expr, loss: Loss) -> Expr | None:
     if not node.is_Mul:
         return None
     _, x = split_exp(node)
-    for base, n in powers(node) if x is not None else ():
+    for base, n in powers(node):
         whole = isinstance(base, sigmoid) and n.is_Integer and n > 0
-        if whole and (x + base.args[0]).expand() == 0:
+        if x is not None and whole and (x + base.args[0]).expand() == 0:
             return node * exp(-x) / base * sigmoid(-base.args[0])
     return None
 
@@ -220,6 +267,8 @@ def reflected(node: Expr, loss: Loss) -> Expr | None:
 RULES = (
     quotient_of_exps,
     to_sigmoid,
+    log_of_several,
+    over_several,
     odds,
     odds_in_sum,
     opposite,

@@ -131,9 +131,9 @@ def whole_power_less_one(node: Expr, loss: Loss) -> Expr | None:
     """c (1 + u)^n - c = c u (1 + (1 + u) + ... + (1 + u)^(n - 1)), for a whole n."""
     for scale, power, _, rest in _with_opposite(node):
         base, n = power.args if isinstance(power, Pow) else (node, S.Zero)
-        if n.is_Integer and 1 < n <= MOST_POWER and base.is_Add and 1 in base.args:
-            if complement_of(base, loss) is None:
-                return scale * (base - 1) * Add(*(base**k for k in range(n))) + rest
+        whole = n.is_Integer and 1 < n <= MOST_POWER and base.is_Add and 1 in base.args
+        if whole and complement_of(base, loss) is None:
+            return scale * (base - 1) * Add(*(base**k for k in range(n))) + rest
     return None
 
 
@@ -218,6 +218,24 @@ def term_by_term(node: Expr, loss: Loss) -> Expr | None:
 
 
 @rule(
+    "exponential over itself less 1",
+    "both overflow where the exponent is large; their quotient has the opposite exponent",
+    holds="the exponent is >= 0",
+)
+def over_itself_less_one(node: Expr, loss: Loss) -> Expr | None:
+    """exp(x)/(exp(x) - 1) = 1/(1 - exp(-x))."""
+    w = split_exp(node)[1] if node.is_Mul else None
+    for base, power in powers(node) if w is not None else ():
+        found = _exp_less_one(base) if power == -1 else None
+        if found is None or not nonnegative(found[1], loss):
+            continue
+        rest = (w - found[1]).expand()
+        if len(Add.make_args(rest)) < len(Add.make_args(w)) or rest == 0:
+            return without(node, exp(w), 1 / base) * exp(rest) * -found[0] / expm1(-found[1])
+    return None
+
+
+@rule(
     "quotient of two exponentials that vanish",
     "an exponential is never 0, but where it is too small for a float both are, and their"
     " quotient has a limit",
@@ -226,16 +244,10 @@ def vanishing(node: Expr, loss: Loss) -> Expr | None:
     """exp(w)/(exp(c exp(v)) - 1); where exp(v) is no float above 0, its limit exp(w - v)/c."""
     w = split_exp(node)[1] if node.is_Mul else None
     for base, power in powers(node) if w is not None and not isinstance(w, grouped) else ():
-        below = body_of(base, loss) or base
-        sign, found = below.as_coeff_Mul()[0], _exp_less_one(below.as_coeff_Mul()[1])
+        sign, below = (body_of(base, loss) or base).as_coeff_Mul()
+        found = _exp_less_one(below) if power == -1 else None
         c, v = split_exp(found[1]) if found is not None else (S.Zero, None)
-        if (
-            power == -1
-            and found is not None
-            and v is not None
-            and abs(c) == 1
-            and entries(v) & entries(w)
-        ):
+        if found is not None and v is not None and abs(c) == 1 and entries(v) & entries(w):
             limit = exp((w - v).expand()) / (c * found[0] * sign)
             gone = Condition("==", exp(v), Integer(0))
             return without(node, exp(w), 1 / base) * Choice(gone, limit, exp(grouped(w)) / base)
@@ -275,4 +287,4 @@ RULES = (
     power_less_one,
     to_tanh,
 )
-LAST = (term_by_term, vanishing)
+LAST = (term_by_term, over_itself_less_one, vanishing)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from sympy import Add, Expr, Mul, S, factor_terms, log
 
 from codegen.stabilize.complement import complement_of
+from codegen.stabilize.divergence import log_ratio
 from codegen.stabilize.local import body_of, rule
-from derive.functions import absolute, expm1, grouped, log1p
+from derive.functions import absolute, expm1, expm1mx, grouped, log1p
 from derive.index import TRUE, Choice, Condition, Entry, Total, total
 from derive.loss import Loss
 
@@ -28,6 +29,7 @@ def _overlap(node: Expr, loss: Loss) -> Expr | None:
     """sum_i w_i - 1 without cancellation, where the terms are products of powers of shares.
 
     A softmax has sum 1; of a target nothing is assumed, and the sum less 1 is a term of its own.
+    With c = log(q/p) of two softmaxes, sum p (exp(c) - 1) = 0 takes the first order with it.
     """
     if not isinstance(node, Total):
         return None
@@ -47,6 +49,11 @@ def _overlap(node: Expr, loss: Loss) -> Expr | None:
         rest[base] = rest.get(base, S.Zero) + n
     exponent = factor_terms(Add(*(n * log(base) for base, n in rest.items())))
     lost = total(index, share * expm1(exponent))
+    others = [base for base in rest if base != share]
+    close = log_ratio(others[0], share, loss) if order == 1 and len(others) == 1 else None
+    if close is not None:
+        n, c = rest[others[0]], close[1]
+        lost = Choice(close[0], total(index, share * (expm1mx(n * c) - n * expm1mx(c))), lost)
     return lost + grouped(total(index, share) - 1) if _is_given(share, loss) else lost
 
 

@@ -55,10 +55,8 @@ def _is_given(cofactor: Expr, loss: Loss) -> bool:
     """Whether the factor beside an exponential is made of targets, consts and params alone."""
     if cofactor.has(exp):
         return False
-    roles = {
-        loss.declared[t.name].role if t.name in loss.declared else "" for t in tensors(cofactor)
-    }
-    return roles <= {"target", "const", "param"}
+    found = [loss.declared.get(tensor.name) for tensor in tensors(cofactor)]
+    return all(d is not None and d.role in ("target", "const", "param") for d in found)
 
 
 def _sum_of_exps(node: Expr) -> tuple[Expr, Expr] | None:
