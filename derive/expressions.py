@@ -204,6 +204,8 @@ def _read_call(node: ast.Call, scope: Scope) -> Value:
     if name not in FUNCTIONS and name not in REDUCTIONS:
         near = nearest(name, [*FUNCTIONS, *REDUCTIONS])
         found, known = f"a call of '{name}'", "a function of the language"
+        if near is None:
+            known += ", one of " + ", ".join((*FUNCTIONS, *REDUCTIONS))
         raise scope.text.error(node.func, found, known, near)
     if node.keywords:
         raise scope.text.error(node.keywords[0].value, "a keyword argument", "a plain one")

@@ -261,6 +261,29 @@ def test_the_fold_of_kl_into_its_own_name() -> None:
     assert derive.check(loss, "a[m]", "p[m]*(log(p[m]) - log(q[m]) - KL)")
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "-log(w + (r/(r + exp(z)))**r) if y == 0 else r*log(r + exp(z))",
+            "(r*(r/(r + exp(z)))**r/(w + (r/(r + exp(z)))**r) if y == 0 else r)*exp(z)"
+            "/(r + exp(z))",
+        ),
+        (
+            "min(exp(z)*w, max(1 - r, min(1 + r, exp(z)))*w)",
+            "(0 if exp(z) > 1 + r else w*exp(z))",
+        ),
+    ],
+    ids=["a base that is its own exponent", "a clipped ratio"],
+)
+def test_choices_keep_every_factor(text: str, expected: str) -> None:
+    """What two branches share is taken out, and nothing else."""
+    head = "z: input\nw: input > 0\nr: const > 0 = 1/5\ny: target in binary\n"
+    loss = derive.parse(f"{head}L = {text}\n")
+    derive.gradient(loss, "z").replay()
+    assert derive.check(loss, "z", expected).status == "proved"
+
+
 def test_no_path_gives_zero() -> None:
     loss = parse("x: input\nz: input\nu = x**2\nv = z**2\nL = v\n")
     assert gradient(loss, "x").result == 0

@@ -156,7 +156,7 @@ def test_words_cannot_leave_the_comment_they_stand_in(title: str, target: str) -
     assert "int x" not in k.source.partition("Arguments")[2]
 
 
-@pytest.mark.parametrize("name", ["a-b", "1st", "class", "np"])
+@pytest.mark.parametrize("name", ["a-b", "1st", "class", "np", "zip", "float", "jax"])
 def test_any_file_name_gives_a_function(name: str) -> None:
     k = codegen.build(derive.parse("z: input\nL = z**2\n", name=name))
     assert k(z=np.ones(2))[1]["z"].tolist() == [2, 2]

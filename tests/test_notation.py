@@ -27,6 +27,9 @@ from derive.index import (
 )
 from derive.loss import Loss
 from derive.notation import library, load, parse, parse_entries, parse_entry, parse_expression
+from derive.scope import FUNCTIONS, REDUCTIONS
+
+KNOWN = "a function of the language, one of " + ", ".join((*FUNCTIONS, *REDUCTIONS))
 
 HEAD = """x: input
 y: input
@@ -206,9 +209,9 @@ BAD_EXPRESSIONS = [
     ("exp(x, y)", 5, "2 arguments of 'exp', expected 1"),
     ("exp(x=1)", 11, "a keyword argument, expected a plain one"),
     ("expp(x)", 5, "a call of 'expp', expected a function of the language; did you mean 'exp'?"),
-    ("x(1)", 5, "a call of 'x', expected a function of the language"),
+    ("x(1)", 5, f"a call of 'x', expected {KNOWN}"),
     ("__import__('os').system('id')", 5, "an attribute, expected a function's name"),
-    ("eval('1')", 5, "a call of 'eval', expected a function of the language"),
+    ("eval('1')", 5, f"a call of 'eval', expected {KNOWN}"),
     ("x.real", 5, "an attribute, expected a number or an expression"),
     ("exp", 5, "'exp', a word of the language, expected a declared or defined name"),
     ("K[t]", 5, "the axis 'K' with brackets, expected a tensor's name"),
