@@ -102,6 +102,11 @@ def _power(base: Piece, exponent: Piece) -> Piece:
     return Piece(f"{low}^{{{exponent.text}}}", POW)
 
 
+def _scientific(digits: str, power: int) -> Piece:
+    ten = Piece(f"10^{{{power}}}", POW)
+    return ten if digits == "1" else _product([Piece(digits), ten])
+
+
 def _root(body: Piece, degree: int) -> Piece:
     return Piece(rf"\sqrt{'' if degree == 2 else f'[{degree}]'}{{{body.text}}}", ATOM)
 
@@ -169,6 +174,7 @@ LATEX = Style(
     product=_product,
     fraction=_fraction,
     power=_power,
+    scientific=_scientific,
     root=_root,
     call=_call,
     binder=_binder,

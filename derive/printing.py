@@ -15,6 +15,7 @@ from sympy import Add, Basic, E, Expr, Function, Integer, Mul, Number, Pow, Rati
 
 from derive import functions
 from derive.arrange import factor_order, reciprocal, term_order
+from derive.decimals import scientific
 from derive.index import (
     TRUE,
     Axis,
@@ -34,8 +35,9 @@ from derive.index import (
 from derive.latex_style import LATEX
 from derive.letters import Names, names_of
 from derive.loss import Loss
-from derive.styles import ADD, LANGUAGE, Clause, Piece, Style, unicode_style
+from derive.styles import ADD, LANGUAGE, POW, Clause, Piece, Style, unicode_style
 
+ONE = Piece("1")
 _CALLED = {
     functions.absolute: "abs",
     functions.signum: "sign",
@@ -93,9 +95,10 @@ class Writer:
     def _number(self, number: Expr) -> Piece:
         if number.is_negative:
             return Piece(self.style.minus + self._number(-number).text, ADD)
-        if isinstance(number, Integer):
-            return Piece(str(number))
-        if isinstance(number, Rational):
+        made = scientific(number)
+        if made is not None:
+            return self.style.scientific(*made)
+        if isinstance(number, Rational) and not isinstance(number, Integer):
             return self.style.fraction(Piece(str(number.p)), Piece(str(number.q)))
         return Piece(str(number))
 
@@ -141,7 +144,9 @@ class Writer:
             else:
                 beside = self.style.stacked and isinstance(factor, Binder)
                 (sums if beside else top).append(self._factor(factor))
-        number, divisor = abs(int(coefficient.p)), int(coefficient.q)
+        number, divisor = self._number(abs(coefficient)), ONE
+        if scientific(abs(coefficient)) is None:
+            number, divisor = (Piece(str(part)) for part in (abs(coefficient.p), coefficient.q))
         if not bottom:
             top, sums = top + sums, []
         quotient = self._quotient(number, divisor, top, bottom)
@@ -150,19 +155,20 @@ class Writer:
     def _factor(self, factor: Expr) -> Piece:
         return self._power(factor) if isinstance(factor, Pow) else self.piece(factor)
 
-    def _quotient(self, number: int, divisor: int, top: list[Piece], bottom: list[Piece]) -> Piece:
+    def _quotient(
+        self, number: Piece, divisor: Piece, top: list[Piece], bottom: list[Piece]
+    ) -> Piece:
         style = self.style
-        if style.exact and divisor != 1 and bottom and bottom[0].level == ADD:
-            return style.fraction(self._quotient(number, 1, top, bottom), Piece(str(divisor)))
-        if style.exact and number != 1 and top and top[0].level == ADD:
-            rest = self._quotient(1, 1, top, bottom)
-            scaled = style.product([Piece(str(number)), Piece(style.bracket(rest.text))])
-            return scaled if divisor == 1 else style.fraction(scaled, Piece(str(divisor)))
-        if style.stacked and divisor != 1 and not bottom:
-            ratio = style.fraction(Piece(str(number)), Piece(str(divisor)))
-            return style.product([ratio, *top])
+        if style.exact and divisor != ONE and bottom and bottom[0].level == ADD:
+            return style.fraction(self._quotient(number, ONE, top, bottom), divisor)
+        if style.exact and number != ONE and top and top[0].level == ADD:
+            rest = self._quotient(ONE, ONE, top, bottom)
+            scaled = style.product([number, Piece(style.bracket(rest.text))])
+            return scaled if divisor == ONE else style.fraction(scaled, divisor)
+        if style.stacked and divisor != ONE and not bottom:
+            return style.product([style.fraction(number, divisor), *top])
         above = style.product(_with_number(number, top))
-        if divisor == 1 and not bottom:
+        if divisor == ONE and not bottom:
             return above
         return style.fraction(above, style.product(_with_number(divisor, bottom)))
 
@@ -252,8 +258,10 @@ def _has_detour(loss: Loss, of: Tensor, by: Tensor) -> bool:
     return False
 
 
-def _with_number(number: int, factors: list[Piece]) -> list[Piece]:
-    return [Piece(str(number)), *factors] if number != 1 or not factors else factors
+def _with_number(number: Piece, factors: list[Piece]) -> list[Piece]:
+    # 3·10⁶ needs no brackets in front of a product.
+    first = number._replace(level=max(number.level, POW))
+    return [first, *factors] if number != ONE or not factors else factors
 
 
 def language(expr: Basic, loss: Loss, names: Names | None = None) -> str:

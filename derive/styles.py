@@ -48,6 +48,7 @@ class Style:
     bracket: Callable[[str], str]
     product: Callable[[Sequence[Piece]], Piece]
     fraction: Callable[[Piece, Piece], Piece]
+    scientific: Callable[[str, int], Piece]
     power: Callable[[Piece, Piece], Piece]
     root: Callable[[Piece, int], Piece]
     call: Callable[[str, Sequence[Piece]], Piece]
@@ -157,6 +158,7 @@ LANGUAGE = Style(
     bracket=_round,
     product=_line_product("*"),
     fraction=_line_fraction,
+    scientific=lambda digits, power: Piece(f"{digits}e{power}"),
     power=_plain_power,
     root=_plain_root,
     call=_plain_call,
@@ -201,6 +203,11 @@ def _unicode_power(base: Piece, exponent: Piece) -> Piece:
         return Piece(low + exponent.text.replace("−", "-").translate(_SUPERSCRIPTS), POW)
     high = exponent.text if exponent.level == ATOM else _round(exponent.text)
     return Piece(f"{low}^{high}", POW)
+
+
+def _unicode_scientific(digits: str, power: int) -> Piece:
+    ten = Piece(f"10{str(power).translate(_SUPERSCRIPTS)}", POW)
+    return ten if digits == "1" else _line_product("·")([Piece(digits), ten])
 
 
 def _unicode_root(body: Piece, degree: int) -> Piece:
@@ -253,6 +260,7 @@ def unicode_style(small: bool) -> Style:
         bracket=_round,
         product=_line_product("·"),
         fraction=_line_fraction,
+        scientific=_unicode_scientific,
         power=_unicode_power,
         root=_unicode_root,
         call=_unicode_call,

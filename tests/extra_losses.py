@@ -143,6 +143,41 @@ L = T**2 * sum(q[i] * log(q[i] / p[i]) for i in K)
     "constant_in_x": ("x", "x: input\ny: target\nu = x * 0\nL = y**2 + u\n"),
     "products": ("a", "a: input[K]\n\nL = prod(1 + a[k]**2 for k in K)\n"),
     "largest_entry": ("a", "a: input[K]\n\nL = max(a[k]**2 for k in K)\n"),
+    "small_numbers": (
+        "x z",
+        """x: input[D]
+z: input[D]
+y: target[D] in binary
+
+s = mean(x[i]**2 for i in D)
+p[i] = sigmoid(z[i])
+TP = sum(p[i] * y[i] for i in D)
+FP = sum(p[i] * (1 - y[i]) for i in D)
+FN = sum((1 - p[i]) * y[i] for i in D)
+L = sum(x[i] * y[i] for i in D) / sqrt(s + 1e-5) - (TP + 1e-7) / (TP + 0.3 * FP + 0.7 * FN + 1e-7)
+""",
+    ),
+    "asymmetric": (
+        "z",
+        """z: input[K]
+y: target[K] in binary
+
+p[k] = sigmoid(z[k])
+q[k] = max(p[k] - 0.05, 0)
+L = -sum(y[k] * (1 - p[k]) * log(p[k]) + (1 - y[k]) * q[k]**4 * log(1 - q[k]) for k in K)
+""",
+    ),
+    "contrastive": (
+        "u v",
+        """u: input[D]
+v: input[D]
+y: target in binary
+m: const > 0 = 1
+
+d = sqrt(sum((u[i] - v[i])**2 for i in D))
+L = y * d**2 / 2 + (1 - y) * max(0, m - d)**2 / 2
+""",
+    ),
     "power_tower": ("x y", "x: input > 0\ny: input\n\nL = (1 + x**2)**y\n"),
 }
 

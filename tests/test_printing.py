@@ -297,6 +297,29 @@ def test_a_letter_without_a_subscript_glyph_puts_all_indices_in_brackets() -> No
     assert unicode(named("x", wide) * p_j, LOSS) == "p[j]·x[d]"
 
 
+@pytest.mark.parametrize(
+    ("number", "text", "shown", "tex"),
+    [
+        (Rational(1, 10**5), "1e-5", "10⁻⁵", "10^{-5}"),
+        (Rational(3, 2 * 10**6), "1.5e-6", "1.5·10⁻⁶", r"1.5 \cdot 10^{-6}"),
+        (Rational(-1, 10**8), "-1e-8", "−10⁻⁸", "-10^{-8}"),
+        (Integer(3 * 10**7), "3e7", "3·10⁷", r"3 \cdot 10^{7}"),
+        (Integer(12345678), "12345678", "12345678", "12345678"),
+        (Integer(10**4), "10000", "10000", "10000"),
+        (Rational(3, 10), "3/10", "3/10", r"\frac{3}{10}"),
+        (Rational(1, 30000), "1/30000", "1/30000", r"\frac{1}{30000}"),
+    ],
+)
+def test_decimals(number: Rational, text: str, shown: str, tex: str) -> None:
+    assert (language(number, LOSS), unicode(number, LOSS), latex(number, LOSS)) == (
+        text,
+        shown,
+        tex,
+    )
+    for expr in (number * Z, Z / (number + Z), (number * Z) ** 2, number * (1 + Z) / Z):
+        assert read(language(expr, LOSS)) == expr
+
+
 def test_integers_keep_their_value() -> None:
     assert language(Integer(-3), LOSS) == "-3"
     assert language(Rational(-1, 2) * Z, LOSS) == "-z/2"

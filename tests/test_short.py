@@ -11,6 +11,7 @@ from fractions import Fraction
 from random import Random
 
 import pytest
+from extra_losses import extra
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from points import assert_same_value, environments
@@ -155,6 +156,40 @@ def test_every_loss_of_the_library_has_a_form() -> None:
     assert {name for name, _, _ in FORMS} == set(derive.library())
 
 
+# (loss, entry, the result as it is printed)
+EXTRA_FORMS = [
+    (
+        "small_numbers",
+        "z[j]",
+        "p[j]*(1 - p[j])*(y[j]*(1e-7 + TP + 3*FP/10 + 7*FN/10) - 3e-8 - 3*TP/10)"
+        "/(1e-7 + TP + 3*FP/10 + 7*FN/10)**2 * (-1)",
+    ),
+    (
+        "small_numbers",
+        "x[j]",
+        "y[j]/sqrt(s + 1e-5) - x[j]*sum(x[i]*y[i] for i in D)/D/(s + 1e-5)**(3/2)",
+    ),
+    ("contrastive", "u[j]", "(u[j] - v[j])*(d*y - (1 - y)*max(0, m - d))/d"),
+    (
+        "asymmetric",
+        "z[j]",
+        "p[j]*(1 - p[j])*((y[j] - 1)*(4*q[j]**3*log(1 - q[j]) - q[j]**4/(1 - q[j]))"
+        " + y[j]*(log(p[j]) - (1 - p[j])/p[j]))",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "entry", "form"), EXTRA_FORMS)
+def test_as_short_as_a_person_would(name: str, entry: str, form: str) -> None:
+    loss = extra(name)
+    variable = parse_entry(loss, entry)
+    free = {index.name: index for index in variable.indices if isinstance(index, Index)}
+    known = parse_expression(loss, form, free)
+    text = language(derive.gradient(loss, variable).result, loss)
+    assert len(text) <= len(language(known, loss)), text
+    assert derive.check(loss, entry, form).status == "proved"
+
+
 LOSS = derive.parse(
     "x: input\ny: input\nd: const >= 0\nc: const\ns: target in sign\na: input[K]\nb: input[K]\n"
     "t: target in K\nu: target in K\nL = x\n"
@@ -187,6 +222,7 @@ SHORTER = [
     ("x if x > 0 else 0", "relu(x)"),
     ("0 if x <= 0 else s*x", "s*relu(x)"),
     ("(1 if 1 - x > 0 else 0) * max(0, 1 - x)", None),
+    ("y - (1 if d > x else 0) * c * max(0, d - x)", "y - c*max(0, d - x)"),
     ("y*(x - y) if x < y else 0", "-y*relu(y - x)"),
     ("x if x > 0 else -x", "abs(x)"),
     ("x if x >= y else y", "max(x, y)"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sympy import E, Expr, exp
 
-from derive.functions import absolute, sigmoid, softplus
+from derive.functions import absolute, largest, relu, sigmoid, softplus
 from derive.index import TRUE, Axis, Choice, Delta, Entry, Product, Share, Total, scoped
 from derive.normal.poly import Exponent, Poly
 
@@ -123,4 +123,13 @@ def _entry(form: NormalForm, entry: Entry) -> bool:
             return True
         return domain.lower is not None and bool(domain.lower >= 0)
     definition = form.loss.defined.get(entry.tensor.name)
-    return definition is not None and nonnegative_poly(form.opaque, form.opaque(definition.body))
+    if definition is None:
+        return False
+    body = definition.body
+    return _not_below_zero(body) or nonnegative_poly(form.opaque, form.opaque(body))
+
+
+def _not_below_zero(body: Expr) -> bool:
+    """Whether this is the larger of something and a number >= 0."""
+    numbers = [arg for arg in body.args if arg.is_number] if isinstance(body, largest) else []
+    return isinstance(body, relu) or any(number.is_nonnegative for number in numbers)

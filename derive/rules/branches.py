@@ -34,6 +34,7 @@ from derive.normal import NormalForm, Undecided, to_expr
 from derive.rules.compare import Compared, compared, kept_first, negated, where
 from derive.rules.extremes import as_extremum
 from derive.rules.shorten import factored, length, shortness
+from derive.rules.spared import spared
 
 MOST_CONDITIONS = 4
 LONGEST = 160
@@ -48,7 +49,7 @@ def gathered(expr: Expr, form: NormalForm) -> Expr:
     if not kinds(expr) & BROKEN or kinds(expr) & {Diff, Partial}:
         return expr
     try:
-        inside = _binders(expr, form)
+        inside = spared(_binders(expr, form), form)
         found = _Gather(form, inside).best(inside)
     except Undecided:
         return expr

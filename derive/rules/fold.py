@@ -26,6 +26,7 @@ from derive.normal.poly import (
     to_expr,
 )
 from derive.rules.branches import gathered
+from derive.rules.decimals import decimals
 from derive.rules.defined import keeps_domain
 from derive.rules.known import has_domains, near, sums_given
 from derive.rules.polish import polished
@@ -149,11 +150,22 @@ def shorten_steps(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter
             expr = after
         step = _best(expr, loss, into)
         if step is None:
-            written = spell.apply(expr, loss=loss)
-            better = shortness(written) < shortness(expr)
-            return [*done, Shorter(spell, (("loss", loss),), written)] if better else done
+            return done + _as_written(expr, loss)
         done += step
         expr = done[-1].after
+
+
+def _as_written(expr: Expr, loss: Loss) -> list[Shorter]:
+    """The last touches: logarithms and numbers as the loss has them."""
+    done = []
+    written = spell.apply(expr, loss=loss)
+    if shortness(written) < shortness(expr):
+        done.append(Shorter(spell, (("loss", loss),), written))
+        expr = written
+    written = decimals.apply(expr, loss=loss)
+    if written != expr:
+        done.append(Shorter(decimals, (("loss", loss),), written))
+    return done
 
 
 def _best(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter] | None:

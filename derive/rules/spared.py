@@ -1,0 +1,58 @@
+"""A choice of 1 or 0 beside a factor that is 0 there anyway: [u > 0] max(0, u) is max(0, u)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import Expr, Mul, S
+
+from derive.functions import step
+from derive.index import Binder, Choice, Condition, Delta, Entry, kinds, rebuild, substitute
+from derive.normal import NormalForm
+from derive.normal.signs import nonnegative_poly
+from derive.rules.compare import compared, where
+
+
+def spared(expr: Expr, form: NormalForm) -> Expr:
+    """The products outside of sums without the choices that another factor makes needless."""
+
+    def visit(node: Any) -> Any:
+        if isinstance(node, Condition | Binder) or not kinds(node) & {step, Choice}:
+            return node
+        node = rebuild(node, visit)
+        return _without_choices(node, form) if node.is_Mul else node
+
+    found: Expr = visit(expr)
+    return found
+
+
+def _without_choices(product: Expr, form: NormalForm) -> Expr:
+    factors = list(Mul.make_args(product))
+    for factor in Mul.make_args(product):
+        condition = _condition(factor)
+        others = [other for other in factors if other is not factor]
+        if condition is not None and any(_vanishes(other, condition, form) for other in others):
+            factors = others
+    return Mul(*factors)
+
+
+def _condition(factor: Expr) -> Condition | None:
+    """c, of a factor `1 if c else 0`."""
+    choice = factor.meaning() if isinstance(factor, step) else factor
+    if isinstance(choice, Choice) and choice.args[1:] == (1, 0):
+        return choice.args[0]
+    return None
+
+
+def _vanishes(factor: Expr, condition: Condition, form: NormalForm) -> bool:
+    """Whether a factor is 0 wherever the condition does not hold."""
+    fact = compared(form, condition)
+    if fact is None or _condition(factor) is not None:
+        return False
+    key, signs = fact
+    every = frozenset((0, 1) if isinstance(key, Delta) else (-1, 0, 1))
+    if where(form, factor, (key, every - signs)) == 0:
+        return True
+    # What is never negative is 0 where it is not positive.
+    only_zero = isinstance(key, Entry) and signs == {1} and nonnegative_poly(form, form(key))
+    return only_zero and substitute(factor, {key: S.Zero}) == 0
