@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 from sympy import Basic, Expr, S, Symbol
+from sympy.core.assumptions import _assume_defined
 from sympy.core.expr import AtomicExpr
 
 from derive.index.names import Axis, Index, interned, renamed
@@ -269,3 +270,9 @@ class Partial(Expr):
 def fresh(axis: Axis) -> Index:
     """An index that occurs nowhere else."""
     return Index("", axis, next(_fresh))
+
+
+# What SymPy would find out to be unknown of every such node, it is told once.
+for _kind in (Tensor, Entry, Delta, Choice, *Binder.__subclasses__(), Share, Diff, Partial, Index):
+    for _fact in _assume_defined:
+        _kind.default_assumptions.setdefault(_fact, None)

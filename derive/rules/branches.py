@@ -71,11 +71,14 @@ def shortest(*found: Expr) -> Expr:
     return min(found, key=lambda expr: (shortness(expr), _chosen(expr), order(expr)))
 
 
-def _chosen(expr: Expr) -> tuple[int, int]:
-    nodes = list(outside(expr))
-    inside = sum(length(node) for node in nodes if isinstance(node, Choice))
-    numbers = [node for node in nodes if isinstance(node, Number)]
-    return inside, sum(bool(number.is_negative) for number in numbers)
+@lru_cache(maxsize=1 << 16)
+def _chosen(expr: Basic) -> tuple[int, int]:
+    inside = length(expr) if isinstance(expr, Choice) else 0
+    minuses = int(isinstance(expr, Number) and bool(expr.is_negative))
+    for arg in () if isinstance(expr, Binder) else expr.args:
+        below = _chosen(arg)
+        inside, minuses = inside + below[0], minuses + below[1]
+    return inside, minuses
 
 
 def _binders(expr: Expr, form: NormalForm) -> Expr:
@@ -113,12 +116,11 @@ def _guarded(index: Index, body: Expr, guard: Condition) -> tuple[Expr, Conditio
     return body, guard
 
 
-def outside(expr: Basic) -> Iterator[Basic]:
+@lru_cache(maxsize=1 << 16)
+def outside(expr: Basic) -> frozenset[Basic]:
     """Every node that is in no sum or the like."""
-    yield expr
-    if not isinstance(expr, Binder):
-        for arg in expr.args:
-            yield from outside(arg)
+    found = frozenset((expr,))
+    return found if isinstance(expr, Binder) else found.union(*map(outside, expr.args))
 
 
 class _Gather:
@@ -154,7 +156,7 @@ class _Gather:
 
     def _conditions(self, expr: Expr) -> list[Test]:
         """The comparisons to split on, each once; deltas where there are choices too."""
-        nodes = sorted(set(outside(expr)), key=order)
+        nodes = sorted(outside(expr), key=order)
         made = [node.meaning().args[0] for node in nodes if isinstance(node, step)]
         found: dict[Expr, Test] = {}
         if any(isinstance(node, Choice) for node in nodes):

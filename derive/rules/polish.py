@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from flint import fmpz_mpoly_ctx
@@ -18,29 +19,26 @@ LARGEST = 40
 LARGEST_POWER = 8
 
 
-def polished(expr: Expr) -> Expr:
+@lru_cache(maxsize=1 << 16)
+def polished(expr: Any) -> Any:
     """The same with fewer minus signs: -sum u (y - p) is sum u (p - y), and a power of (1 - p)
     takes up the powers of (p - 1) beside it."""
-
-    def visit(node: Any) -> Any:
-        node = rebuild(node, visit)
-        if isinstance(node, Condition):
-            return _two_sides(node)
-        if isinstance(node, Total):
-            node = _guarded(node)
-        if node.is_Add:
-            node = _in_front(node)
-        if not node.is_Mul:
-            return node
-        node = _as_tanh(_same_base(_numbers_out(_one_divided(node))))
-        if node.is_Mul and node.args[0].is_negative:
-            for factor in node.args:
-                turned = _turned(factor)
-                if turned is not None:
-                    return Mul(*(turned if arg is factor else arg for arg in node.args), -1)
+    node = rebuild(expr, polished)
+    if isinstance(node, Condition):
+        return _two_sides(node)
+    if isinstance(node, Total):
+        node = _guarded(node)
+    if node.is_Add:
+        node = _in_front(node)
+    if not node.is_Mul:
         return node
-
-    return visit(expr)
+    node = _as_tanh(_same_base(_numbers_out(_one_divided(node))))
+    if node.is_Mul and node.args[0].is_Number and node.args[0].is_negative:
+        for factor in node.args:
+            turned = _turned(factor)
+            if turned is not None:
+                return Mul(*(turned if arg is factor else arg for arg in node.args), -1)
+    return node
 
 
 def _guarded(node: Total) -> Expr:

@@ -25,7 +25,6 @@ from derive.index import (
     Total,
     order,
     total,
-    walk,
 )
 from derive.normal.poly import (
     Coefficient,
@@ -43,6 +42,8 @@ from derive.normal.poly import (
 )
 from derive.rules.polish import polished, polynomial_factors
 from derive.rules.spelling import joined_exponentials
+
+Terms = frozenset[tuple[Mono, Coefficient]]
 
 
 @lru_cache(maxsize=1 << 16)
@@ -74,13 +75,22 @@ def shortness(expr: Expr) -> tuple[int, bool]:
 
 def weight(expr: Expr) -> tuple[tuple[int, bool], int]:
     """The shortness, and at a tie how many names and indices are written."""
-    return shortness(expr), sum(not node.args for node in walk(expr))
+    return shortness(expr), _leaves(expr)
+
+
+@lru_cache(maxsize=1 << 16)
+def _leaves(expr: Expr) -> int:
+    return sum(map(_leaves, expr.args)) if expr.args else 1
 
 
 def factored(poly: Poly) -> Expr:
     """A polynomial as a short expression: sums merged, common factors in front."""
-    if not poly:
-        return to_expr(poly)
+    return _factored(frozenset(poly.items())) if poly else to_expr(poly)
+
+
+@lru_cache(maxsize=1 << 14)
+def _factored(terms: Terms) -> Expr:
+    poly = dict(terms)
     merged = _merge_totals(poly)
     one = polished(_factor(merged))
     two = polished(_factor(poly)) if merged is not poly else one
@@ -90,8 +100,12 @@ def factored(poly: Poly) -> Expr:
 
 def _factor(poly: Poly) -> Expr:
     """Horner's scheme over the atom that the most terms share, after the content."""
-    if len(poly) == 1:
-        return to_expr(poly)
+    return to_expr(poly) if len(poly) == 1 else _by_content(frozenset(poly.items()))
+
+
+@lru_cache(maxsize=1 << 14)
+def _by_content(terms: Terms) -> Expr:
+    poly = dict(terms)
     factor, shared, rest = content(poly)
     if _reads_better_negated(factor, rest):
         factor, rest = -factor, {mono: -value for mono, value in rest.items()}
