@@ -27,6 +27,7 @@ class Checker:
         self.loss, self.varying = loss, varying
         self.form = fold.unfolded(loss)
         self.assuming = NormalForm(loss, assume=True)
+        self._off_kinks: dict[tuple[bool, frozenset[str]], NormalForm] = {}
         self.stages = Stages(loss)
 
     def learn(self, derivation: Derivation) -> None:
@@ -50,7 +51,7 @@ class Checker:
     def _unfolded(self, before: Expr, after: Expr, hypotheses: Sequence[str]) -> str:
         """The same with every definition written out."""
         exact = self.assuming if hypotheses else self.form
-        almost = NormalForm(self.loss, assume=bool(hypotheses), almost=self.varying)
+        almost = self._almost(bool(hypotheses))
         ways: list[tuple[Callable[[Expr, Expr], bool], str]] = [
             (exact.equal, EXACT),
             (ByCases(exact).equal, BY_CASES),
@@ -66,6 +67,14 @@ class Checker:
             except Undecided:
                 continue
         return agree_numerically(self.loss, before, after)
+
+    def _almost(self, assume: bool) -> NormalForm:
+        """The normal form off the kinks of what varies."""
+        key = (assume, self.varying)
+        if key not in self._off_kinks:
+            form = NormalForm(self.loss, assume=assume, almost=self.varying)
+            self._off_kinks[key] = form
+        return self._off_kinks[key]
 
 
 class Recorder:

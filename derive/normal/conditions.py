@@ -201,7 +201,7 @@ def beside_quotient(form: NormalForm, mono: Mono) -> Poly | None:
     inverted = {base for base, power in mono if power < 0 and not base.is_number}
     if not inverted:
         return None
-    for base, power in ordered(frozenset(i for i in mono if isinstance(i[0], SIDES))):
+    for base, power in ordered([i for i in mono if isinstance(i[0], SIDES)]):
         tested = base.args[0].operands[0] if isinstance(base, Choice) else base.args[0]
         rest: Poly = {mono - {(base, power)}: 1}
         if isinstance(base, Choice) and base.args[0].op == "==":

@@ -79,6 +79,7 @@ class NormalForm:
         self.shapes: dict[Expr, tuple[Mono, frozenset[Expr]]] = {}
         self._spent = self._inside = self._nested = 0
         self._memo: dict[Expr, Poly] = {}
+        self._reductions: dict[Mono, Poly] = {}
         self._opaque: NormalForm | None = None
         self._until: dict[str, NormalForm] = {}
 
@@ -156,23 +157,29 @@ class NormalForm:
 
     def add_mono(self, target: Poly, mono: Mono, value: Coefficient) -> None:
         """target += value * mono, the monomial brought into normal form."""
-        if any(base.is_Add or isinstance(base, self._settled) for base, _ in mono):
-            add_to(target, self._settle(mono), value)
-        else:
-            add_to(target, {mono: value})
+        for base, _ in mono:
+            if base.is_Add or isinstance(base, self._settled):
+                add_to(target, self._settle(mono), value)
+                return
+        add_to(target, {mono: value})
 
     def _settle(self, mono: Mono) -> Poly:
         """Reduce a raw monomial: expand, contract 0-1 atoms, apply deltas, divide."""
         self.spend(1)
+        found = self._reductions.get(mono)
+        if found is not None:
+            return found
         self._nested += 1
         try:
-            return self._reduced(mono)
+            found = self._reduced(mono)
         finally:
             self._nested -= 1
+        if not self.assume:  # what is assumed is to be noted each time
+            self._reductions[mono] = found
+        return found
 
     def _reduced(self, mono: Mono) -> Poly:
-        settled = frozenset(item for item in mono if isinstance(item[0], self._settled))
-        for item in ordered(settled):
+        for item in ordered([item for item in mono if isinstance(item[0], self._settled)]):
             other = special.settled(self, *item)
             if other is not None:
                 return self.mul({mono - {item}: 1}, other)

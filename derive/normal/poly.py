@@ -7,6 +7,7 @@ monomials to non-zero rational coefficients.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fractions import Fraction
 from math import gcd, lcm
 
@@ -117,7 +118,7 @@ def mono_key(mono: Mono) -> tuple[object, ...]:
     return (sum(exponent for _, exponent in items), items)
 
 
-def ordered(mono: Mono) -> list[tuple[Expr, Exponent]]:
+def ordered(mono: Collection[tuple[Expr, Exponent]]) -> list[tuple[Expr, Exponent]]:
     """The factors in an order that is the same on every run."""
     if len(mono) < 2:
         return list(mono)

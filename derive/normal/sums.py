@@ -8,6 +8,7 @@ parts, each a canonical sum of one monomial.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain, permutations, product
 from math import factorial, prod
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,11 @@ from derive.index import (
     Index,
     Maximum,
     Share,
+    Tensor,
     Total,
     bind,
     free_indices,
+    nodes,
     order,
     scoped,
     substitute,
@@ -73,7 +76,7 @@ def total_poly(form: NormalForm, index: Index, body: Poly, guard: Condition) -> 
 
 def _total_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
     """The sum of one monomial over every index of `bound`."""
-    for base, power in ordered(frozenset(i for i in mono if isinstance(i[0], Delta | Total))):
+    for base, power in ordered([i for i in mono if isinstance(i[0], Delta | Total)]):
         if isinstance(base, Delta) and power > 0:
             index = next((i for i in base.args if i in bound and _picks(base, i)), None)
             rest = mono - {(base, power)}
@@ -223,21 +226,17 @@ def rename_poly(form: NormalForm, poly: Poly, index: Expr, other: Expr) -> Poly:
 
 
 def _mentions(expr: Expr, index: Any) -> bool:
-    if isinstance(index, Index):
-        return index in free_indices(expr)
-    return bool(expr.has(index))
+    return index in (free_indices(expr) if isinstance(index, Index) else nodes(expr))
 
 
 def apply_deltas(form: NormalForm, mono: Mono) -> Poly | None:
     """delta_ij f_j = delta_ij f_i, so that one of the two names is left; None if settled."""
-    for base, power in sorted(
-        (item for item in mono if isinstance(item[0], Delta)), key=lambda item: order(item[0])
-    ):
+    for base, power in ordered([item for item in mono if isinstance(item[0], Delta)]):
         keep, drop = keep_first(form, base)
         if _mentions(keep, drop):
             continue
         rest = mono - {(base, power)}
-        if not _mentions(keep, drop) and any(_mentions(other, drop) for other, _ in rest):
+        if any(_mentions(other, drop) for other, _ in rest):
             renamed = _renamed(form, rest, drop, keep)
             if renamed is not None:
                 return form.mul({frozenset({(base, power)}): 1}, renamed)
@@ -255,9 +254,13 @@ def _renamed(form: NormalForm, mono: Mono, index: Expr, other: Expr) -> Poly | N
 def keep_first(form: NormalForm, delta: Delta) -> tuple[Expr, Expr]:
     """The side to look up with, and the other: a label before an index, and before the const
     that labels are ignored at, which is out of range."""
+    return _kept(delta, form.loss.marks)
 
+
+@lru_cache(maxsize=1 << 12)
+def _kept(delta: Delta, marks: frozenset[Tensor]) -> tuple[Expr, Expr]:
     def rank(side: Expr) -> tuple[bool, bool, tuple[Any, ...]]:
-        is_mark = isinstance(side, Entry) and side.tensor in form.loss.marks
+        is_mark = isinstance(side, Entry) and side.tensor in marks
         return isinstance(side, Index), is_mark, order(side)
 
     i, j = sorted(delta.args, key=rank)

@@ -130,6 +130,7 @@ class _Gather:
         self.form = form
         self.stepped = {node.meaning().args[0] for node in outside(expr) if isinstance(node, step)}
         self.memo: dict[Expr, Expr] = {}
+        self.joined: dict[tuple[Condition, Expr, Expr], Expr] = {}
 
     def best(self, expr: Expr) -> Expr:
         """The shortest form found."""
@@ -173,8 +174,12 @@ class _Gather:
 
     def join(self, condition: Condition, yes: Expr, no: Expr) -> Expr:
         """`yes if condition else no`, the shortest way to write it."""
-        if yes == no:
-            return yes
+        key = (condition, yes, no)
+        if key not in self.joined:
+            self.joined[key] = yes if yes == no else self._join(condition, yes, no)
+        return self.joined[key]
+
+    def _join(self, condition: Condition, yes: Expr, no: Expr) -> Expr:
         found = [Choice(condition, yes, no), *self._nested(condition, yes, no)]
         if no == 0 and condition in self.stepped:
             found.append(yes * step(condition.operands[0]))
@@ -241,6 +246,7 @@ def _without(product: Expr, factors: tuple[Expr, ...], factor: Expr) -> Expr:
     return S.One if factor == product else Mul(*(arg for arg in factors if arg != factor))
 
 
+@lru_cache(maxsize=1 << 12)
 def _common_factors(one: Expr, two: Expr) -> tuple[Expr, Expr, Expr]:
     """What two products share, a sign among it, and what is left of them."""
     if one == 0 or two == 0:

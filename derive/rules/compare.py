@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from sympy import Expr, S
@@ -63,6 +64,7 @@ def is_index(side: Any) -> bool:
     return label or isinstance(side, Index)
 
 
+@lru_cache(maxsize=1 << 12)
 def difference(form: NormalForm, left: Expr, right: Expr, signs: Signs) -> Compared | None:
     """What the sign of left - right says of its primitive form."""
     poly = dict(form(left))
@@ -76,6 +78,7 @@ def difference(form: NormalForm, left: Expr, right: Expr, signs: Signs) -> Compa
     return base, signs if factor > 0 else frozenset(-sign for sign in signs)
 
 
+@lru_cache(maxsize=1 << 12)
 def where(form: NormalForm, expr: Expr, fact: Compared) -> Expr:
     """What an expression is where a fact holds; equal indices become one."""
     found = _Where(form, fact).visit(expr) if kinds(expr) & set(DEPENDENT) else expr
