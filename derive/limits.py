@@ -14,7 +14,25 @@ from fractions import Fraction
 from typing import Any
 
 from flint import arb, ctx
-from sympy import Abs, Basic, Expr, Limit, S, Symbol, limit, nan, oo, sign, zoo
+from sympy import (
+    Abs,
+    Add,
+    Basic,
+    Expr,
+    Limit,
+    Mul,
+    Pow,
+    S,
+    Symbol,
+    atan,
+    exp,
+    limit,
+    nan,
+    oo,
+    sign,
+    tanh,
+    zoo,
+)
 
 from derive import functions as fn
 from derive.balls import Undetermined
@@ -98,12 +116,41 @@ def _limit(expr: Expr, variable: Symbol, end: Expr) -> Expr | None:
         return expr
     try:
         settled = _settled(expr, variable, end)
-        value = None if settled is None else _bounded(lambda: limit(settled, variable, end))
+        value = None if settled is None else _by_parts(settled, variable, end)
+        if settled is not None and value is None:
+            value = _bounded(lambda: limit(settled, variable, end))
     except (NotImplementedError, OutOfWork, ValueError, TypeError):
         return None
     if value is None or value.has(Limit, nan, zoo):
         return None
     return None if value.has(oo, -oo) and value not in (oo, -oo) else value
+
+
+def _by_parts(expr: Expr, variable: Symbol, end: Expr) -> Expr | None:
+    """The limit where it is that of the parts put together; None where it may be another, as
+    that of a difference of infinities."""
+    if variable not in expr.free_symbols:
+        return expr
+    if expr == variable:
+        return end
+    if not isinstance(expr, PARTED):
+        return None
+    parts = [_by_parts(arg, variable, end) for arg in expr.args]
+    if any(part is None for part in parts):
+        return None
+    if isinstance(expr, Pow) and not _continues(*parts):
+        return None
+    value = expr.func(*parts)
+    undecided = value.has(nan, zoo) or (value.has(oo, -oo) and value not in (oo, -oo))
+    return None if undecided else value
+
+
+def _continues(base: Expr, exponent: Expr) -> bool:
+    """Whether a power tends to that of the limits of its base and exponent."""
+    if exponent.is_infinite is not False:
+        return False
+    whole = exponent.is_Integer and (exponent > 0 or base.is_zero is False)
+    return bool(whole or base.is_positive or (base.is_zero and exponent.is_positive))
 
 
 def _bounded(work: Callable[[], Expr]) -> Expr:
@@ -207,4 +254,5 @@ def _grows(found: list[Any]) -> bool:
     return bool(found[0] < found[1] < found[2] and found[2] > LARGE)
 
 
+PARTED = (Add, Mul, Pow, exp, tanh, atan)
 COMPARED = (Choice, fn.largest, fn.smallest, fn.step, fn.signum, fn.absolute, fn.relu)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from sympy import Basic, Expr, Mul, Pow, exp
 
 from derive.derivation import Rule, known
-from derive.index import Entry, Index, Maximum, bind, rebuild
+from derive.index import Entry, Index, Maximum, anywhere, bind, rebuild
 from derive.loss import Loss
 
 Local = Callable[[Expr, Loss], Expr | None]
@@ -21,20 +21,25 @@ def rule(
 
     def decorate(local: Local) -> Rule:
         @lru_cache(maxsize=8)
-        def visited(loss: Loss) -> dict[Basic, Basic]:
-            """What became of each node: from one step to the next, most stay as they are."""
+        def asked(loss: Loss) -> dict[Basic, Expr | None]:
+            """What it said of each node: from one step to the next, most are the same."""
             return {}
 
         def apply(expr: Expr, loss: Loss) -> Expr:
-            done = visited(loss)
+            said = asked(loss)
+
+            def changed(node: Basic) -> Expr | None:
+                if node not in said:
+                    said[node] = local(node, loss) if isinstance(node, Expr) else None
+                return said[node]
 
             def visit(node: Basic) -> Basic:
-                if node not in done:
-                    inside = rebuild(node, visit)
-                    found = local(inside, loss) if isinstance(inside, Expr) else None
-                    done[node] = inside if found is None else found
-                return done[node]
+                node = rebuild(node, visit)
+                found = changed(node)
+                return node if found is None else found
 
+            if not anywhere(expr, lambda node: changed(node) is not None):
+                return expr
             return visit(expr)
 
         return known(Rule(name, reason, apply, holds, source))

@@ -6,7 +6,17 @@ equality, and an index that the user picked can never be captured.  To look insi
 open it: its bound index becomes a fresh free one.
 """
 
-from derive.index.binders import SCOPED, bind, occurs, rebuild, scoped, size, substitute, total
+from derive.index.binders import (
+    SCOPED,
+    anywhere,
+    bind,
+    occurs,
+    rebuild,
+    scoped,
+    size,
+    substitute,
+    total,
+)
 from derive.index.look import (
     dangling,
     entries,
@@ -60,6 +70,7 @@ __all__ = [
     "Share",
     "Tensor",
     "Total",
+    "anywhere",
     "axis_of",
     "bind",
     "dangling",

@@ -83,6 +83,35 @@ def rebuild(expr: Basic, function: Callable[[Basic], Basic]) -> Basic:
     return expr.func(*args)
 
 
+def anywhere(expr: Basic, holds: Callable[[Basic], bool]) -> bool:
+    """Whether something holds of a node as `rebuild` meets it: binders open around it."""
+    start = _depth.get()
+    for depth, inside in _met(expr, start):
+        token = _depth.set(depth)
+        try:
+            if any(map(holds, inside)):
+                return True
+        finally:
+            _depth.reset(token)
+    return False
+
+
+@lru_cache(maxsize=1 << 12)
+def _met(expr: Basic, start: int) -> tuple[tuple[int, tuple[Basic, ...]], ...]:
+    """The nodes that `rebuild` meets, each once, by how many binders are open around them."""
+    found: dict[int, dict[Basic, None]] = {}
+
+    def visit(node: Basic) -> Basic:
+        here = found.setdefault(_depth.get(), {})
+        if node not in here:
+            here[node] = None
+            rebuild(node, visit)
+        return node
+
+    visit(expr)
+    return tuple((depth, tuple(nodes)) for depth, nodes in found.items())
+
+
 def substitute(expr: Any, mapping: Mapping[Any, Any]) -> Any:
     """Replace whole nodes, binders opened on the way, so that nothing is captured."""
     present = {key: value for key, value in mapping.items() if key != value and occurs(key, expr)}
