@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from codegen.stabilize import Gradient, stabilize
+from codegen.stabilize import UNCHECKED, Gradient, stabilize
 from derive.derivation import Derivation
 from derive.loss import Loss
 from derive.record import Checker
@@ -20,11 +20,13 @@ def stabilizations(loss: Loss, gradients: tuple[Gradient, ...] = ()) -> Iterator
 
 
 def checked(derivations: tuple[Derivation, ...]) -> Iterator[Derivation]:
-    """The derivations with steps, each step checked as those of the engine are."""
+    """The derivations with steps, each step checked as those of the engine are, now or before."""
     for derivation in derivations:
         checker = Checker(derivation.loss)
         steps = tuple(
             replace(step, check=checker.method(step.before, step.after, step.hypotheses))
+            if step.check == UNCHECKED
+            else step
             for step in derivation.steps
         )
         if steps:

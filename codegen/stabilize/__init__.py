@@ -58,6 +58,7 @@ RULES: tuple[Rule, ...] = (
 )
 EMITTED: tuple[Rule, ...] = logistic.EMITTED
 LIMIT = 50
+UNCHECKED = "unchecked"
 SECOND: tuple[Rule, ...] = (
     *fractions.RULES,
     *means.RULES,
@@ -113,7 +114,7 @@ class Unchecked(Checker):
         self.loss = loss
 
     def method(self, *_: object, **__: object) -> str:
-        return "unchecked"
+        return UNCHECKED
 
 
 @dataclass(frozen=True)
