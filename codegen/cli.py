@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import sys
 from collections.abc import Sequence
@@ -93,6 +94,8 @@ def joined(argv: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     gc.set_threshold(*SELDOM)  # expressions have no cycles: looking for some is lost time
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)  # at the end least of all: memory goes back with the process
     options = parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
         code: int = options.run(options)

@@ -116,14 +116,24 @@ def _limit(expr: Expr, variable: Symbol, end: Expr) -> Expr | None:
         return expr
     try:
         settled = _settled(expr, variable, end)
-        value = None if settled is None else _by_parts(settled, variable, end)
-        if settled is not None and value is None:
+        if settled is None or _undirected(settled, variable):
+            return None
+        value = _by_parts(settled, variable, end)
+        if value is None:
             value = _bounded(lambda: limit(settled, variable, end))
     except (NotImplementedError, OutOfWork, ValueError, TypeError):
         return None
-    if value is None or value.has(Limit, nan, zoo):
+    if value.has(Limit, nan, zoo):
         return None
     return None if value.has(oo, -oo) and value not in (oo, -oo) else value
+
+
+def _undirected(expr: Expr, variable: Symbol) -> bool:
+    """Whether nobody knows if some exponential grows or vanishes: the sign of the factor in front
+    of what varies in its exponent is not known."""
+    exponents = (node.args[0] for node in expr.atoms(exp))
+    fronts = (exponent.as_independent(variable, as_Add=False)[0] for exponent in exponents)
+    return any(not (front.is_nonnegative or front.is_nonpositive) for front in fronts)
 
 
 def _by_parts(expr: Expr, variable: Symbol, end: Expr) -> Expr | None:
