@@ -7,6 +7,7 @@ itself, and its card; so an index is made without the pages that did not change.
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -130,7 +131,7 @@ def pages(wanted: Sequence[Work], processes: int | None = None) -> Iterator[tupl
             yield work, _checked(work, page_of(work))
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context, initializer=_deaf) as pool:
+    with ProcessPoolExecutor(count, context, _like_parent, (gc.get_threshold(),)) as pool:
         # Long texts first: they tend to take longest, and nothing should wait for them alone.
         ordered = sorted(wanted, key=lambda work: (-len(work.text), work.slug))
         running: dict[Future[Page | str], Work] = {pool.submit(page_of, w): w for w in ordered}
@@ -155,8 +156,9 @@ def _checked(work: Work, page: Page | str) -> Page:
     return page
 
 
-def _deaf() -> None:
-    """Ctrl-C is for the process that writes; this one ends when that lets it."""
+def _like_parent(thresholds: tuple[int, int, int]) -> None:
+    """Looks for cycles as seldom as the process that writes, and leaves Ctrl-C to that one."""
+    gc.set_threshold(*thresholds)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

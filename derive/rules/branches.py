@@ -30,7 +30,8 @@ from derive.index import (
     scoped,
     substitute,
 )
-from derive.normal import NormalForm, Undecided, to_expr
+from derive.normal import NormalForm, Undecided
+from derive.normal.poly import add_to
 from derive.rules.compare import Compared, compared, kept_first, negated, where
 from derive.rules.extremes import as_extremum
 from derive.rules.shorten import factored, length, shortness
@@ -234,9 +235,12 @@ def _pair(form: NormalForm, delta: Delta, one: Expr, two: Expr) -> Expr | None:
         return None
     keep, drop = kept_first(delta)
     for first in dict.fromkeys((one, substitute(one, {keep: drop}))):
-        change = form(first - two)
+        change = dict(form(first))
+        add_to(change, form(two), -1)
         if len(change) <= MOST_TERMS:
-            pair = factored(form(two + delta * to_expr(change)))
+            whole = form.mul(form(delta), change)
+            add_to(whole, form(two))
+            pair = factored(whole)
             if length(pair) <= length(one) + length(two):
                 return pair
     return None
