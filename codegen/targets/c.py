@@ -28,6 +28,7 @@ CHUNKS = (
     "    const int64_t count = PM_CHUNK_OF(N - first);",
 )
 DTYPES = {"float32": "float", "float64": "double"}
+MOST_FEW = 16  # rows this short are turned into lanes
 
 
 def emit(kernel: Kernel, facts: Facts, dtypes: tuple[str, ...]) -> dict[str, str]:
@@ -173,14 +174,18 @@ def load(files: Mapping[str, str], kernel: Kernel) -> Functions:
     sources = {file: text for file, text in files.items() if not file.endswith(".py")}
     # A module of its own: that of another loss may have the same text, but not its library.
     module = python_module(files[f"{name}.py"])
-    module["load"](library(sources, name))
-    few = "PM_FEW" in sources[f"{name}.c"].replace("PM_LANES", "")
 
     def specialise(size: int) -> None:
-        module["load"](library(sources, name, (f"-DPM_FEW={size}",)), size)
+        """Only what this size needs is compiled."""
+        few = size if size <= MOST_FEW else 0
+        if few not in module["_libraries"]:
+            defines = (f"-DPM_FEW={few}", "-DPM_FEW_ONLY") if few else ()
+            module["load"](library(sources, name, defines), few)
 
-    if few:
+    if "PM_FEW" in sources[f"{name}.c"]:
         module["specialise"] = specialise
+    else:
+        module["load"](library(sources, name))
     return module
 
 

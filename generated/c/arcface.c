@@ -536,6 +536,9 @@ int pminusy_arcface_loss_f32(int64_t N, int64_t K, const float *c, int64_t ldc, 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -773,6 +776,9 @@ int pminusy_arcface_f32(int64_t N, int64_t K, const float *c, int64_t ldc, const
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const exp_z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -987,6 +993,9 @@ int pminusy_arcface_loss_f64(int64_t N, int64_t K, const double *c, int64_t ldc,
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -1224,6 +1233,9 @@ int pminusy_arcface_f64(int64_t N, int64_t K, const double *c, int64_t ldc, cons
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const exp_z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))

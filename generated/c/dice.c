@@ -340,6 +340,9 @@ int pminusy_dice_loss_f32(int64_t N, int64_t D, const float *z, int64_t ldz, con
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
@@ -491,6 +494,9 @@ int pminusy_dice_f32(int64_t N, int64_t D, const float *z, int64_t ldz, const fl
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
@@ -617,6 +623,9 @@ int pminusy_dice_loss_f64(int64_t N, int64_t D, const double *z, int64_t ldz, co
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
@@ -768,6 +777,9 @@ int pminusy_dice_f64(int64_t N, int64_t D, const double *z, int64_t ldz, const d
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {

@@ -743,6 +743,9 @@ int pminusy_distillation_loss_f32(int64_t N, int64_t K, const float *z, int64_t 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const term_7_rows = (float *)workspace;
     float *const term_8_rows = term_7_rows + PM_ROUNDED(PM_THREADS * (K));
@@ -1234,6 +1237,9 @@ int pminusy_distillation_f32(int64_t N, int64_t K, const float *z, int64_t ldz, 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const term_8_rows = (float *)workspace;
     float *const term_6_rows = term_8_rows + PM_ROUNDED(PM_THREADS * (K));
@@ -1709,6 +1715,9 @@ int pminusy_distillation_loss_f64(int64_t N, int64_t K, const double *z, int64_t
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const term_7_rows = (double *)workspace;
     double *const term_8_rows = term_7_rows + PM_ROUNDED(PM_THREADS * (K));
@@ -2200,6 +2209,9 @@ int pminusy_distillation_f64(int64_t N, int64_t K, const double *z, int64_t ldz,
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const term_8_rows = (double *)workspace;
     double *const term_6_rows = term_8_rows + PM_ROUNDED(PM_THREADS * (K));

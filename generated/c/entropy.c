@@ -510,6 +510,9 @@ int pminusy_entropy_loss_f32(int64_t N, int64_t K, const float *z, int64_t ldz, 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const exp_z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, )
@@ -723,6 +726,9 @@ int pminusy_entropy_f32(int64_t N, int64_t K, const float *z, int64_t ldz, float
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const p_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, )
@@ -911,6 +917,9 @@ int pminusy_entropy_loss_f64(int64_t N, int64_t K, const double *z, int64_t ldz,
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const exp_z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, )
@@ -1124,6 +1133,9 @@ int pminusy_entropy_f64(int64_t N, int64_t K, const double *z, int64_t ldz, doub
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const p_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, )

@@ -674,6 +674,9 @@ int pminusy_focal_loss_f32(int64_t N, int64_t K, const float *z, int64_t ldz, co
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
@@ -889,6 +892,9 @@ int pminusy_focal_f32(int64_t N, int64_t K, const float *z, int64_t ldz, const i
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
@@ -1085,6 +1091,9 @@ int pminusy_focal_loss_f64(int64_t N, int64_t K, const double *z, int64_t ldz, c
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
@@ -1300,6 +1309,9 @@ int pminusy_focal_f64(int64_t N, int64_t K, const double *z, int64_t ldz, const 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {

@@ -77,7 +77,7 @@ def load(path, few=0):
 
 
 def specialise(few):
-    """Called before the first use with an axis of at most 16: may load a library for its size."""
+    """Called where there is no library for an axis of this size: may load it, or the one for all."""
 
 
 def info_nce(U, V, *, tau=0.1, out=None):

@@ -541,6 +541,9 @@ int pminusy_jensen_shannon_loss_f32(int64_t N, int64_t K, const float *z, int64_
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const exp_z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, )
@@ -765,6 +768,9 @@ int pminusy_jensen_shannon_f32(int64_t N, int64_t K, const float *z, int64_t ldz
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const p_rows = (float *)workspace;
     float *const term_5_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
@@ -969,6 +975,9 @@ int pminusy_jensen_shannon_loss_f64(int64_t N, int64_t K, const double *z, int64
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const exp_z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, )
@@ -1193,6 +1202,9 @@ int pminusy_jensen_shannon_f64(int64_t N, int64_t K, const double *z, int64_t ld
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const p_rows = (double *)workspace;
     double *const term_5_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));

@@ -596,6 +596,9 @@ int pminusy_jensen_shannon_labels_loss_f32(int64_t N, int64_t K, const float *z,
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const exp_z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -894,6 +897,9 @@ int pminusy_jensen_shannon_labels_f32(int64_t N, int64_t K, const float *z, int6
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const p_rows = (float *)workspace;
     float *const term_6_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
@@ -1174,6 +1180,9 @@ int pminusy_jensen_shannon_labels_loss_f64(int64_t N, int64_t K, const double *z
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const exp_z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -1472,6 +1481,9 @@ int pminusy_jensen_shannon_labels_f64(int64_t N, int64_t K, const double *z, int
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const p_rows = (double *)workspace;
     double *const term_6_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));

@@ -527,6 +527,9 @@ int pminusy_kl_divergence_loss_f32(int64_t N, int64_t K, const float *z, int64_t
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
@@ -740,6 +743,9 @@ int pminusy_kl_divergence_f32(int64_t N, int64_t K, const float *z, int64_t ldz,
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
@@ -933,6 +939,9 @@ int pminusy_kl_divergence_loss_f64(int64_t N, int64_t K, const double *z, int64_
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
@@ -1146,6 +1155,9 @@ int pminusy_kl_divergence_f64(int64_t N, int64_t K, const double *z, int64_t ldz
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {

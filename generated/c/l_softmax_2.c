@@ -519,6 +519,9 @@ int pminusy_l_softmax_2_loss_f32(int64_t N, int64_t K, const float *c, int64_t l
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -745,6 +748,9 @@ int pminusy_l_softmax_2_f32(int64_t N, int64_t K, const float *c, int64_t ldc, c
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const exp_z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -952,6 +958,9 @@ int pminusy_l_softmax_2_loss_f64(int64_t N, int64_t K, const double *c, int64_t 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -1178,6 +1187,9 @@ int pminusy_l_softmax_2_f64(int64_t N, int64_t K, const double *c, int64_t ldc, 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const exp_z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))

@@ -525,6 +525,9 @@ int pminusy_l_softmax_4_loss_f32(int64_t N, int64_t K, const float *c, int64_t l
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -759,6 +762,9 @@ int pminusy_l_softmax_4_f32(int64_t N, int64_t K, const float *c, int64_t ldc, c
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const exp_z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -974,6 +980,9 @@ int pminusy_l_softmax_4_loss_f64(int64_t N, int64_t K, const double *c, int64_t 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -1208,6 +1217,9 @@ int pminusy_l_softmax_4_f64(int64_t N, int64_t K, const double *c, int64_t ldc, 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const exp_z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))

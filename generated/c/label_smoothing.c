@@ -531,6 +531,9 @@ int pminusy_label_smoothing_loss_f32(int64_t N, int64_t K, const float *z, int64
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
@@ -756,6 +759,9 @@ int pminusy_label_smoothing_f32(int64_t N, int64_t K, const float *z, int64_t ld
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const q_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, )
@@ -969,6 +975,9 @@ int pminusy_label_smoothing_loss_f64(int64_t N, int64_t K, const double *z, int6
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
@@ -1194,6 +1203,9 @@ int pminusy_label_smoothing_f64(int64_t N, int64_t K, const double *z, int64_t l
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const q_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, )

@@ -537,6 +537,9 @@ int pminusy_label_smoothing_labels_loss_f32(int64_t N, int64_t K, const float *z
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
@@ -776,6 +779,9 @@ int pminusy_label_smoothing_labels_f32(int64_t N, int64_t K, const float *z, int
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const q_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -1003,6 +1009,9 @@ int pminusy_label_smoothing_labels_loss_f64(int64_t N, int64_t K, const double *
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
@@ -1242,6 +1251,9 @@ int pminusy_label_smoothing_labels_f64(int64_t N, int64_t K, const double *z, in
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const q_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))

@@ -238,6 +238,9 @@ int pminusy_multiclass_hinge_loss_f32(int64_t N, int64_t K, const float *z, int6
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
@@ -391,6 +394,9 @@ int pminusy_multiclass_hinge_f32(int64_t N, int64_t K, const float *z, int64_t l
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
@@ -517,6 +523,9 @@ int pminusy_multiclass_hinge_loss_f64(int64_t N, int64_t K, const double *z, int
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
@@ -670,6 +679,9 @@ int pminusy_multiclass_hinge_f64(int64_t N, int64_t K, const double *z, int64_t 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {

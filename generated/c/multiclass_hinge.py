@@ -9,7 +9,8 @@ Compile and load:
         -ffp-contract=fast -shared -fPIC \
         -o libmulticlass_hinge.so multiclass_hinge.c -lm
     multiclass_hinge.load("./libmulticlass_hinge.so")
-With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3).
+With -DPM_FEW=3 it also has a form for axes K of size 3: load("./few.so", 3); with
+-DPM_FEW_ONLY as well it compiles faster, and that form is the only one.
 
 Arguments
     z: input (N, K)
@@ -75,7 +76,7 @@ def load(path, few=0):
 
 
 def specialise(few):
-    """Called before the first use with an axis of at most 16: may load a library for its size."""
+    """Called where there is no library for an axis of this size: may load it, or the one for all."""
 
 
 def multiclass_hinge(z, t, *, reduction="none", on_empty="nan", out=None):
@@ -181,7 +182,7 @@ def _call(suffix, sizes, dtype, arrays, scale, out):
 def _library(sizes):
     """The library for these sizes."""
     few = sizes["K"]
-    if few <= 16 and few not in _libraries:
+    if few not in _libraries:
         specialise(few)
     found = _libraries.get(few) or _libraries.get(0)
     if found is None:

@@ -504,6 +504,9 @@ int pminusy_softmax_cross_entropy_labels_loss_f32(int64_t N, int64_t K, const fl
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
@@ -707,6 +710,9 @@ int pminusy_softmax_cross_entropy_labels_f32(int64_t N, int64_t K, const float *
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
@@ -894,6 +900,9 @@ int pminusy_softmax_cross_entropy_labels_loss_f64(int64_t N, int64_t K, const do
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {
@@ -1097,6 +1106,9 @@ int pminusy_softmax_cross_entropy_labels_f64(int64_t N, int64_t K, const double 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
     for (int64_t row = 0; row < N; ++row) {

@@ -433,6 +433,9 @@ int pminusy_softmax_mse_loss_f32(int64_t N, int64_t K, const float *a, int64_t l
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const exp_a_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, )
@@ -665,6 +668,9 @@ int pminusy_softmax_mse_f32(int64_t N, int64_t K, const float *a, int64_t lda, c
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const p_rows = (float *)workspace;
     float *const term_2_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
@@ -880,6 +886,9 @@ int pminusy_softmax_mse_loss_f64(int64_t N, int64_t K, const double *a, int64_t 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const exp_a_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, )
@@ -1112,6 +1121,9 @@ int pminusy_softmax_mse_f64(int64_t N, int64_t K, const double *a, int64_t lda, 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const p_rows = (double *)workspace;
     double *const term_2_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));

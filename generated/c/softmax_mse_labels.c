@@ -440,6 +440,9 @@ int pminusy_softmax_mse_labels_loss_f32(int64_t N, int64_t K, const float *a, in
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const exp_a_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -685,6 +688,9 @@ int pminusy_softmax_mse_labels_f32(int64_t N, int64_t K, const float *a, int64_t
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const p_rows = (float *)workspace;
     float *const term_2_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
@@ -910,6 +916,9 @@ int pminusy_softmax_mse_labels_loss_f64(int64_t N, int64_t K, const double *a, i
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const exp_a_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -1155,6 +1164,9 @@ int pminusy_softmax_mse_labels_f64(int64_t N, int64_t K, const double *a, int64_
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const p_rows = (double *)workspace;
     double *const term_2_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));

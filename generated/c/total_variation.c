@@ -442,6 +442,9 @@ int pminusy_total_variation_loss_f32(int64_t N, int64_t K, const float *z, int64
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const exp_z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, )
@@ -672,6 +675,9 @@ int pminusy_total_variation_f32(int64_t N, int64_t K, const float *z, int64_t ld
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const p_rows = (float *)workspace;
     float *const term_3_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
@@ -882,6 +888,9 @@ int pminusy_total_variation_loss_f64(int64_t N, int64_t K, const double *z, int6
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const exp_z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, )
@@ -1112,6 +1121,9 @@ int pminusy_total_variation_f64(int64_t N, int64_t K, const double *z, int64_t l
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const p_rows = (double *)workspace;
     double *const term_3_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));

@@ -438,6 +438,9 @@ int pminusy_total_variation_labels_loss_f32(int64_t N, int64_t K, const float *z
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const exp_z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -683,6 +686,9 @@ int pminusy_total_variation_labels_f32(int64_t N, int64_t K, const float *z, int
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const p_rows = (float *)workspace;
     float *const term_3_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
@@ -908,6 +914,9 @@ int pminusy_total_variation_labels_loss_f64(int64_t N, int64_t K, const double *
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const exp_z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * K, reduction(| : status))
@@ -1153,6 +1162,9 @@ int pminusy_total_variation_labels_f64(int64_t N, int64_t K, const double *z, in
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const p_rows = (double *)workspace;
     double *const term_3_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));

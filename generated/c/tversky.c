@@ -345,6 +345,9 @@ int pminusy_tversky_loss_f32(int64_t N, int64_t D, const float *z, int64_t ldz, 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
@@ -507,6 +510,9 @@ int pminusy_tversky_f32(int64_t N, int64_t D, const float *z, int64_t ldz, const
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     float *const sigmoid_z_rows = (float *)workspace;
     PM_PARALLEL(1.0 * N * D, )
@@ -640,6 +646,9 @@ int pminusy_tversky_loss_f64(int64_t N, int64_t D, const double *z, int64_t ldz,
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * D, )
     for (int64_t row = 0; row < N; ++row) {
@@ -802,6 +811,9 @@ int pminusy_tversky_f64(int64_t N, int64_t D, const double *z, int64_t ldz, cons
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     double *const sigmoid_z_rows = (double *)workspace;
     PM_PARALLEL(1.0 * N * D, )

@@ -9,7 +9,8 @@ Compile and load:
         -ffp-contract=fast -shared -fPIC \
         -o libtversky.so tversky.c -lm
     tversky.load("./libtversky.so")
-With -DPM_FEW=3 it also has a form for axes D of size 3: load("./few.so", 3).
+With -DPM_FEW=3 it also has a form for axes D of size 3: load("./few.so", 3); with
+-DPM_FEW_ONLY as well it compiles faster, and that form is the only one.
 
 Arguments
     z: input (N, D)
@@ -86,7 +87,7 @@ def load(path, few=0):
 
 
 def specialise(few):
-    """Called before the first use with an axis of at most 16: may load a library for its size."""
+    """Called where there is no library for an axis of this size: may load it, or the one for all."""
 
 
 def tversky(z, y, *, alpha=0.3, beta=0.7, eps=1.0, reduction="none", on_empty="nan", out=None):
@@ -192,7 +193,7 @@ def _call(suffix, sizes, dtype, arrays, scale, out):
 def _library(sizes):
     """The library for these sizes."""
     few = sizes["D"]
-    if few <= 16 and few not in _libraries:
+    if few not in _libraries:
         specialise(few)
     found = _libraries.get(few) or _libraries.get(0)
     if found is None:

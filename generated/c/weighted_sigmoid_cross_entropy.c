@@ -395,6 +395,9 @@ int pminusy_weighted_sigmoid_cross_entropy_loss_f32(int64_t N, int64_t K, const 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
@@ -514,6 +517,9 @@ int pminusy_weighted_sigmoid_cross_entropy_f32(int64_t N, int64_t K, const float
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
@@ -615,6 +621,9 @@ int pminusy_weighted_sigmoid_cross_entropy_loss_f64(int64_t N, int64_t K, const 
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
@@ -734,6 +743,9 @@ int pminusy_weighted_sigmoid_cross_entropy_f64(int64_t N, int64_t K, const doubl
         }
         return status;
     }
+#ifdef PM_FEW_ONLY
+    return 2;
+#endif
 #endif
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
