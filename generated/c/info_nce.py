@@ -77,7 +77,7 @@ def load(path, few=0):
 
 
 def specialise(few):
-    """Called where there is no library for an axis of this size: may load it, or the one for all."""
+    """Called where an axis of this size has no library: may load it, or the one for all."""
 
 
 def info_nce(U, V, *, tau=0.1, out=None):

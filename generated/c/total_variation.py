@@ -74,7 +74,7 @@ def load(path, few=0):
 
 
 def specialise(few):
-    """Called where there is no library for an axis of this size: may load it, or the one for all."""
+    """Called where an axis of this size has no library: may load it, or the one for all."""
 
 
 def total_variation(z, y, *, reduction="none", on_empty="nan", out=None):

@@ -87,7 +87,7 @@ def load(path, few=0):
 
 
 def specialise(few):
-    """Called where there is no library for an axis of this size: may load it, or the one for all."""
+    """Called where an axis of this size has no library: may load it, or the one for all."""
 
 
 def tversky(z, y, *, alpha=0.3, beta=0.7, eps=1.0, reduction="none", on_empty="nan", out=None):
