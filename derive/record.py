@@ -15,6 +15,7 @@ from derive.normal.cases import ByCases
 from derive.proof import agree_numerically
 from derive.rules import fold
 from derive.stages import BY_CASES, EXACT, OFF_KINKS, Stages
+from derive.styles import unicode_name
 
 
 class Checker:
@@ -125,9 +126,9 @@ def shorten(recorder: Recorder, into: tuple[str, ...]) -> None:
     """
     for step in fold.shorten_steps(recorder.here, recorder.loss, into):
         solved = dict(step.bindings).get("solved")
-        name = f"written in terms of {solved.definition.name}" if solved else step.rule.reason
+        into_name = f"written in terms of {unicode_name(solved.definition.name)}" if solved else ""
         before = recorder.here
-        recorder.record(step.rule, step.after, name, step.bindings)
+        recorder.record(step.rule, step.after, into_name or step.rule.reason, step.bindings)
         if recorder.steps[-1].check == "unknown":
             recorder.steps.pop()
             recorder.here = before

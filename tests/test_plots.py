@@ -51,6 +51,10 @@ def test_the_second_derivatives_are_those_of_the_formula() -> None:
         np.testing.assert_allclose(table, np.diag(p) - np.outer(p, p), rtol=1e-12)
     texts = [text.get_text() for text in page.axes[0].texts]
     assert texts[0] == f"{p[0] * (1 - p[0]):.2f}"
+    # The sign does not hang on the colour: what is below 0 is hatched, and only that.
+    hatched = {patch.get_xy() for patch in page.axes[0].patches if patch.get_hatch()}
+    assert hatched == {(j - 0.5, i - 0.5) for i in range(3) for j in range(3) if i != j}
+    assert page.get_suptitle() == "at $a$ = (1, 0, −1); hatched: below 0"
 
 
 def test_concave_parts_are_shaded() -> None:

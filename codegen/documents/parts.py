@@ -17,12 +17,15 @@ from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.letters import names_of
 from derive.printing import language
+from derive.styles import GREEK
 
 if TYPE_CHECKING:
     from derive.matrix import MatrixForm
     from derive.properties import Property
 
 SIGNS = {">=": "≥", "<=": "≤", "->": "→"}
+TIMES = re.compile(r"(?<=[\w)\]])\*(?=[\w(])")
+LETTER = re.compile(rf"\b(?:{'|'.join(GREEK)})\b")
 PRIME = re.compile(r"(?<![A-Za-z]{2})'")  # v'Hv, but not the gradient's
 OF_EACH = ("matrix", "second")  # the others speak of the loss, or are said of its first gradient
 MINUS = re.compile(r"(?<![\w)\]])-(?=[\w.(])|(?<= )-(?= )")
@@ -93,7 +96,7 @@ def _statement(found: Property, dress: Dress) -> Statement:
         name=found.name,
         status=found.status,
         sentence=_signs(found.statement),
-        given=" and ".join(found.hypotheses),
+        given=_signs(" and ".join(found.hypotheses)),
         steps=tuple(dress.show(step, found.loss, names) for step in found.steps),
         relation=dress.at_most if found.relation == "<=" else found.relation,
         counterexample=_signs(place(found)),
@@ -115,7 +118,8 @@ def place(found: Property) -> str:
 
 def _signs(text: str) -> str:
     """Words with the signs of mathematics in the place of those of a keyboard."""
-    text = INFINITY.sub("∞", MINUS.sub("−", text))
+    text = TIMES.sub("·", INFINITY.sub("∞", MINUS.sub("−", text)))
+    text = LETTER.sub(lambda found: GREEK[found[0]], text)
     for typed, sign in SIGNS.items():
         text = text.replace(typed, sign)
     return PRIME.sub("′", text)

@@ -88,23 +88,49 @@ def jacobian(scene: Scene) -> Any:
             title = rf"$\partial {{{of}}}_i/\partial {{{by}}}_j$"
             pictures.insert(0, (title, slope))
             break
-    with figure(1, len(pictures), size=(3.6 * len(pictures), 3.4)) as (page, axes):
+    with figure(1, len(pictures), size=(3.6 * len(pictures), 3.6)) as (page, axes):
         for here, (title, derivation) in zip(axes[0], pictures, strict=True):
-            table = _matrix(scene, point, derivation)
-            most = max(np.abs(table).max(), 1e-300)
-            shown = here.imshow(table, cmap="PuOr", vmin=-most, vmax=most)
-            for row, column in product(range(len(table)), repeat=2):
-                value = table[row, column]
-                ink = "white" if abs(value) > 0.6 * most else "black"
-                here.text(column, row, _decimals(value), color=ink, ha="center", va="center")
+            _heat_map(page, here, _matrix(scene, point, derivation))
             here.set_title(title)
-            here.set_xlabel("$j$")
-            here.set_ylabel("$i$", rotation=0)
-            here.set_xticks(range(len(table)))
-            here.set_yticks(range(len(table)))
-            here.grid(False)
-            page.colorbar(shown, ax=here, shrink=0.8)
+        page.suptitle(f"at {_where(scene, point)}; hatched: below 0", fontsize=9)
     return page
+
+
+def _heat_map(page: Any, here: Any, table: Any) -> None:
+    """A matrix as coloured cells with their numbers; what is negative is hatched, for print in
+    grey, where the two ends of the colours look alike."""
+    most = max(np.abs(table).max(), 1e-300)
+    shown = here.imshow(table, cmap="PuOr", vmin=-most, vmax=most)
+    for row, column in product(range(len(table)), repeat=2):
+        value = table[row, column]
+        ink = "white" if abs(value) > 0.6 * most else "black"
+        behind = {"facecolor": shown.to_rgba(value), "edgecolor": "none", "pad": 1.5}
+        if round(value, 2) < 0:
+            here.add_patch(_hatched((column - 0.5, row - 0.5), 1, 1, ink))
+        here.text(column, row, _decimals(value), color=ink, ha="center", va="center", bbox=behind)
+    here.set_xlabel("$j$")
+    here.set_ylabel("$i$", rotation=0, labelpad=8)
+    here.set_xticks(range(len(table)))
+    here.set_yticks(range(len(table)))
+    here.grid(False)
+    bar = page.colorbar(shown, ax=here, shrink=0.8)
+    bar.ax.add_patch(_hatched((0, -most), 1, most, "black"))
+
+
+def _hatched(corner: tuple[float, float], width: float, height: float, ink: str) -> Any:
+    from matplotlib.patches import Rectangle
+
+    lines = {"hatch": "////", "edgecolor": ink, "linewidth": 0, "alpha": 0.45}
+    return Rectangle(corner, width, height, fill=False, **lines)
+
+
+def _where(scene: Scene, point: Point) -> str:
+    values = [_short(float(value)) for value in point.values[scene.wrt].values()]
+    return f"{math(scene.wrt)} = ({', '.join(values)})"
+
+
+def _short(value: float) -> str:
+    return f"{value:g}".replace("-", "−")
 
 
 def _decimals(value: float) -> str:

@@ -91,7 +91,11 @@ all_paths = register(
     )
 )
 definition = register(
-    Rule("definition", "the derivative of the right-hand side of its definition", _definition)
+    Rule(
+        "definition",
+        "the derivative of the right-hand side of its definition, its other names held fixed",
+        _definition,
+    )
 )
 unfold = register(Rule("unfold", "the name is replaced by its definition", _value))
 insert = register(Rule("insert the lemmas", "each derivative was derived above", _insert))
