@@ -171,6 +171,12 @@ def test_a_formula_wider_than_the_page_is_fitted(
     d = derive.gradient(loss, "parameter3")
     assert max(map(len, write(d, "text").splitlines())) <= 100
     assert not COMPLAINT.search(compile_latex(write(d, "latex"), tmp_path, require("pdflatex")))
+    text = subprocess.run(
+        [require("pdftotext"), str(next(tmp_path.glob("*.pdf"))), "-"],
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert re.search(r"a formula about \d+\s+times as wide as this page", text)
 
 
 def test_words_are_escaped() -> None:
