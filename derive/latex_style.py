@@ -11,6 +11,8 @@ from derive.styles import ATOM, BIG, GREEK, MUL, POW, PREFIX, Clause, Piece, Sty
 _COMMANDS = {letter: "\\" + name for name, letter in GREEK.items() if name not in ("lam", "lamda")}
 _COMMANDS["ο"] = "o"
 _TALL = re.compile(r"\\(frac|sum|prod|max_|min_|begin)")
+# A name of several letters at the end: a bracket after it would look like the call of a function.
+_WORD = re.compile(r"\\mathrm\{\w{2,}\}(?:_\{[^{}]*\})?$")
 _OPERATORS = {"log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
 _SPECIAL = {
     "asin": r"\arcsin",
@@ -89,7 +91,10 @@ def _product(factors: Sequence[Piece]) -> Piece:
     *init, last = factors
     texts = [f.text if f.level >= MUL else bracket(f.text) for f in init]
     texts.append(last.text if last.level >= PREFIX else bracket(last.text))
-    joined = texts[0] + "".join(rf" \cdot {t}" if t[0].isdigit() else f" {t}" for t in texts[1:])
+    joined = texts[0]
+    for text in texts[1:]:
+        called = _WORD.search(joined) and text.startswith(("(", r"\left("))
+        joined += rf" \cdot {text}" if text[0].isdigit() or called else f" {text}"
     return Piece(joined, BIG if last.level == PREFIX else MUL)
 
 

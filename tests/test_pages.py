@@ -22,6 +22,7 @@ from codegen.documents.latex import DRESS
 from codegen.documents.mathml import mathml
 from codegen.documents.model import Wanted
 from codegen.documents.parts import whole
+from codegen.documents.words import signs
 from derive.batch import batched
 from derive.derivation import Derivation
 from derive.errors import PminusyError
@@ -242,6 +243,39 @@ def test_an_article_with_every_part_is_typeset(
 ) -> None:
     require("pdflatex")
     assert typeset(derivation(name, wrt), "normal", PAGE_PARTS).startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize(
+    ("formula", "spaces"),
+    [
+        (r"\gamma p_{t} \log p_{t}", 2),  # one before the name, one behind it
+        (r"(1 - p)^{2} \log p", 2),
+        (r"-\log p", 1),
+        (r"(x) \max_{k} a_{k}", 2),
+        (r"\operatorname{softplus}(x)", 0),
+        (r"p_{i} x", 0),
+    ],
+)
+def test_a_function_stands_apart_from_what_it_follows(formula: str, spaces: int) -> None:
+    assert mathml(formula).count('<mspace width="0.1667em">') == spaces
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("for x >= 0 it is 1/(1 + exp(-x))", "for x ≥ 0 it is 1/(1 + exp(−x))"),
+        ("v'Hv >= 0, the gradient's sum", "v′Hv ≥ 0, the gradient's sum"),
+        ("psi = (-1)**k * cos(2*theta) - 2*k", "ψ = (−1)^k · cos(2·θ) − 2·k"),
+        ("2*L(z) -> oo, straight-line, the delta", "2·L(z) → ∞, straight-line, the delta"),
+    ],
+)
+def test_words_have_the_signs_of_mathematics(typed: str, shown: str) -> None:
+    assert signs(typed, {"psi", "theta"}) == shown
+
+
+def test_a_name_of_several_letters_is_no_function() -> None:
+    loss = derive.parse("KL: input\np: input\n\nL = KL * (1 - p)\n", "product")
+    assert r"\mathrm{KL} \cdot (1 - p)" in write(derive.gradient(loss, "p"), "latex")
 
 
 def test_what_is_no_formula_is_refused() -> None:

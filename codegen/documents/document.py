@@ -9,6 +9,7 @@ from dataclasses import replace
 from sympy import Basic, Integer
 
 from codegen.documents.model import NESTED, Document, Dress, Line, Section, Variable
+from codegen.documents.words import signs
 from derive.batch import batched
 from derive.derivation import Derivation, Step, derivation_key, distinct_lemmas
 from derive.index import Condition, Diff, Entry, total
@@ -47,7 +48,7 @@ def document(
     said = {row for each in after for row in _definitions(each.loss, dress)}
     return Document(
         name=loss.name,
-        title=loss.title.rstrip("."),
+        title=signs(loss.title.rstrip("."), {"pi", *loss.declared, *loss.defined}),
         source=loss.source.rstrip("."),
         variables=() if after else tuple(_variable(d, loss, dress) for d in loss.declarations),
         definitions=tuple(row for row in _definitions(loss, dress) if row not in said),
@@ -133,7 +134,7 @@ def _line(left: str, right: str, step: Step, number: str, full: bool) -> Line:
     """A row; what the normal form decides is said once, at the end, unless all is asked for."""
     brief = {EXACT: "", BY_CASES: "", OFF_KINKS: "off the kinks"}
     check = step.check if full else brief.get(step.check, _method(step.check))
-    return Line(left, right, number, step.name, step.reason.rstrip("."), check)
+    return Line(left, right, number, step.name, signs(step.reason.rstrip(".")), check)
 
 
 def _definitions(loss: Loss, dress: Dress) -> Iterator[tuple[str, str]]:

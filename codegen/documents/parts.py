@@ -6,30 +6,23 @@ does not have (the second derivative of a Jacobian, say) is left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codegen.documents.document import document, section, with_others
 from codegen.documents.model import PARTS, Document, Dress, Part, Section, Statement, Wanted
+from codegen.documents.words import signs
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.letters import names_of
 from derive.printing import language
-from derive.styles import GREEK
 
 if TYPE_CHECKING:
     from derive.matrix import MatrixForm
     from derive.properties import Property
 
-SIGNS = {">=": "≥", "<=": "≤", "->": "→"}
-TIMES = re.compile(r"(?<=[\w)\]])\*(?=[\w(])")
-LETTER = re.compile(rf"\b(?:{'|'.join(GREEK)})\b")
-PRIME = re.compile(r"(?<![A-Za-z]{2})'")  # v'Hv, but not the gradient's
 OF_EACH = ("matrix", "second")  # the others speak of the loss, or are said of its first gradient
-MINUS = re.compile(r"(?<![\w)\]])-(?=[\w.(])|(?<= )-(?= )")
-INFINITY = re.compile(r"\boo\b")
 NO_MATRIX = "There is none: too long, or with indices that no product of matrices can have."
 
 
@@ -91,15 +84,16 @@ def facts(derivation: Derivation, dress: Dress) -> Part | None:
 
 
 def _statement(found: Property, dress: Dress) -> Statement:
-    names = names_of(found.loss, *found.steps)
+    loss, names = found.loss, names_of(found.loss, *found.steps)
+    used = loss.declared.keys() | loss.defined.keys()
     return Statement(
         name=found.name,
         status=found.status,
-        sentence=_signs(found.statement),
-        given=_signs(" and ".join(found.hypotheses)),
-        steps=tuple(dress.show(step, found.loss, names) for step in found.steps),
+        sentence=signs(found.statement, used),
+        given=signs(" and ".join(found.hypotheses), used),
+        steps=tuple(dress.show(step, loss, names) for step in found.steps),
         relation=dress.at_most if found.relation == "<=" else found.relation,
-        counterexample=_signs(place(found)),
+        counterexample=signs(place(found), used),
     )
 
 
@@ -114,15 +108,6 @@ def place(found: Property) -> str:
     where = [f"{name} = {size}" for name, size in example.sizes.items()]
     where += [f"{name} = {show(value)}" for name, value in example.values.items()]
     return f"{', '.join(where)}: it is {decimal(example.true)}"
-
-
-def _signs(text: str) -> str:
-    """Words with the signs of mathematics in the place of those of a keyboard."""
-    text = TIMES.sub("·", INFINITY.sub("∞", MINUS.sub("−", text)))
-    text = LETTER.sub(lambda found: GREEK[found[0]], text)
-    for typed, sign in SIGNS.items():
-        text = text.replace(typed, sign)
-    return PRIME.sub("′", text)
 
 
 def example(derivation: Derivation, dress: Dress, wanted: Wanted) -> Part | None:

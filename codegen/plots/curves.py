@@ -97,8 +97,13 @@ def entry_label(scene: Scene) -> str:
     return f"{math(scene.wrt)[:-1]}_{{{','.join('0' for _ in scene.axes)}}}$"
 
 
+def bends_down(slopes: Any) -> Any:
+    """Between which neighbours on a line the slope falls."""
+    return np.diff(slopes) < -1e-9 * (1 + np.abs(slopes[1:]))
+
+
 def _shade(axes: Any, xs: Any, slopes: Any) -> None:
-    bends = np.diff(slopes) < -1e-9 * (1 + np.abs(slopes[1:]))
+    bends = bends_down(slopes)
     if not bends.any():
         return
     low, high = axes.get_ylim()

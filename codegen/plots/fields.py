@@ -120,8 +120,9 @@ def _heat_map(page: Any, here: Any, table: Any) -> None:
 def _hatched(corner: tuple[float, float], width: float, height: float, ink: str) -> Any:
     from matplotlib.patches import Rectangle
 
-    lines = {"hatch": "////", "edgecolor": ink, "linewidth": 0, "alpha": 0.45}
-    return Rectangle(corner, width, height, fill=False, **lines)
+    patch = Rectangle(corner, width, height, fill=False, edgecolor=ink, linewidth=0, alpha=0.45)
+    patch.set_hatch("////")
+    return patch
 
 
 def _where(scene: Scene, point: Point) -> str:

@@ -56,21 +56,23 @@ def pictures(loss: Loss, wrt: str, function: KernelFunction | None = None) -> tu
         scene = Scene(loss, wrt, built=function)
     except PminusyError:
         return ()
-    line = f"The loss along {wrt}, and its slope below; where the loss bends down, grey."
+    slopes = _slopes(scene)
+    grey = "; grey where the loss bends down" if curves.bends_down(slopes).any() else ""
+    line = f"The loss along {wrt}, and its slope below{grey}."
     plane = f"The loss over three classes, whose probabilities {wrt} gives."
     drawn = [
-        _drawn("line", line, lambda: curves.margin([scene])) if _moves(scene) else None,
+        _drawn("line", line, lambda: curves.margin([scene])) if slopes.any() else None,
         _drawn("plane", plane, lambda: fields.simplex(scene)) if _has_classes(scene) else None,
     ]
     return tuple(picture for picture in drawn if picture is not None)
 
 
-def _moves(scene: Scene) -> bool:
-    """Whether the loss changes along the line: not where every weight of a layer is 0."""
+def _slopes(scene: Scene) -> Any:
+    """The slopes along the line: all 0 where, say, every weight of a layer is 0."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _, _, slopes = curves.along(scene)
-    return bool(slopes.any())
+    return slopes
 
 
 def _has_classes(scene: Scene) -> bool:
