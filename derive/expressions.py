@@ -120,7 +120,11 @@ def _read_number(node: ast.Constant, scope: Scope) -> Value:
 def _read_name(node: ast.Name, scope: Scope) -> Value:
     if node.id in scope.indices:
         found = f"the index '{node.id}' used as a number"
-        raise scope.text.error(node, found, "a number, since an index is not a number")
+        raise scope.text.error(
+            node,
+            found,
+            "a number, which an index is not: what has an order is declared, as in rank: target[K]",
+        )
     if node.id in scope.tensors:
         return _read_entry(node, scope)
     if node.id in scope.axes:

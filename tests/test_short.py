@@ -171,6 +171,12 @@ EXTRA_FORMS = [
     ),
     ("contrastive", "u[j]", "(u[j] - v[j])*(d*y - (1 - y)*max(0, m - d))/d"),
     (
+        "both_ways",
+        "a[j]",
+        "p[j] + c*(p[j]*(1 + sum(p[i]*(log(q[i]) - log(p[i])) for i in K) + log(p[j]) - log(q[j]))"
+        " - q[j])/2 - delta(j, t)",
+    ),
+    (
         "asymmetric",
         "z[j]",
         "p[j]*(1 - p[j])*((y[j] - 1)*(4*q[j]**3*log(1 - q[j]) - q[j]**4/(1 - q[j]))"

@@ -6,16 +6,32 @@ from collections import Counter
 from functools import lru_cache
 from typing import Any
 
-from sympy import Expr
+from sympy import Add, Expr, expand_mul
 
-from derive.index import Choice, Entry, Share, Tensor, Total, height, kinds, rebuild, tensors, walk
+from derive.index import (
+    Choice,
+    Entry,
+    Share,
+    Tensor,
+    Total,
+    bind,
+    height,
+    kinds,
+    rebuild,
+    scoped,
+    tensors,
+    total,
+    walk,
+)
 from derive.loss import Domain, Loss
 from derive.normal import NormalForm, Undecided, to_expr
 from derive.normal.stage import needs
+from derive.rules.shorten import length
 
 DEEPEST = 2
 FEW = 3
 LEVELS = 2
+MOST_TERMS = 8
 Hypotheses = bool | frozenset[str]
 
 
@@ -26,29 +42,59 @@ def has_domains(loss: Loss) -> bool:
 
 def sums_given(expr: Expr, loss: Loss, assume: Hypotheses = False) -> tuple[Expr, frozenset[str]]:
     """The expression with each sum that is a number replaced by it, and the hypotheses used."""
-    forms: dict[frozenset[str], NormalForm] = {}
+    known = _Known(loss, assume)
+    found: Expr = known.visit(expr)
+    used = frozenset(name for form in known.forms.values() for name in form.used)
+    return (expr, frozenset()) if found == expr else (found, used)
 
-    def visit(node: Any) -> Any:
+
+class _Known:
+    """Replaces sums by the numbers that they are, and remembers what that rests on."""
+
+    def __init__(self, loss: Loss, assume: Hypotheses) -> None:
+        self.loss, self.assume = loss, assume
+        self.forms: dict[frozenset[str], NormalForm] = {}
+
+    def visit(self, node: Any) -> Any:
         if Total not in kinds(node):
             return node
-        node = rebuild(node, visit)
-        if not isinstance(node, Total) or not _may_be_number(node, loss, assume):
+        node = rebuild(node, self.visit)
+        if not isinstance(node, Total):
             return node
-        stop = _far(node, loss)
-        if assume is False:
-            form = near(loss, stop)
+        number = self._number(node)
+        return self._by_terms(node) if number is None else number
+
+    def _number(self, node: Total) -> Expr | None:
+        """The number that a sum is."""
+        if not _may_be_number(node, self.loss, self.assume):
+            return None
+        stop = _far(node, self.loss)
+        if self.assume is False:
+            form = near(self.loss, stop)
         else:
-            form = forms.setdefault(stop, NormalForm(loss, stop, assume))
+            form = self.forms.setdefault(stop, NormalForm(self.loss, stop, self.assume))
         try:
             poly = form(node)
         except Undecided:
-            return node
-        return to_expr(poly) if not poly or set(poly) == {frozenset()} else node
+            return None
+        return to_expr(poly) if not poly or set(poly) == {frozenset()} else None
 
-    found = visit(expr)
-    if found == expr:
-        return expr, frozenset()
-    return found, frozenset(name for form in forms.values() for name in form.used)
+    def _by_terms(self, node: Total) -> Expr:
+        """A sum without those of its terms that are one entry each and sum to a number."""
+        with scoped(node) as (index, body, guard):
+            terms = Add.make_args(expand_mul(body, deep=False)) if body.has(Add) else ()
+            numbers, left = [], []
+            for term in terms if len(terms) <= MOST_TERMS else ():
+                outer, inner = term.as_independent(index, as_Add=False)
+                number = None
+                if isinstance(inner, Entry):
+                    number = self._number(bind(Total, index, inner, guard))
+                if number is None:
+                    left.append(term)
+                else:
+                    numbers.append(outer * number)
+            apart = Add(*numbers, total(index, Add(*left), guard))
+            return apart if numbers and length(apart) <= length(node) else node
 
 
 @lru_cache(maxsize=32)
