@@ -94,7 +94,11 @@ CASES = {
         "exp(a[t]/g)/sum(y[k]*exp(a[k]/g) for k in K)**2",
         "1/sum(exp(a[k] + b[k]) for k in K)",
     ],
-    "log-sum-exp": ["log(sum(exp(a[k]) for k in K))", "log(sum(y[k]*exp(2*a[k]) for k in K))"],
+    "log-sum-exp": [
+        "log(sum(exp(a[i] + z*b[j]) for i in K for j in K if j != i))",
+        "log(sum(exp(a[k]) for k in K))",
+        "log(sum(y[k]*exp(2*a[k]) for k in K))",
+    ],
     "one and the rest": [f"log({SHIFTED})", f"log({GUARDED})"],
     "take an exponential out of a sum": ["sum(y[k]*exp(z) for k in K)"],
     "take an exponential into a sum": [
@@ -223,12 +227,15 @@ CASES = {
     "difference of sigmoids": ["sigmoid(z) - sigmoid(s)", "2*sigmoid(z) - 2*sigmoid(z + s)"],
     "one and a sum of exponentials": [
         "log(1 + sum(exp(a[k]) for k in K))",
+        "log(exp(z - s) + sum(exp(a[k]) for k in K if k != t))",
         "log(1 + u*sum(exp(a[k]) for k in K)*sum(exp(b[k]) for k in K))",
     ],
     "share of one and a sum of exponentials": [
         "exp(a[t])*sum(exp(b[k]) for k in K)"
         "/(1 + sum(exp(a[k]) for k in K)*sum(exp(b[k]) for k in K))",
         "exp(a[t])/(1 + sum(exp(a[k]) for k in K))",
+        "exp(z - s)/(exp(z - s) + sum(exp(a[k]) for k in K if k != t))",
+        "s*exp(a[t])/(exp(z) + sum(exp(a[k]) for k in K))**2",
         "z/(1 + u*sum(exp(a[k]) for k in K))**2",
     ],
     "angle and an inverse": ["cos(w + s)", "sin(w - s)", "cos(asin(s) + (g if z > 0 else 0))"],

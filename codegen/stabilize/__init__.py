@@ -13,6 +13,7 @@ from sympy import Basic, Expr
 
 from codegen.stabilize import (
     angles,
+    apart,
     bregman,
     choices,
     complement,
@@ -47,6 +48,8 @@ RULES: tuple[Rule, ...] = (
     *complement.FIRST,
     *near_one.RULES,
     *logs.RULES,
+    softmax.expose,
+    *apart.RULES,
     *softmax.RULES,
     *logistic.RULES,
     *sigmoids.RULES,

@@ -6,11 +6,12 @@ from sympy import Add, Expr, Integer, Mul, S, exp, log
 
 from codegen.bounds import is_shifted, nonnegative, positive
 from codegen.stabilize.local import body_of, peak_of, powers, rule, split_exp
-from derive.functions import grouped, log1p, sigmoid, softplus
+from derive.functions import grouped, log1p
 from derive.index import (
     Choice,
     Condition,
     Entry,
+    Index,
     Maximum,
     Total,
     entries,
@@ -60,15 +61,30 @@ def _is_given(cofactor: Expr, loss: Loss) -> bool:
 
 
 def _sum_of_exps(node: Expr) -> tuple[Expr, Expr] | None:
-    """For sum_k c_k exp(f_k), not yet shifted: the same sum shifted, and the maximum of f."""
+    """For sum_k c_k exp(f_k), not yet shifted: the same sum shifted, and the maximum of f.
+
+    So too for a sum of sums, over both axes.
+    """
     if not isinstance(node, Total):
         return None
     index, body, guard = node.open()
+    if isinstance(body, Total):
+        return _sum_of_sums(index, body, guard)
     cofactor, exponent = split_exp(body)
     if exponent is None or is_shifted(exponent, index) or not exponent.has(index):
         return None
     peak = peak_of(exponent, index, guard)
     return total(index, cofactor * exp(exponent - peak), guard), peak
+
+
+def _sum_of_sums(outer: Index, body: Total, guard: Condition) -> tuple[Expr, Expr] | None:
+    inner, inside, allowed = body.open()
+    cofactor, exponent = split_exp(inside)
+    if exponent is None or exponent.has(Maximum) or not exponent.has(outer, inner):
+        return None
+    peak = peak_of(peak_of(exponent, inner, allowed), outer, guard)
+    within = total(inner, cofactor * exp(exponent - peak), allowed)
+    return total(outer, within, guard), peak
 
 
 @rule(
@@ -173,51 +189,6 @@ def is_largest(node: Expr, at: Expr) -> Condition:
     return Condition("==", exponent + peak, peak)
 
 
-def _one_and_sums(node: Expr, loss: Loss) -> Expr | None:
-    """u where the node is 1 + u, and u a product of sums of exponentials and of what is > 0."""
-    rest = node - 1 if node.is_Add and 1 in node.args else None
-    if rest is None or rest.is_Add:
-        return None
-    sums = [f for f in Mul.make_args(rest) if isinstance(f, Total) and f.args[1].has(exp)]
-    others = [f for f in Mul.make_args(rest) if f not in sums]
-    held = all(split_exp(f.open()[1])[1] is not None for f in sums)
-    return rest if sums and held and all(positive(f, loss) for f in (*sums, *others)) else None
-
-
-@rule(
-    "one and a sum of exponentials",
-    "the sum by its logarithm cannot overflow; of one and it, softplus is the logarithm",
-)
-def log_of_one_and_sums(node: Expr, loss: Loss) -> Expr | None:
-    """log(1 + u) = softplus(log u)."""
-    found = _one_and_sums(node.args[0], loss) if isinstance(node, log) else None
-    return None if found is None else softplus(log(found))
-
-
-@rule(
-    "share of one and a sum of exponentials",
-    "the sum by its logarithm cannot overflow, nor what is divided by it",
-)
-def share_of_one_and_sums(node: Expr, loss: Loss) -> Expr | None:
-    """w/(1 + u) = w sigmoid(-log u); with an exponential in w, (w/u) sigmoid(log u)."""
-    for base, power in powers(node):
-        found = _one_and_sums(base, loss) if power.is_Integer and power.is_negative else None
-        if found is not None:
-            return node / base**power * sigmoid(-log(found)) ** -power
-        found = _sums_in_share(base, loss) if power.is_Integer and power.is_positive else None
-        if found is not None and (node / base**power).has(exp):
-            return node / base**power * found**-power * sigmoid(log(found)) ** power
-    return None
-
-
-def _sums_in_share(base: Expr, loss: Loss) -> Expr | None:
-    """u where the base is sigmoid(-log u), and u a product of sums of exponentials."""
-    inside = -base.args[0] if isinstance(base, sigmoid) else None
-    if not isinstance(inside, log):
-        return None
-    return _one_and_sums(1 + inside.args[0], loss)
-
-
 @rule(
     "take an exponential out of a sum",
     "it is the same for every term; outside it can meet the exponential that it cancels",
@@ -255,8 +226,13 @@ def absorb(node: Expr, loss: Loss) -> Expr | None:
 
 
 def _meets(factor: Expr, exponent: Expr) -> bool:
-    """Whether the terms of a sum, which has exponentials, depend on what the exponent does."""
+    """Whether the terms of a sum, which has exponentials, depend on what the exponent does.
+
+    What was taken out of a sum as its maximum stays outside.
+    """
     mine = factor.args[1] if isinstance(factor, Total) else S.Zero
+    if exponent.has(Maximum) or mine.has(Maximum):
+        return False
     return bool(split_exp(mine)[1]) and bool(entries(mine) & entries(exponent))
 
 
@@ -280,9 +256,6 @@ def _times_exp(expr: Expr, exponent: Expr) -> Expr | None:
 
 
 RULES = (
-    expose,
-    log_of_one_and_sums,
-    share_of_one_and_sums,
     shift_quotient,
     log_sum_exp,
     peel_largest,
