@@ -89,6 +89,10 @@ rows, back = jax.vjp(jax.jit(lambda a: call({"a": a, "y": y})), jnp.asarray(a))
 (slope,) = back(jnp.ones_like(rows))
 np.testing.assert_allclose(rows[np.array([0, 3])], np.log([4, 8]), rtol=1e-15)
 assert np.isnan(rows[1]) and np.isnan(rows[2]) and np.all(np.isnan(slope[2]))
+# Two messages and no more, forward and backward, as the docstring says and as with PyTorch.
+both = jax.jit(lambda a, u: jax.vjp(lambda a: call({"a": a, "y": y}), a)[1](u))
+program = both.lower(jnp.asarray(a), jnp.ones(4)).compile().as_text()
+assert program.count(" all-reduce(") == 2, program
 # The kernel of one device, over samples that are split.
 kernel = codegen.build(derive.load("linear_softmax_cross_entropy"), "jax", labels="index")
 module = python_module(kernel.source)
