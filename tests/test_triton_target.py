@@ -198,7 +198,7 @@ def process(script: str, *words: str, interpreted: bool = True) -> list[str]:
 def test_modules_do_in_pytorch_what_they_say(root: Path) -> None:
     """Reductions, torch.compile, second derivatives, autocast, by autograd in the interpreter."""
     found = process("triton_frameworks.py", str(root / "generated" / "triton"))
-    assert found == ["as_torch", "nothing", "compiled", "second", "others"]
+    assert found == ["as_torch", "nothing", "compiled", "second", "mapped", "others"]
 
 
 def test_torch_compile_traces_the_kernels(root: Path) -> None:

@@ -82,7 +82,16 @@ def second() -> None:
         refused(both.backward, "second derivatives")
     forward = lambda: torch.func.jvp(lambda a: ours(a, labels), (logits,), (logits,))  # noqa: E731
     refused(forward, "a: forward-mode derivatives")
-    refused(lambda: torch.func.grad(lambda a: ours(a, labels))(logits.detach()), "functorch")
+    refused(lambda: torch.func.grad(lambda a: ours(a, labels))(logits.detach()), "use torch.autograd")
+
+
+def mapped() -> None:
+    """vmap maps over logits and labels, one call of the kernel after another."""
+    many, classes = logits.detach().expand(3, *logits.shape), labels.expand(3, *labels.shape)
+    many = many * torch.arange(1, 4, dtype=many.dtype)[:, None, None]
+    found = torch.func.vmap(lambda a, t: ours(a, t, weight=weight))(many, classes)
+    rows = [ours(a, t, weight=weight) for a, t in zip(many, classes, strict=True)]
+    torch.testing.assert_close(found, torch.stack(rows), rtol=1e-14, atol=0)
 
 
 def others() -> None:
@@ -101,6 +110,6 @@ def others() -> None:
         assert torch.equal(plain, linear(*given))
 
 
-for check in (as_torch, nothing, compiled, second, others):
+for check in (as_torch, nothing, compiled, second, mapped, others):
     check()
     print(check.__name__)

@@ -11,23 +11,30 @@ from codegen.kernel import Contract, Map, Statement
 from codegen.lower.names import canonical, suggest, unique
 from derive.index import Choice, Delta, Entry, Index, Tensor, rebuild
 
+Wanted = Callable[[Basic], Iterator[Expr]]
 
-def share(statements: list[Statement], taken: set[str]) -> list[Statement]:
-    """Give each expression that occurs more than once an array of its own, largest first."""
+
+def share(
+    statements: list[Statement], taken: set[str], wanted: Wanted | None = None
+) -> list[Statement]:
+    """Give each expression that occurs more than once an array of its own, largest first.
+
+    `wanted` gives those of an expression that are worth an array: by default, operations.
+    """
     while True:
-        found = _most_shared(statements)
+        found = _most_shared(statements, wanted or _candidates)
         if found is None:
             return statements
         key, example = found
         statements = _extract(statements, key, example, taken)
 
 
-def _most_shared(statements: list[Statement]) -> tuple[Basic, Expr] | None:
+def _most_shared(statements: list[Statement], wanted: Wanted) -> tuple[Basic, Expr] | None:
     seen: dict[Basic, tuple[int, int, Expr]] = {}
     for statement in statements:
         if isinstance(statement, Contract):
             continue
-        for node in _candidates(statement.expr):
+        for node in wanted(statement.expr):
             key, _ = canonical(node)
             count, size, first = seen.get(key, (0, _size(node), node))
             seen[key] = (count + 1, size, first)
@@ -42,7 +49,7 @@ def _candidates(expr: Basic) -> Iterator[Expr]:
     """Every node worth an array: an operation on arrays, not a mere sign or comparison."""
     if isinstance(expr, Entry | Index | Delta):
         return
-    if isinstance(expr, Expr) and expr.args and not _is_switch(expr):
+    if isinstance(expr, Expr) and expr.args and not is_switch(expr):
         operands = [arg for arg in expr.args if not arg.is_number]
         plain = len(operands) == 1 and (expr.is_Mul or (isinstance(expr, Pow) and expr.exp == -1))
         if not plain:
@@ -51,7 +58,7 @@ def _candidates(expr: Basic) -> Iterator[Expr]:
         yield from _candidates(arg)
 
 
-def _is_switch(expr: Expr) -> bool:
+def is_switch(expr: Expr) -> bool:
     """A choice between numbers: a comparison, no more."""
     return isinstance(expr, Choice) and expr.args[1].is_number and expr.args[2].is_number
 

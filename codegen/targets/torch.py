@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from codegen.emit import render
 from codegen.kernel import Input, Kernel
 from codegen.targets.array_lines import tuple_of
 from codegen.targets.autograd import Autograd
 from codegen.targets.facts import Facts, quoted, wrapped
+from codegen.targets.leaner import leaner
 from codegen.targets.numpy import default_of, folded, tables
 from codegen.targets.target import Target
 from codegen.targets.torch_binding import REMEDY, load
@@ -26,6 +29,8 @@ def emit(
 ) -> dict[str, str]:
     """The module; `autograd` has the kernels of the backward passes."""
     assert autograd is not None
+    second = None if autograd.second is None else leaner(autograd.second)
+    autograd = replace(autograd, backward=leaner(autograd.backward), second=second)
     names = torch_names(kernel, autograd)
     passes = passes_of(kernel, autograd, names)
     body = "\n".join(line for one in passes.all for line in one.lines)

@@ -35,7 +35,8 @@ or 0 with on_empty="zero".
 Differentiable twice, by c.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.  Labels are looked at where that is
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.  Labels are looked at where that is
 possible; under vmap and torch.compile, and with check=False, a label out of range makes the loss
 and the gradient of its sample NaN.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
@@ -117,12 +118,13 @@ class ArcfaceFunction(torch.autograd.Function):
         z = s * part_2
         z_max = torch.amax(z, dim=1)
         exp_z = _exp_difference(z, z_max[:, None])
-        z_shifted = z - z_max[:, None]
-        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term_8 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_8, dim=1)
+        sum_z_2 = torch.sum(term_8, dim=1)
         term = sum_z_2 - 1
         term_5 = sum_z + term
-        L = torch.log1p(term_5) - _at(z_shifted, t)
+        z_shifted_at_label = _at(z, t) - z_max
+        L = torch.log1p(term_5) - z_shifted_at_label
         return L, theta, term_3, term_2, term_4, term_6, term_7, z, z_max, exp_z, term_5
 
     @staticmethod
@@ -224,8 +226,9 @@ class _Second(torch.autograd.Function):
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term_17 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_17, dim=1)
+        sum_z_2 = torch.sum(term_17, dim=1)
         term = sum_z_2 - 1
         term_9 = _weighted(term_21, term_10)
         term_14 = _weighted(term_20, _at(c, t))
@@ -333,9 +336,11 @@ def _put(x, label, value):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
-    e = torch.exp(d)
-    return e + e * torch.fmin(r, torch.ones_like(r))
+    # In place: a new array costs more than the arithmetic.
+    r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
+    r.nan_to_num_(1.0, 1.0, -torch.inf)
+    e = d.exp_()
+    return r.mul_(e).add_(e)
 
 
 def _weighted(w, x):

@@ -22,7 +22,8 @@ Arguments
 Differentiable twice, by z.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
 ValueError for a shape that does not fit.
 
@@ -78,12 +79,12 @@ class CoxPartialLikelihoodFunction(torch.autograd.Function):
         max = torch.amax(torch.where(t >= t[:, None], z, -math.inf), dim=1)
         z_shifted = z[:, None] - max
         exp = _exp_difference(z[:, None], max)
-        part_1 = exp.T - (z == max[:, None]).to(dtype)
-        total = torch.sum(torch.where(t >= t[:, None], part_1, 0), dim=1)
-        total_2 = torch.sum(torch.where(t >= t[:, None], (z == max[:, None]).to(dtype), 0), dim=1)
+        term_2 = (z[:, None] == max).to(dtype)
+        total = torch.sum(torch.where(t >= t[:, None], exp.T - term_2.T, 0), dim=1)
+        total_2 = torch.sum(torch.where(t >= t[:, None], term_2.T, 0), dim=1)
         term = total_2 - 1
-        part_2 = z_shifted[index_N, index_N] - torch.log1p(term + total)
-        total_3 = torch.sum(_weighted(e, part_2), dim=0)
+        part_1 = z_shifted[index_N, index_N] - torch.log1p(term + total)
+        total_3 = torch.sum(_weighted(e, part_1), dim=0)
         L = -total_3
         return L, exp
 
@@ -200,9 +201,11 @@ def _hold(module, name, value):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
-    e = torch.exp(d)
-    return e + e * torch.fmin(r, torch.ones_like(r))
+    # In place: a new array costs more than the arithmetic.
+    r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
+    r.nan_to_num_(1.0, 1.0, -torch.inf)
+    e = d.exp_()
+    return r.mul_(e).add_(e)
 
 
 def _weighted(w, x):

@@ -27,7 +27,8 @@ or 0 with on_empty="zero".
 Differentiable twice, by z.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
 ValueError for a shape that does not fit.
 
@@ -148,8 +149,6 @@ class _Second(torch.autograd.Function):
         sum_y = torch.sum(y, dim=1)
         S = eps + sum_p + sum_y
         term_2 = -(eps + 2 * I) / S
-        if needs[1]:
-            L = 1 + term_2
         term = term_2[:, None] + 2 * y
         sigmoid_z = _sigmoid(-z)
         term_3 = p * sigmoid_z
@@ -157,6 +156,7 @@ class _Second(torch.autograd.Function):
             g = -_weighted(term_3, term / S[:, None])
             s = torch.sum(g * v, dim=1)
         if needs[1]:
+            L = 1 + term_2
             total_3 = torch.sum(_weighted((y - 1) * p * sigmoid_z, v), dim=1)
             total_4 = torch.sum(_weighted(term_3, v), dim=1)
             part_1 = -2 * (L[:, None] + y) * total_4[:, None]

@@ -24,7 +24,8 @@ or 0 with on_empty="zero".
 Differentiable twice, by z.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
 ValueError for a shape that does not fit.
 
@@ -103,11 +104,13 @@ class DistillationFunction(torch.autograd.Function):
         part_9 = 0.5 + (0.16666666666666666 + (0.041666666666666664 + part_8) * term) * term
         part_10 = torch.where(torch.abs(term) < 1, part_9 * term**2, torch.expm1(term) - term)
         total_2 = torch.sum(_weighted(q, part_10), dim=1)
-        total_3 = torch.sum(exp_2 - (term_8 == max_2[:, None]).to(dtype), dim=1)
-        total_4 = torch.sum((term_8 == max_2[:, None]).to(dtype), dim=1)
+        term_4 = (term_8 == max_2[:, None]).to(dtype)
+        total_3 = torch.sum(exp_2 - term_4, dim=1)
+        total_4 = torch.sum(term_4, dim=1)
         term_2 = total_4 - 1
-        total_5 = torch.sum(exp - (term_7 == max[:, None]).to(dtype), dim=1)
-        total_6 = torch.sum((term_7 == max[:, None]).to(dtype), dim=1)
+        term_9 = (term_7 == max[:, None]).to(dtype)
+        total_5 = torch.sum(exp - term_9, dim=1)
+        total_6 = torch.sum(term_9, dim=1)
         term_3 = total_6 - 1
         part_11 = -torch.log1p(term_2 + total_3)
         part_12 = torch.log1p(term_3 + total_5)
@@ -190,8 +193,9 @@ class _Second(torch.autograd.Function):
             term = _weighted(p, w)
             total_2 = torch.sum(torch.where(p <= 0.5, term, 0), dim=1)
             term_2 = torch.sum(term, dim=1)
-            total_4 = torch.sum(exp - (term_5 == max[:, None]).to(dtype), dim=1)
-            total_5 = torch.sum((term_5 == max[:, None]).to(dtype), dim=1)
+            term_7 = (term_5 == max[:, None]).to(dtype)
+            total_4 = torch.sum(exp - term_7, dim=1)
+            total_5 = torch.sum(term_7, dim=1)
             term_3 = total_5 - 1
             part_1 = term_3 + total_4
             part_2 = torch.where(term_5 == max[:, None], part_1[:, None], sum_exp[:, None] - exp)
@@ -252,9 +256,11 @@ def _reduced(loss, reduction, on_empty):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
-    e = torch.exp(d)
-    return e + e * torch.fmin(r, torch.ones_like(r))
+    # In place: a new array costs more than the arithmetic.
+    r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
+    r.nan_to_num_(1.0, 1.0, -torch.inf)
+    e = d.exp_()
+    return r.mul_(e).add_(e)
 
 
 def _weighted(w, x):

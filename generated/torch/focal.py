@@ -27,7 +27,8 @@ or 0 with on_empty="zero".
 Differentiable twice, by z.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.  Labels are looked at where that is
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.  Labels are looked at where that is
 possible; under vmap and torch.compile, and with check=False, a label out of range makes the loss
 and the gradient of its sample NaN.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
@@ -97,15 +98,16 @@ class FocalFunction(torch.autograd.Function):
         z_max = torch.amax(z, dim=1)
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
-        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term_7 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_7, dim=1)
+        sum_z_2 = torch.sum(term_7, dim=1)
         term = sum_z_2 - 1
-        z_shifted = z - z_max[:, None]
         term_6 = sum_z + term
         part_1 = sum_exp_z - _exp_difference(_at(z, t), z_max)
         term_4 = torch.where(_at(z, t) == z_max, term_6, part_1)
         term_3 = term_4 / sum_exp_z
-        term_5 = _at(z_shifted, t) - torch.log1p(term_6)
+        z_shifted_at_label = _at(z, t) - z_max
+        term_5 = z_shifted_at_label - torch.log1p(term_6)
         L = -term_5 * term_3**gamma
         return L, exp_z, sum_exp_z, term_4, term_3, term_5
 
@@ -173,17 +175,18 @@ class _Second(torch.autograd.Function):
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term_5 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_5, dim=1)
+        sum_z_2 = torch.sum(term_5, dim=1)
         term = sum_z_2 - 1
-        z_shifted = z - z_max[:, None]
         term_20 = sum_z + term
         part_1 = sum_exp_z - _exp_difference(_at(z, t), z_max)
         term_18 = torch.where(_at(z, t) == z_max, term_20, part_1)
         term_16 = -term_18 / sum_exp_z
         term_15 = _put(p, t, term_16)
         term_4 = term_18 / sum_exp_z
-        term_19 = _at(z_shifted, t) - torch.log1p(term_20)
+        z_shifted_at_label = _at(z, t) - z_max
+        term_19 = z_shifted_at_label - torch.log1p(term_20)
         term_21 = gamma * _at(p, t)
         if needs[0]:
             part_2 = term_16 + _weighted(term_21, term_19)
@@ -269,9 +272,11 @@ def _put(x, label, value):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
-    e = torch.exp(d)
-    return e + e * torch.fmin(r, torch.ones_like(r))
+    # In place: a new array costs more than the arithmetic.
+    r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
+    r.nan_to_num_(1.0, 1.0, -torch.inf)
+    e = d.exp_()
+    return r.mul_(e).add_(e)
 
 
 def _weighted(w, x):

@@ -29,7 +29,8 @@ Arguments
 Differentiable twice, by U, V.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
 ValueError for a shape that does not fit.
 
@@ -86,8 +87,9 @@ class InfoNceFunction(torch.autograd.Function):
         max = torch.amax(term_2, dim=1)
         exp = _exp_difference(term_2, max[:, None])
         shifted = term_2 - max[:, None]
-        total = torch.sum(exp - (term_2 == max[:, None]).to(dtype), dim=1)
-        total_2 = torch.sum((term_2 == max[:, None]).to(dtype), dim=1)
+        term_3 = (term_2 == max[:, None]).to(dtype)
+        total = torch.sum(exp - term_3, dim=1)
+        total_2 = torch.sum(term_3, dim=1)
         term = total_2 - 1
         total_3 = torch.sum(shifted[index_N, index_N] - torch.log1p(term + total), dim=0)
         L = -total_3 / N
@@ -187,8 +189,9 @@ class _Second(torch.autograd.Function):
             term = _weighted(p, total_3)
             total_4 = torch.sum(torch.where(p <= 0.5, term, 0), dim=1)
             term_2 = torch.sum(term, dim=1)
-            total_6 = torch.sum(exp - (term_6 == max[:, None]).to(dtype), dim=1)
-            total_7 = torch.sum((term_6 == max[:, None]).to(dtype), dim=1)
+            term_7 = (term_6 == max[:, None]).to(dtype)
+            total_6 = torch.sum(exp - term_7, dim=1)
+            total_7 = torch.sum(term_7, dim=1)
             term_3 = total_7 - 1
             part_1 = term_3 + total_6
             part_2 = torch.where(term_6 == max[:, None], part_1[:, None], sum_exp[:, None] - exp)
@@ -244,9 +247,11 @@ def _hold(module, name, value):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
-    e = torch.exp(d)
-    return e + e * torch.fmin(r, torch.ones_like(r))
+    # In place: a new array costs more than the arithmetic.
+    r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
+    r.nan_to_num_(1.0, 1.0, -torch.inf)
+    e = d.exp_()
+    return r.mul_(e).add_(e)
 
 
 def _weighted(w, x):

@@ -30,7 +30,8 @@ or 0 with on_empty="zero".
 Differentiable twice, by z.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.  Labels are looked at where that is
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.  Labels are looked at where that is
 possible; under vmap and torch.compile, and with check=False, a label out of range makes the loss
 and the gradient of its sample NaN.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
@@ -230,8 +231,9 @@ class _Second(torch.autograd.Function):
             term_2 = _weighted(p, v)
             total_3 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
             term_3 = torch.sum(term_2, dim=1)
-            sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-            sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+            term_13 = (z == z_max[:, None]).to(dtype)
+            sum_z = torch.sum(exp_z - term_13, dim=1)
+            sum_z_2 = torch.sum(term_13, dim=1)
             term_4 = sum_z_2 - 1
             part_2 = sum_z + term_4
             part_3 = sum_exp_z[:, None] - exp_z
@@ -302,9 +304,11 @@ def _at(x, label):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
-    e = torch.exp(d)
-    return e + e * torch.fmin(r, torch.ones_like(r))
+    # In place: a new array costs more than the arithmetic.
+    r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
+    r.nan_to_num_(1.0, 1.0, -torch.inf)
+    e = d.exp_()
+    return r.mul_(e).add_(e)
 
 
 def _weighted(w, x):

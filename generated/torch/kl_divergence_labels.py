@@ -23,7 +23,8 @@ or 0 with on_empty="zero".
 Differentiable twice, by z.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.  Labels are looked at where that is
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.  Labels are looked at where that is
 possible; under vmap and torch.compile, and with check=False, a label out of range makes the loss
 and the gradient of its sample NaN.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
@@ -85,12 +86,13 @@ class KlDivergenceLabelsFunction(torch.autograd.Function):
         dtype = z.dtype
         z_max = torch.amax(z, dim=1)
         exp_z = _exp_difference(z, z_max[:, None])
-        z_shifted = z - z_max[:, None]
-        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term_3 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_3, dim=1)
+        sum_z_2 = torch.sum(term_3, dim=1)
         term = sum_z_2 - 1
         term_2 = sum_z + term
-        L = torch.log1p(term_2) - _at(z_shifted, q)
+        z_shifted_at_label = _at(z, q) - z_max
+        L = torch.log1p(term_2) - z_shifted_at_label
         return L, z_max, exp_z, term_2
 
     @staticmethod
@@ -156,8 +158,9 @@ class _Second(torch.autograd.Function):
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term_6 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_6, dim=1)
+        sum_z_2 = torch.sum(term_6, dim=1)
         term = sum_z_2 - 1
         term_5 = sum_z + term
         if needs[0]:
@@ -236,9 +239,11 @@ def _put(x, label, value):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
-    e = torch.exp(d)
-    return e + e * torch.fmin(r, torch.ones_like(r))
+    # In place: a new array costs more than the arithmetic.
+    r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
+    r.nan_to_num_(1.0, 1.0, -torch.inf)
+    e = d.exp_()
+    return r.mul_(e).add_(e)
 
 
 def _weighted(w, x):

@@ -34,7 +34,8 @@ or 0 with on_empty="zero".
 Differentiable twice, by c.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.  Labels are looked at where that is
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.  Labels are looked at where that is
 possible; under vmap and torch.compile, and with check=False, a label out of range makes the loss
 and the gradient of its sample NaN.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
@@ -104,12 +105,13 @@ class LSoftmax2Function(torch.autograd.Function):
         z = s * part_1
         z_max = torch.amax(z, dim=1)
         exp_z = _exp_difference(z, z_max[:, None])
-        z_shifted = z - z_max[:, None]
-        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term_5 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_5, dim=1)
+        sum_z_2 = torch.sum(term_5, dim=1)
         term = sum_z_2 - 1
         term_4 = sum_z + term
-        L = torch.log1p(term_4) - _at(z_shifted, t)
+        z_shifted_at_label = _at(z, t) - z_max
+        L = torch.log1p(term_4) - z_shifted_at_label
         return L, theta, term_3, z, z_max, exp_z, term_4
 
     @staticmethod
@@ -187,8 +189,9 @@ class _Second(torch.autograd.Function):
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term_19 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_19, dim=1)
+        sum_z_2 = torch.sum(term_19, dim=1)
         term = sum_z_2 - 1
         term_18 = sum_z + term
         part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
@@ -218,21 +221,21 @@ class _Second(torch.autograd.Function):
             term_12 = torch.sqrt(term_13)
             term_16 = torch.sin(2 * theta)
             term_21 = s**2
-            part_6 = term_12 + 2 * _choose(theta <= term_17, -1, 1, dtype) * term_16
-            part_7 = term_16 * _at(c, t) - 2 * term_12 * term_15
-            part_8 = _choose(2 * theta > 3.141592653589793, 1, -1, dtype)
-            part_9 = -s * part_7 * part_8 * term_9 * _at(v, t) / (sum_exp_z * term_14 * term_20)
-            part_10 = p - (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
-            part_11 = term_21 * part_6[:, None] * term_11[:, None] * part_10 * _at(v, t)[:, None]
-            part_12 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
-            part_13 = (_weighted(p, term_5) - _weighted(part_12, term_8[:, None])) * term_21
-            part_14 = _choose(theta <= term_17, -1, 1, dtype)
-            part_15 = -term_10 - 4 * part_14 * term_9 * _at(c, t) * _at(v, t) / sum_exp_z
-            part_16 = part_9 + _weighted(_at(p, t), term_21 * part_14 * part_15 * term_16)
-            part_17 = _weighted(_at(p, t)[:, None], part_11)
-            part_18 = part_16 * term_11
-            part_19 = -2 * _weighted((t[:, None] == index_K).to(dtype), part_18[:, None])
-            grad_c = _weighted(cotangent[:, None], part_13 + part_17 + part_19)
+            term_22 = _choose(theta <= term_17, -1, 1, dtype)
+            part_6 = -term_10 - 4 * term_22 * term_9 * _at(c, t) * _at(v, t) / sum_exp_z
+            part_7 = _weighted(_at(p, t), term_21 * part_6 * term_16 * term_22)
+            part_8 = term_16 * _at(c, t) - 2 * term_12 * term_15
+            part_9 = _choose(2 * theta > 3.141592653589793, 1, -1, dtype)
+            part_10 = -s * part_8 * part_9 * term_9 * _at(v, t) / (sum_exp_z * term_14 * term_20)
+            part_11 = p - (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
+            part_12 = term_12 + 2 * term_16 * term_22
+            part_13 = term_21 * part_12[:, None] * term_11[:, None] * part_11 * _at(v, t)[:, None]
+            part_14 = (part_10 + part_7) * term_11
+            part_15 = -2 * _weighted((t[:, None] == index_K).to(dtype), part_14[:, None])
+            part_16 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
+            part_17 = (_weighted(p, term_5) - _weighted(part_16, term_8[:, None])) * term_21
+            part_18 = part_15 + part_17 + _weighted(_at(p, t)[:, None], part_13)
+            grad_c = _weighted(cotangent[:, None], part_18)
         slopes = ()
         if needs[0]:
             slopes += (q,)
@@ -303,9 +306,11 @@ def _choose(test, value, otherwise, dtype):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
-    e = torch.exp(d)
-    return e + e * torch.fmin(r, torch.ones_like(r))
+    # In place: a new array costs more than the arithmetic.
+    r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
+    r.nan_to_num_(1.0, 1.0, -torch.inf)
+    e = d.exp_()
+    return r.mul_(e).add_(e)
 
 
 def _weighted(w, x):

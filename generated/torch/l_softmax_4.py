@@ -42,7 +42,8 @@ or 0 with on_empty="zero".
 Differentiable twice, by c.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.  Labels are looked at where that is
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.  Labels are looked at where that is
 possible; under vmap and torch.compile, and with check=False, a label out of range makes the loss
 and the gradient of its sample NaN.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
@@ -116,12 +117,13 @@ class LSoftmax4Function(torch.autograd.Function):
         z = s * part_1
         z_max = torch.amax(z, dim=1)
         exp_z = _exp_difference(z, z_max[:, None])
-        z_shifted = z - z_max[:, None]
-        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term_7 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_7, dim=1)
+        sum_z_2 = torch.sum(term_7, dim=1)
         term = sum_z_2 - 1
         term_6 = sum_z + term
-        L = torch.log1p(term_6) - _at(z_shifted, t)
+        z_shifted_at_label = _at(z, t) - z_max
+        L = torch.log1p(term_6) - z_shifted_at_label
         return L, theta, term_3, term_4, term_5, z, z_max, exp_z, term_6
 
     @staticmethod
@@ -205,8 +207,9 @@ class _Second(torch.autograd.Function):
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        sum_z = torch.sum(exp_z - (z == z_max[:, None]).to(dtype), dim=1)
-        sum_z_2 = torch.sum((z == z_max[:, None]).to(dtype), dim=1)
+        term_23 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_23, dim=1)
+        sum_z_2 = torch.sum(term_23, dim=1)
         term = sum_z_2 - 1
         part_2 = _choose(theta <= term_19, 1, -1, dtype)
         term_10 = torch.where(theta <= term_21, part_2, _choose(theta <= term_20, 1, -1, dtype))
@@ -240,26 +243,25 @@ class _Second(torch.autograd.Function):
             term_18 = torch.sin(4 * theta)
             term_9 = 4 * term_13 * term_17 - term_18 * _at(c, t) / (term_16 * term_24)
             term_25 = s**2
-            part_7 = -s * term_10 * term_9 * _at(v, t)
-            part_8 = p - (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
-            part_9 = s * term_10 * term_9 * total_4
-            part_10 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
-            part_11 = (_weighted(p, term_5) - _weighted(part_10, term_8[:, None])) * term_25
-            part_12 = _choose(theta <= term_19, -1, 1, dtype)
-            part_13 = -16 * part_12 * term_11 * term_15 * _at(c, t) * _at(v, t) / sum_exp_z
-            part_14 = _weighted(_at(p, t), (part_13 - term_12) * term_25)
-            part_15 = torch.where(theta <= term_21, part_14, 0) * part_12 * term_18
-            part_16 = _choose(theta <= term_20, -1, 1, dtype)
-            part_17 = -16 * part_16 * term_11 * term_15 * _at(c, t) * _at(v, t) / sum_exp_z
-            part_18 = 4 * torch.where(theta <= term_21, part_12, part_16) * term_18
-            part_19 = _weighted(_at(p, t), (part_17 - term_12) * term_25)
-            part_20 = torch.where(theta <= term_21, 0, part_19) * part_16 * term_18
-            part_21 = (part_15 + part_20 + part_7 + part_9) * term_13
-            part_22 = -4 * _weighted((t[:, None] == index_K).to(dtype), part_21[:, None])
-            part_23 = part_18 + torch.sqrt(term_14)
-            part_24 = term_25 * part_23[:, None] * term_13[:, None] * part_8 * _at(v, t)[:, None]
-            part_25 = part_11 + part_22 + _weighted(_at(p, t)[:, None], part_24)
-            grad_c = _weighted(cotangent[:, None], part_25)
+            term_26 = _choose(theta <= term_19, -1, 1, dtype)
+            term_27 = _choose(theta <= term_20, -1, 1, dtype)
+            part_7 = -16 * term_11 * term_15 * term_27 * _at(c, t) * _at(v, t) / sum_exp_z
+            part_8 = -16 * term_11 * term_15 * term_26 * _at(c, t) * _at(v, t) / sum_exp_z
+            part_9 = 4 * torch.where(theta <= term_21, term_26, term_27) * term_18
+            part_10 = _weighted(_at(p, t), (part_7 - term_12) * term_25)
+            part_11 = torch.where(theta <= term_21, 0, part_10) * term_18 * term_27
+            part_12 = _weighted(_at(p, t), (part_8 - term_12) * term_25)
+            part_13 = torch.where(theta <= term_21, part_12, 0) * term_18 * term_26
+            part_14 = -s * term_10 * term_9 * _at(v, t)
+            part_15 = (part_11 + part_13 + part_14 + s * term_10 * term_9 * total_4) * term_13
+            part_16 = -4 * _weighted((t[:, None] == index_K).to(dtype), part_15[:, None])
+            part_17 = p - (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
+            part_18 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
+            part_19 = (_weighted(p, term_5) - _weighted(part_18, term_8[:, None])) * term_25
+            part_20 = part_9 + torch.sqrt(term_14)
+            part_21 = term_25 * part_20[:, None] * term_13[:, None] * part_17 * _at(v, t)[:, None]
+            part_22 = part_16 + part_19 + _weighted(_at(p, t)[:, None], part_21)
+            grad_c = _weighted(cotangent[:, None], part_22)
         slopes = ()
         if needs[0]:
             slopes += (q,)
@@ -330,9 +332,11 @@ def _choose(test, value, otherwise, dtype):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
-    e = torch.exp(d)
-    return e + e * torch.fmin(r, torch.ones_like(r))
+    # In place: a new array costs more than the arithmetic.
+    r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
+    r.nan_to_num_(1.0, 1.0, -torch.inf)
+    e = d.exp_()
+    return r.mul_(e).add_(e)
 
 
 def _weighted(w, x):

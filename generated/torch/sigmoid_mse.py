@@ -22,7 +22,8 @@ or 0 with on_empty="zero".
 Differentiable twice, by z.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
 ValueError for a shape that does not fit.
 

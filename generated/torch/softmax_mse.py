@@ -24,7 +24,8 @@ or 0 with on_empty="zero".
 Differentiable twice, by a.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
 ValueError for a shape that does not fit.
 
@@ -78,8 +79,9 @@ class SoftmaxMseFunction(torch.autograd.Function):
         exp_a = _exp_difference(a, a_max[:, None])
         sum_exp_a = torch.sum(exp_a, dim=1)
         p = exp_a / sum_exp_a[:, None]
-        sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
-        sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
+        term_5 = (a == a_max[:, None]).to(dtype)
+        sum_a = torch.sum(exp_a - term_5, dim=1)
+        sum_a_2 = torch.sum(term_5, dim=1)
         term = sum_a_2 - 1
         part_1 = sum_a + term
         part_2 = torch.where(a == a_max[:, None], part_1[:, None], sum_exp_a[:, None] - exp_a)
@@ -150,8 +152,9 @@ class _Second(torch.autograd.Function):
         exp_a = _exp_difference(a, a_max[:, None])
         sum_exp_a = torch.sum(exp_a, dim=1)
         p = exp_a / sum_exp_a[:, None]
-        sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
-        sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
+        term_9 = (a == a_max[:, None]).to(dtype)
+        sum_a = torch.sum(exp_a - term_9, dim=1)
+        sum_a_2 = torch.sum(term_9, dim=1)
         term = sum_a_2 - 1
         part_1 = sum_a + term
         part_2 = torch.where(a == a_max[:, None], part_1[:, None], sum_exp_a[:, None] - exp_a)
@@ -230,9 +233,11 @@ def _reduced(loss, reduction, on_empty):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
-    e = torch.exp(d)
-    return e + e * torch.fmin(r, torch.ones_like(r))
+    # In place: a new array costs more than the arithmetic.
+    r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
+    r.nan_to_num_(1.0, 1.0, -torch.inf)
+    e = d.exp_()
+    return r.mul_(e).add_(e)
 
 
 def _weighted(w, x):

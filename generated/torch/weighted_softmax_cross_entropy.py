@@ -30,7 +30,8 @@ on_empty="zero", and every gradient is 0.
 Differentiable twice, by a.
 An argument that requires another gradient is refused.
 float16 and bfloat16 are computed in float32: the loss is float32, each gradient in the type of its
-argument.  Works under vmap, torch.func and torch.compile.  Labels are looked at where that is
+argument.  Works under vmap, torch.compile, torch.export and torch.func, but for forward mode (jvp,
+jacfwd, and so hessian): a Hessian is jacrev of jacrev.  Labels are looked at where that is
 possible; under vmap and torch.compile, and with check=False, a label out of range makes the loss
 and the gradient of its sample NaN.
 Raises TypeError for a dtype other than these and float32 and float64, or two of them, and
@@ -137,8 +138,9 @@ class WeightedSoftmaxCrossEntropyFunction(torch.autograd.Function):
         exp_a = _exp_difference(a, a_max[:, None])
         w = torch.where(t == ignore_index, 0, weight[t_at])
         a_shifted = a - a_max[:, None]
-        sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
-        sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
+        term_5 = (a == a_max[:, None]).to(dtype)
+        sum_a = torch.sum(exp_a - term_5, dim=1)
+        sum_a_2 = torch.sum(term_5, dim=1)
         term = sum_a_2 - 1
         term_4 = sum_a + term
         term_3 = torch.log1p(term_4)
@@ -223,8 +225,9 @@ class _Second(torch.autograd.Function):
         p = exp_a / sum_exp_a[:, None]
         w = torch.where(t == ignore_index, 0, weight[t_at])
         sum_weight = torch.sum(weight, dim=0)
-        sum_a = torch.sum(exp_a - (a == a_max[:, None]).to(dtype), dim=1)
-        sum_a_2 = torch.sum((a == a_max[:, None]).to(dtype), dim=1)
+        term_5 = (a == a_max[:, None]).to(dtype)
+        sum_a = torch.sum(exp_a - term_5, dim=1)
+        sum_a_2 = torch.sum(term_5, dim=1)
         term = sum_a_2 - 1
         term_6 = sum_a + term
         part_1 = torch.where(a == a_max[:, None], term_6[:, None], sum_exp_a[:, None] - exp_a)
@@ -316,9 +319,11 @@ def _put(x, label, value):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
-    e = torch.exp(d)
-    return e + e * torch.fmin(r, torch.ones_like(r))
+    # In place: a new array costs more than the arithmetic.
+    r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
+    r.nan_to_num_(1.0, 1.0, -torch.inf)
+    e = d.exp_()
+    return r.mul_(e).add_(e)
 
 
 def _weighted(w, x):

@@ -25,8 +25,8 @@ Gradients by w, b are summed over the samples.
 Arguments are tensors on one device, of float16, bfloat16, float32 or float64: half precision is
 computed in float32, which is then the type of the loss; each gradient has that of its argument.
 Differentiable once, by x, w, b: the gradient is computed together with the loss, and the backward
-pass only multiplies it.  torch.compile takes it as one operator.  Second derivatives and forward
-mode raise an error, and so does torch.func.
+pass only multiplies it.  torch.compile takes it as one operator, and vmap calls it once for each
+of what it maps over.  Second derivatives, forward mode and torch.func.grad raise an error.
 In float32 on an NVIDIA GPU exp is the hardware's 2^x with what x log2(e) rounds away put back:
 within 3 ULP for every x, where tl.exp alone loses 2 + |1.17 x| (CUDA's __expf); it is 0 below
 1.2e-38.  log is libdevice's, within 1 ULP; a quotient is within 2.  float64 takes libdevice's, within
@@ -480,6 +480,8 @@ def _prepare(check, consts, **given):
         raise RuntimeError("tensors on the CPU want TRITON_INTERPRET=1 before Triton is imported")
     if check or (place.type == "cpu" and not torch.compiler.is_compiling()):
         for name, axis in _LABELS.items():
+            if torch._C._functorch.is_batchedtensor(given[name]):
+                continue  # what vmap maps over cannot be looked at
             _check_labels(name, given[name], sizes[axis])
     return given
 
@@ -494,8 +496,11 @@ def _kind(name, value, kind):
         raise TypeError(f"{name}: expected a floating-point tensor, found {value.dtype}")
     if value.dtype != (kind or value.dtype):
         raise TypeError(f"{name}: expected {kind} like the rest, found {value.dtype}")
-    if not torch.compiler.is_compiling() and forward_ad.unpack_dual(value).tangent is not None:
-        raise RuntimeError(f"{name}: forward-mode derivatives are not there")
+    if not torch.compiler.is_compiling():
+        if forward_ad.unpack_dual(value).tangent is not None:
+            raise RuntimeError(f"{name}: forward-mode derivatives are not there")
+        if torch._C._functorch.is_gradtrackingtensor(value):
+            raise RuntimeError(f"{name}: derivatives by torch.func are not there: use torch.autograd")
     if value.requires_grad and name not in _WRT and torch.is_grad_enabled():
         raise ValueError(f"{name}: requires a gradient, and none was derived: detach it")
     return value.dtype
