@@ -82,7 +82,9 @@ def second() -> None:
         refused(both.backward, "second derivatives")
     forward = lambda: torch.func.jvp(lambda a: ours(a, labels), (logits,), (logits,))  # noqa: E731
     refused(forward, "a: forward-mode derivatives")
-    refused(lambda: torch.func.grad(lambda a: ours(a, labels))(logits.detach()), "use torch.autograd")
+    refused(
+        lambda: torch.func.grad(lambda a: ours(a, labels))(logits.detach()), "use torch.autograd"
+    )
 
 
 def mapped() -> None:

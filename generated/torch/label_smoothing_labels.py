@@ -241,7 +241,11 @@ def _reduced(loss, reduction, on_empty):
 def _exp_difference(x, y):
     """exp(x - y); the rounding error r of d = x - y comes back as exp(d + r) = exp(d) (1 + r)."""
     d = x - y
-    # In place: a new array costs more than the arithmetic.
+    if torch.compiler.is_compiling():
+        r = torch.maximum(x, -y) - (d - torch.minimum(x, -y))
+        e = torch.exp(d)
+        return e + e * torch.fmin(r, torch.ones_like(r))
+    # The same in place: where nothing is fused, a new array costs more than the arithmetic.
     r = torch.minimum(x, -y).sub_(d).add_(torch.maximum(x, -y))
     r.nan_to_num_(1.0, 1.0, -torch.inf)
     e = d.exp_()
