@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -77,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 SELDOM = (200_000, 30, 30)
+REMEMBERED = "8000"  # results that SymPy keeps of each function: 1000 are too few for a page
 EXPRESSIONS = ("--claim", "--wrt", "--value", "--of")
 
 
@@ -94,6 +96,7 @@ def joined(argv: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     gc.set_threshold(*SELDOM)  # expressions have no cycles: looking for some is lost time
+    os.environ.setdefault("SYMPY_CACHE_SIZE", REMEMBERED)
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)  # at the end least of all: memory goes back with the process
     options = parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
