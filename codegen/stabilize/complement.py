@@ -6,6 +6,7 @@ from sympy import Add, Expr, Mul, S, exp, sqrt
 
 from codegen.bounds import is_fixed, is_fraction, is_weight, nonnegative, vanishes
 from codegen.stabilize.local import body_of, powers, rule, without
+from codegen.stabilize.logistic import to_sigmoid
 from codegen.stabilize.softmax import is_largest, rest_of_sum
 from derive.functions import expm1, sigmoid
 from derive.index import TRUE, Choice, Condition, Delta, Entry, Index, Total, substitute, total
@@ -148,7 +149,7 @@ def _spread(term: Expr) -> list[tuple[Expr, Expr]]:
 )
 def difference(node: Expr, loss: Loss) -> Expr | None:
     """c p - y = (c - y) p - y (1 - p), with p a share and c, y made of targets."""
-    if not node.is_Add:
+    if not node.is_Add or to_sigmoid.apply(node, loss=loss) != node:
         return None
     for arg in node.args:
         for found in _shares(arg, loss):
