@@ -131,6 +131,7 @@ def pages(wanted: Sequence[Work], processes: int | None = None) -> Iterator[tupl
             yield work, _checked(work, page_of(work))
         return
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(count, context, _like_parent, (gc.get_threshold(),)) as pool:
         # Long texts first: they tend to take longest, and nothing should wait for them alone.
         ordered = sorted(wanted, key=lambda work: (-len(work.text), work.slug))
@@ -138,6 +139,11 @@ def pages(wanted: Sequence[Work], processes: int | None = None) -> Iterator[tupl
         try:
             for done in as_completed(running):
                 yield running[done], _checked(running[done], done.result())
+        except BaseException:
+            # What the workers have begun is not waited for: they write nothing.
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
