@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sysconfig
+import time
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -274,6 +276,28 @@ def test_an_interrupted_run_leaves_whole_files_and_is_taken_up(
     assert main(command) == 0
     written = json.loads(capsys.readouterr().out)["written"]
     assert written == ["index.html", "losses/gamma.html", "losses/gamma.kernels.js"]
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups")
+def test_ctrl_c_ends_a_run_and_its_workers_at_once(tmp_path: Path) -> None:
+    script = Path(sysconfig.get_path("scripts")) / "pminusy"
+    out, losses = tmp_path / "site", ["huber", "hinge", "arcface", "l_softmax_2", "l_softmax_4"]
+    command = [str(script), "atlas", "-o", str(out), *losses]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE) as run:
+        while run.poll() is None and not list(out.glob("losses/*.html")):
+            time.sleep(0.05)
+        os.killpg(run.pid, signal.SIGINT)
+        said = run.communicate(timeout=60)[1]
+    assert run.returncode == 130, said
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):
+            os.killpg(run.pid, 0)
+            time.sleep(0.05)
+    pages = [path for path in out.rglob("*") if path.suffix == ".html"]
+    assert 0 < len(pages) < len(losses)
+    assert not [path for path in out.rglob(".*") if path.is_file()]
+    for page in pages:
+        Seen(page.read_text(encoding="utf-8"))
 
 
 def test_bytes_do_not_depend_on_hash_seed_or_company(tmp_path: Path, folder: Path) -> None:

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import mpmath
 import pytest
+import sympy
 from extra_losses import get
 from flint import arb
 from mpmath import mpf
@@ -15,6 +16,7 @@ from points import assert_same_value
 import derive
 from derive import Loss, gradient, parse
 from derive.evaluate import Point, evaluate
+from derive.limits import _by_parts
 from derive.properties import Property, convexity, properties, sums_to_zero
 
 CONVEX = [
@@ -188,3 +190,36 @@ def test_lipschitz_bound_is_proved_and_holds(name: str, wrt: str, constant: str)
 @pytest.mark.parametrize("name", ["poisson", "gamma"])
 def test_an_unbounded_curvature_has_no_lipschitz_bound(name: str) -> None:
     assert "Lipschitz" not in [item.name for item in properties(get(name), "z")]
+
+
+Z, Y = sympy.Symbol("z", real=True), sympy.Symbol("y", real=True)
+D = sympy.Symbol("d", positive=True)
+
+
+@pytest.mark.parametrize("end", [sympy.oo, -sympy.oo])
+@pytest.mark.parametrize(
+    "expr",
+    [
+        sympy.exp(Z) - Y,
+        -sympy.tanh(Y - Z),
+        1 / (sympy.exp(Z) + 1),
+        (Y + sympy.exp(-Z)) ** 2,
+        D * Z,
+        (Z - Y) ** 3,
+        sympy.exp(-D * Z),
+        D * sympy.atan(Z),
+        (1 / Z) ** D,
+        1 / (Z**2 + 1),
+    ],
+)
+def test_a_limit_put_together_is_that_of_sympy(expr: sympy.Expr, end: sympy.Expr) -> None:
+    found = _by_parts(expr, Z, end)
+    assert found is not None
+    assert found == sympy.limit(expr, Z, end)
+
+
+@pytest.mark.parametrize(
+    "expr", [Z - Z**2, Z * sympy.exp(-Z), (1 + 1 / Z) ** Z, Y * Z, 1 / (Y + 1 / Z), D**Z]
+)
+def test_no_limit_is_put_together_of_what_pulls_both_ways(expr: sympy.Expr) -> None:
+    assert _by_parts(expr, Z, sympy.oo) is None
