@@ -106,7 +106,11 @@ def _rows(section: Section, reasons: bool) -> Iterator[str]:
         yield from above
         yield from _with_rule(last, line, column)
         if reasons and line.reason:
-            yield f"{' ' * (width + 3)}({line.reason})"
+            indent = " " * (width + 3)
+            room = max(WIDTH - _INDENT, len(indent) + _NARROWEST)
+            yield from textwrap.wrap(
+                f"({line.reason})", room, initial_indent=indent, subsequent_indent=indent + " "
+            )
 
 
 def _rule_column(width: int, lines: Sequence[Line]) -> int:
