@@ -6,6 +6,7 @@ from sympy import Expr, Rational
 
 FEWEST = 3  # symbols that a decimal must spare
 LEAST_POWER = 5  # 10000 is 10000
+SMALL_POWER = -3  # 999999/1000000 is near 1
 
 
 def scientific(number: Expr) -> tuple[str, int] | None:
@@ -21,7 +22,7 @@ def scientific(number: Expr) -> tuple[str, int] | None:
     digits = str(top)
     exponent = power + len(digits) - 1
     digits = digits.rstrip("0")
-    if number.is_Integer and exponent < LEAST_POWER:
+    if SMALL_POWER < exponent < LEAST_POWER:
         return None
     if len(digits) + FEWEST >= len(_fraction(number)):
         return None

@@ -306,6 +306,7 @@ def test_a_letter_without_a_subscript_glyph_puts_all_indices_in_brackets() -> No
         (Integer(3 * 10**7), "3e7", "3·10⁷", r"3 \cdot 10^{7}"),
         (Integer(12345678), "12345678", "12345678", "12345678"),
         (Integer(10**4), "10000", "10000", "10000"),
+        (Rational(999999, 10**6), *["999999/1000000"] * 2, r"\frac{999999}{1000000}"),
         (Rational(3, 10), "3/10", "3/10", r"\frac{3}{10}"),
         (Rational(1, 30000), "1/30000", "1/30000", r"\frac{1}{30000}"),
     ],
