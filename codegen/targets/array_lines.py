@@ -110,10 +110,16 @@ def tuple_of(items: Iterable[str]) -> str:
 
 
 def dims_of(statement: Statement) -> tuple[Index, ...]:
-    """The axes of a statement's arrays: the samples first, then its own, then what it sums over."""
+    """The axes of a statement's arrays: the samples first, then its own, then what it sums over.
+
+    Its own stay in their order, also where the second of them is all samples, of which the first
+    is a part.
+    """
     dims = (*statement.indices, *statement.over)
     if isinstance(statement, Reduce):
-        return tuple(sorted(dims, key=lambda index: index.axis.name != "N"))
+        first = tuple(sorted(dims, key=lambda index: index.axis.name != "N"))
+        if tuple(i for i in first if i in statement.indices) == statement.indices:
+            return first
     return dims
 
 
