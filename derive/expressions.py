@@ -119,12 +119,8 @@ def _read_number(node: ast.Constant, scope: Scope) -> Value:
 
 def _read_name(node: ast.Name, scope: Scope) -> Value:
     if node.id in scope.indices:
-        found = f"the index '{node.id}' used as a number"
-        raise scope.text.error(
-            node,
-            found,
-            "a number, which an index is not: what has an order is declared, as in rank: target[K]",
-        )
+        expected = "a number, which an index is not: declare a rank, as in rank: target[K]"
+        raise scope.text.error(node, f"the index '{node.id}' used as a number", expected)
     if node.id in scope.tensors:
         return _read_entry(node, scope)
     if node.id in scope.axes:
@@ -207,10 +203,9 @@ def _read_call(node: ast.Call, scope: Scope) -> Value:
     name = node.func.id
     if name not in FUNCTIONS and name not in REDUCTIONS:
         near = nearest(name, [*FUNCTIONS, *REDUCTIONS])
-        found, known = f"a call of '{name}'", "a function of the language"
-        if near is None:
-            known += ", one of " + ", ".join((*FUNCTIONS, *REDUCTIONS))
-        raise scope.text.error(node.func, found, known, near)
+        known = "a function of the language"
+        known += "" if near else ", one of " + ", ".join((*FUNCTIONS, *REDUCTIONS))
+        raise scope.text.error(node.func, f"a call of '{name}'", known, near)
     if node.keywords:
         raise scope.text.error(node.keywords[0].value, "a keyword argument", "a plain one")
     if name in REDUCTIONS and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):

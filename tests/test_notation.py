@@ -194,7 +194,7 @@ BAD_EXPRESSIONS = [
     ("a[t + 1]", 7, "'t + 1', expected an index over axis K"),
     ("sum(W[k, k] for k in K)", 14, "'k', an index over axis K, expected an index over axis D"),
     ("sum(k for k in K)", 9, "the index 'k' used as a number, expected a number, which an index is "
-     "not: what has an order is declared, as in rank: target[K]"),
+     "not: declare a rank, as in rank: target[K]"),
     ("t + 1", 5, "the class label 't' used as a number, expected a number, since a class label is "
      "not a number"),
     ("sum(x for k in D if k == t)", 30, "'t', an index over axis K, expected an index over axis D"),

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING
 
-from sympy import E, Expr, exp, factorint, log
+from sympy import Abs, E, Expr, exp, factorint, log
 
 from derive import functions as fn
 from derive.index import Product
@@ -34,8 +34,27 @@ from derive.normal.squares import square_root
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
 
+ABSOLUTE = (fn.absolute, Abs)
 LARGEST_POWER = 12
 LARGEST_EXPANSION = 4000
+
+
+def any_power(form: NormalForm, expr: Expr) -> Poly:
+    """u ** v."""
+    exponent = form(expr.exp)
+    if isinstance(expr.base, ABSOLUTE):
+        return power_of_absolute(form, form(expr.base.args[0]), exponent)
+    if not exponent or exponent.keys() == {ONE}:
+        return form.power(form(expr.base), exponent.get(ONE, 0))
+    return real_power(form, form(expr.base), exponent)
+
+
+def any_log(form: NormalForm, expr: Expr) -> Poly:
+    """log(u)."""
+    inner = expr.args[0]
+    if isinstance(inner, ABSOLUTE):
+        return log_of_absolute(form, form(inner.args[0]))
+    return form.log(form(inner))
 
 
 def _expands(poly: Poly, exponent: Exponent) -> bool:

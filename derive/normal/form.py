@@ -14,7 +14,7 @@ from collections.abc import Callable
 from math import floor
 from typing import Any
 
-from sympy import Abs, Expr, Function, Integer, cos, cosh, exp, log, sign, sin, sinh, tan, tanh
+from sympy import Abs, Expr, Function, Integer, Pow, cos, cosh, exp, log, sign, sin, sinh, tan, tanh
 
 from derive import functions as fn
 from derive.index import (
@@ -43,7 +43,6 @@ from derive.normal import (
     sums,
 )
 from derive.normal.poly import (
-    ONE,
     Coefficient,
     Exponent,
     Mono,
@@ -247,12 +246,7 @@ class NormalForm:
         if isinstance(expr, exp):
             return self.exp(self(expr.args[0]))
         if isinstance(expr, log):
-            inner = expr.args[0]
-            if isinstance(inner, ABSOLUTE):
-                return elementary.log_of_absolute(self, self(inner.args[0]))
-            return self.log(self(inner))
-        if expr.is_Pow:
-            return self._pow(expr)
+            return elementary.any_log(self, expr)
         handler = HANDLERS.get(type(expr))
         if handler is not None and not (self.shallow and isinstance(expr, Function)):
             return handler(self, expr)
@@ -261,14 +255,6 @@ class NormalForm:
         if isinstance(expr, Function):
             return special.function(self, expr)
         return atom(expr)
-
-    def _pow(self, expr: Expr) -> Poly:
-        exponent = self(expr.exp)
-        if isinstance(expr.base, ABSOLUTE):
-            return elementary.power_of_absolute(self, self(expr.base.args[0]), exponent)
-        if not exponent or exponent.keys() == {ONE}:
-            return self.power(self(expr.base), exponent.get(ONE, 0))
-        return elementary.real_power(self, self(expr.base), exponent)
 
     def entry(self, expr: Entry) -> Poly:
         name = expr.tensor.name
@@ -279,9 +265,9 @@ class NormalForm:
 
 MOST_WORK = 4_000
 MOST_NESTED = 60
-ABSOLUTE = (fn.absolute, Abs)
 SETTLED = (Delta, Choice, Integer, fn.absolute, fn.signum, sin)
 HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
+    Pow: elementary.any_power,
     Entry: NormalForm.entry,
     Axis: special.itself,
     Index: special.itself,

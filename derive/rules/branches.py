@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from sympy import Add, Basic, Expr, Mul, Number, S
+from sympy import Basic, Expr, Mul, Number, S
 
 from derive.functions import largest, relu, step
 from derive.index import (
@@ -32,6 +32,7 @@ from derive.index import (
 )
 from derive.normal import NormalForm, Undecided
 from derive.normal.poly import add_to
+from derive.rules.common import common_factors, common_terms
 from derive.rules.compare import Compared, compared, kept_first, negated, where
 from derive.rules.extremes import as_extremum
 from derive.rules.shorten import factored, length, shortness
@@ -184,11 +185,11 @@ class _Gather:
         found = [Choice(condition, yes, no), *self._nested(condition, yes, no)]
         if no == 0 and condition in self.stepped:
             found.append(yes * step(condition.operands[0]))
-        shared, one, two = _common_factors(yes, no)
+        shared, one, two = common_factors(yes, no)
         if shared != 1:
             found.append(shared * self.join(condition, one, two))
         else:
-            shared, one, two = _common_terms(yes, no)
+            shared, one, two = common_terms(yes, no)
             if shared != 0:
                 found.append(shared + self.join(condition, one, two))
         extremum = as_extremum(self.form, condition, yes, no)
@@ -248,56 +249,3 @@ def _pair(form: NormalForm, delta: Delta, one: Expr, two: Expr) -> Expr | None:
 
 def _without(product: Expr, factors: tuple[Expr, ...], factor: Expr) -> Expr:
     return S.One if factor == product else Mul(*(arg for arg in factors if arg != factor))
-
-
-@lru_cache(maxsize=1 << 12)
-def _common_factors(one: Expr, two: Expr) -> tuple[Expr, Expr, Expr]:
-    """What two products share, a sign among it, and what is left of them."""
-    if one == 0 or two == 0:
-        whole = one + two
-        sign = S.NegativeOne if whole.as_coeff_Mul()[0].is_negative else S.One
-        return sign, one * sign, two * sign
-    (number, first), (other, second) = one.as_coeff_Mul(), two.as_coeff_Mul()
-    lefts, rights = _powers(first), _powers(second)
-    for base in [base for base in rights if base.is_Add and -base in lefts]:
-        if rights[base].is_Integer:
-            other *= (-1) ** rights[base]
-            rights[-base] = rights.pop(base)
-    shared = []
-    for base in sorted(lefts.keys() & rights.keys(), key=order):
-        exponents = lefts[base], rights[base]
-        if exponents[0] == exponents[1] or _alike(*exponents):
-            least = min(exponents, key=abs) if _alike(*exponents) else exponents[0]
-            shared.append(base**least)
-            lefts[base], rights[base] = (exponent - least for exponent in exponents)
-    front = S.One
-    if abs(number) == abs(other):
-        front = number if number == other else abs(number)
-    elif number.is_negative and other.is_negative:
-        front = S.NegativeOne
-    left, right = (
-        Mul(value / front, *(base**power for base, power in powers.items()))
-        for value, powers in ((number, lefts), (other, rights))
-    )
-    return Mul(front, *shared), left, right
-
-
-def _powers(product: Expr) -> dict[Expr, Expr]:
-    """The exponent of each base; r and r**r are factors of one base."""
-    found: dict[Expr, Expr] = {}
-    for factor in Mul.make_args(product):
-        base, power = (factor.base, factor.exp) if factor.is_Pow else (factor, S.One)
-        found[base] = found.get(base, S.Zero) + power
-    return found
-
-
-def _alike(one: Expr, two: Expr) -> bool:
-    """Whether two exponents are numbers of one sign."""
-    return bool(one.is_Rational and two.is_Rational and one * two > 0)
-
-
-def _common_terms(one: Expr, two: Expr) -> tuple[Expr, Expr, Expr]:
-    """What two sums share, and what is left of them."""
-    terms = [term for term in Add.make_args(one) if term in Add.make_args(two) and term != 0]
-    shared = Add(*terms)
-    return shared, one - shared, two - shared
