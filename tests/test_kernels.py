@@ -91,8 +91,8 @@ def test_gradient_against_central_differences(
 def slack(given: dict[str, Any], target: str) -> float:
     """What the naive kernel loses where terms of the size of its arguments cancel.
 
-    XLA computes an array anew in each loop that reads it, contracted into FMAs otherwise there: an
-    entry may then differ from the maximum that it is.  Its compiler for CPUs keeps no barrier or
+    XLA may compute an array anew in each loop that reads it, contracted into FMAs otherwise: an
+    entry then differs from the maximum that it is.  Its compiler for CPUs keeps no barrier or
     reduce_precision that would make it one array.
     """
     unit = 3e-15 if target == "jax" else 1e-15
