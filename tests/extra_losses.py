@@ -178,16 +178,15 @@ d = sqrt(sum((u[i] - v[i])**2 for i in D))
 L = y * d**2 / 2 + (1 - y) * max(0, m - d)**2 / 2
 """,
     ),
-    "both_ways": (
-        "a",
-        """a: input[K]
-b: input[K]
-t: target in K
-c: const >= 0 = 1
+    "normalised": (
+        "x",
+        """x: input[D]
+t: target[D]
 
-p[i] = exp(a[i]) / sum(exp(a[k]) for k in K)
-q[i] = exp(b[i]) / sum(exp(b[k]) for k in K)
-L = -log(p[t]) - log(q[t]) + c / 2 * sum((p[i] - q[i]) * (log(p[i]) - log(q[i])) for i in K)
+mu = mean(x[i] for i in D)
+v = mean((x[i] - mu)**2 for i in D)
+z[i] = (x[i] - mu) / sqrt(v + 1e-5)
+L = sum((z[i] - t[i])**2 for i in D) / 2
 """,
     ),
     "power_tower": ("x y", "x: input > 0\ny: input\n\nL = (1 + x**2)**y\n"),

@@ -171,10 +171,10 @@ EXTRA_FORMS = [
     ),
     ("contrastive", "u[j]", "(u[j] - v[j])*(d*y - (1 - y)*max(0, m - d))/d"),
     (
-        "both_ways",
-        "a[j]",
-        "p[j] + c*(p[j]*(1 + sum(p[i]*(log(q[i]) - log(p[i])) for i in K) + log(p[j]) - log(q[j]))"
-        " - q[j])/2 - delta(j, t)",
+        "normalised",
+        "x[j]",
+        "(D*(z[j] - t[j]) - z[j]*sum(z[i]*(z[i] - t[i]) for i in D) + sum(t[i] for i in D))"
+        "/(D*sqrt(1e-5 + v))",
     ),
     (
         "asymmetric",

@@ -10,7 +10,9 @@ from sympy import Add, Expr, expand_mul
 
 from derive.index import (
     Choice,
+    Condition,
     Entry,
+    Index,
     Share,
     Tensor,
     Total,
@@ -26,7 +28,6 @@ from derive.index import (
 from derive.loss import Domain, Loss
 from derive.normal import NormalForm, Undecided, to_expr
 from derive.normal.stage import needs
-from derive.rules.shorten import length
 
 DEEPEST = 2
 FEW = 3
@@ -80,21 +81,20 @@ class _Known:
         return to_expr(poly) if not poly or set(poly) == {frozenset()} else None
 
     def _by_terms(self, node: Total) -> Expr:
-        """A sum without those of its terms that are one entry each and sum to a number."""
+        """A sum without those of its terms that are one entry each and sum to 0.
+
+        What sums to another number stays: beside it the rest may cancel.
+        """
         with scoped(node) as (index, body, guard):
             terms = Add.make_args(expand_mul(body, deep=False)) if body.has(Add) else ()
-            numbers, left = [], []
-            for term in terms if len(terms) <= MOST_TERMS else ():
-                outer, inner = term.as_independent(index, as_Add=False)
-                number = None
-                if isinstance(inner, Entry):
-                    number = self._number(bind(Total, index, inner, guard))
-                if number is None:
-                    left.append(term)
-                else:
-                    numbers.append(outer * number)
-            apart = Add(*numbers, total(index, Add(*left), guard))
-            return apart if numbers and length(apart) <= length(node) else node
+            if len(terms) > MOST_TERMS:
+                return node
+            left = [term for term in terms if not self._sums_to_zero(term, index, guard)]
+            return total(index, Add(*left), guard) if len(left) < len(terms) else node
+
+    def _sums_to_zero(self, term: Expr, index: Index, guard: Condition) -> bool:
+        _, inner = term.as_independent(index, as_Add=False)
+        return isinstance(inner, Entry) and self._number(bind(Total, index, inner, guard)) == 0
 
 
 @lru_cache(maxsize=32)
