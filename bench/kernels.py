@@ -5,7 +5,7 @@
     python bench/kernels.py --from parts/*.json [--summary] [--plot FILE]
 
 Each peer runs in a process of its own, for a case, a dtype and a number of threads; the processes
-take turns, after a pause one call that is not counted and one that is, and medians of one
+take turns, after a pause calls for 0.05 s that are not counted and one that is, and medians of one
 such run are compared.  The roof is the faster of a
 plain copy and one past the cache of the same bytes: logits read once, gradient written once; for
 linear + cross-entropy it is its three matrix products.  "fresh" outputs are new at each call,
