@@ -283,7 +283,11 @@ def test_ctrl_c_ends_a_run_and_its_workers_at_once(tmp_path: Path) -> None:
     script = Path(sysconfig.get_path("scripts")) / "pminusy"
     out, losses = tmp_path / "site", ["huber", "hinge", "arcface", "l_softmax_2", "l_softmax_4"]
     command = [str(script), "atlas", "-o", str(out), *losses]
-    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE) as run:
+    # A shell's job in the background ignores it, and so would what is started here.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    run = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
+    signal.signal(signal.SIGINT, before)
+    with run:
         while run.poll() is None and not list(out.glob("losses/*.html")):
             time.sleep(0.05)
         os.killpg(run.pid, signal.SIGINT)
