@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from sympy import Expr
 
@@ -30,18 +32,10 @@ def batched(loss: Loss, reduction: str = "mean") -> Loss:
         raise DerivationError(f"{loss.name} names N: it is written over the whole batch already")
     axis = Axis(BATCH)
     index = Index("n", axis)
-    moved: dict[str, Tensor] = {}
-    for declaration in loss.declarations:
-        if declaration.role in PER_SAMPLE:
-            moved[declaration.name] = _leading(declaration.tensor, axis)
-    for definition in loss.definitions:
-        moved[definition.name] = _leading(definition.entry.tensor, axis)
+    moved = _moved_names(loss)
 
-    def move(node: Expr) -> Expr:
-        if isinstance(node, Entry) and node.tensor.name in moved:
-            places = [move(i) if isinstance(i, Entry) else i for i in node.indices]
-            return moved[node.tensor.name][(index, *places)]
-        return rebuild(node, move)
+    def move(expr: Expr) -> Expr:
+        return of_sample(loss, expr, index)
 
     definitions = [Definition(move(d.entry), move(d.body)) for d in loss.definitions]
     whole = total(index, definitions[-1].entry)
@@ -60,10 +54,31 @@ def batched(loss: Loss, reduction: str = "mean") -> Loss:
     )
 
 
+def of_sample(loss: Loss, expr: Expr, sample: Index) -> Expr:
+    """An expression of the loss as it stands for one sample of a batch."""
+    moved = _moved_names(loss)
+
+    def move(node: Expr) -> Expr:
+        if isinstance(node, Entry) and node.tensor.name in moved:
+            places = [move(i) if isinstance(i, Entry) else i for i in node.indices]
+            return moved[node.tensor.name][(sample, *places)]
+        return rebuild(node, move)
+
+    return move(expr)
+
+
+@lru_cache(maxsize=8)
+def _moved_names(loss: Loss) -> Mapping[str, Tensor]:
+    """What each sample has its own of, with an axis of samples in front."""
+    own = [d.tensor for d in loss.declarations if d.role in PER_SAMPLE]
+    own += [definition.entry.tensor for definition in loss.definitions]
+    return {tensor.name: _leading(tensor, Axis(BATCH)) for tensor in own}
+
+
 def _leading(tensor: Tensor, axis: Axis) -> Tensor:
     return Tensor(tensor.name, (axis, *tensor.axes), tensor.label)
 
 
-def _moved(declaration: Declaration, moved: dict[str, Tensor]) -> Declaration:
+def _moved(declaration: Declaration, moved: Mapping[str, Tensor]) -> Declaration:
     tensor = moved.get(declaration.name, declaration.tensor)
     return replace(declaration, tensor=tensor)

@@ -7,6 +7,7 @@ is assumed of the inputs is used only at the end.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -19,8 +20,6 @@ from derive.index import (
     Entry,
     Index,
     Partial,
-    Tensor,
-    axis_of,
     kinds,
     tensors,
 )
@@ -52,47 +51,7 @@ def gradient(
 @lru_cache(maxsize=1 << 6)
 def _derived(loss: Loss, of: Entry, variable: Entry, hidden: frozenset[str]) -> Derivation:
     """The derivation, kept: a Hessian, its properties and a page all begin with the gradient."""
-    return _Engine(loss, of, hidden).derive(variable)
-
-
-def hessian(loss: Loss, first: str | Entry, second: str | Entry | None = None) -> Derivation:
-    """The second derivative of the loss with respect to two entries, or one name twice."""
-    return higher(loss, first, first if second is None else second)
-
-
-def higher(loss: Loss, *wrt: str | Entry) -> Derivation:
-    """The derivative of the loss with respect to one entry after the other, mixed or repeated.
-
-    Each derivative but the last becomes a definition of its own, before any hypothesis is
-    used, and is differentiated as any other.  Names are given fresh index letters.
-    """
-    whole, of = loss, loss.value.entry
-    hidden: list[str] = []
-    variables: list[Entry] = []
-    for name in wrt:
-        variables.append(_fresh_entry(loss, name, tuple(variables)))
-        slope = _derived(whole, of, variables[-1], frozenset(hidden))
-        if len(variables) < len(wrt):
-            hidden.append(whole.unused_name("g", "h", "G", "H", "slope"))
-            indices = tuple(dict.fromkeys(i for v in variables for i in v.indices))
-            of = Tensor(hidden[-1], tuple(axis_of(i) for i in indices))[indices]
-            definition = Definition(of, _without_hypotheses(slope))
-            whole = replace(whole, definitions=(*whole.definitions, definition))
-    if len(wrt) == 1:
-        return slope
-    words = {2: "second", 3: "third"}
-    title = f"{words.get(len(wrt), f'{len(wrt)}th')} derivative of {loss.value.name}"
-    return replace(slope, title=title, of=loss.value.entry, wrt=tuple(variables))
-
-
-def _fresh_entry(loss: Loss, name: str | Entry, before: tuple[Entry, ...]) -> Entry:
-    """The entry itself, or one of a name with letters that the entries before do not use."""
-    if isinstance(name, Entry):
-        return name
-    taken = frozenset(i.name for e in before for i in e.indices if isinstance(i, Index))
-    if not before:
-        return loss.free_entry(name)
-    return loss.free_entry(name, variable_letters(loss, loss.tensor(name).axes, taken))
+    return Engine(loss, of, hidden).derive(variable)
 
 
 def _entries(loss: Loss, wrt: str | Entry, of: str | Entry | None) -> tuple[Entry, Entry]:
@@ -111,14 +70,7 @@ def _entries(loss: Loss, wrt: str | Entry, of: str | Entry | None) -> tuple[Entr
     return loss.free_entry(wrt, variable_letters(loss, tensor.axes, taken)), target
 
 
-def _without_hypotheses(derivation: Derivation) -> Expr:
-    for step in derivation.steps:
-        if step.hypotheses:
-            return step.before
-    return derivation.result
-
-
-class _Engine:
+class Engine:
     """Derives the derivatives of one definition; remembers the lemmas it has derived."""
 
     def __init__(self, loss: Loss, of: Entry, hidden: frozenset[str] = frozenset()) -> None:
@@ -131,15 +83,18 @@ class _Engine:
     def derive(self, variable: Entry) -> Derivation:
         name = variable.tensor.name
         self.checker.varying = self.loss.below(name)
-        needed = self._path_names(name)
+        needed = self.path_names(name)
         for step in reversed(self.loss.definitions):
             if step.name in needed and step.name not in (name, self.of.tensor.name):
-                self._total(self._passing(step, variable), final=False)
-        result = self._total(variable, final=True)
+                self._total(self.passing(step, variable), final=False)
+        return self.with_lemmas(self._total(variable, final=True))
+
+    def with_lemmas(self, result: Derivation) -> Derivation:
+        """The result with every other derivative that was derived on the way."""
         lemmas = tuple(d for start, d in self.lemmas.items() if start != result.start)
         return replace(result, lemmas=lemmas)
 
-    def _path_names(self, variable: str) -> frozenset[str]:
+    def path_names(self, variable: str) -> frozenset[str]:
         """Every name on a path from the variable up to what is differentiated."""
         above = {variable}
         for definition in self.loss.definitions:
@@ -151,14 +106,14 @@ class _Engine:
                 below |= {tensor.name for tensor in tensors(definition.body)}
         return frozenset(above & below)
 
-    def _passing(self, definition: Definition, variable: Entry) -> Entry:
+    def passing(self, definition: Definition, variable: Entry) -> Entry:
         """An entry of a definition as a variable on the way to another one."""
         taken = {i.name for e in (self.of, variable) for i in e.indices if isinstance(i, Index)}
         axes = definition.entry.tensor.axes
         letters = variable_letters(self.loss, axes, frozenset(taken))
         return self.loss.free_entry(definition.name, letters)
 
-    def _entry(self, definition: Definition, *others: Entry) -> Entry:
+    def entry(self, definition: Definition, *others: Entry) -> Entry:
         """An entry of a definition with letters that none of the others uses."""
         taken = {i.name for other in others for i in other.indices if isinstance(i, Index)}
         letters = self.loss.pick_letters(definition.entry.tensor.axes, frozenset(taken))
@@ -167,48 +122,63 @@ class _Engine:
     def _total(self, variable: Entry, final: bool) -> Derivation:
         """d of / d variable from the derivatives of the definitions that name it."""
         name = variable.tensor.name
-        on_path = self._path_names(name)
+        on_path = self.path_names(name)
         through = tuple(c for c in chain.consumers(self.loss, name) if c in on_path and c != name)
-        start = Partial(self.of, variable)
-        recorder = Recorder(self.loss, start, self.checker)
         if variable.tensor == self.of.tensor:
             raise DerivationError(f"the derivative of '{name}' with respect to itself is a delta")
+        recorder = Recorder(self.loss, Partial(self.of, variable), self.checker)
         if through == (self.of.tensor.name,):
-            self._differentiate(recorder)
+            self.differentiate(recorder)
         elif through:
-            inserted = tuple(self._lemma_pairs(through, variable))
-            recorder.apply(chain.all_paths, loss=self.loss, through=through)
-            recorder.apply(chain.insert, lemmas=inserted)
-            self._simplify(recorder)
+            self.by_chain_rule(
+                recorder, chain.all_paths, through, self._lemma_pairs(through, variable)
+            )
         else:
             recorder.apply(ZERO)
         if final:
-            self._assume(recorder)
-            recorder.apply(ignored.select, loss=self.loss)
-        self.totals[name] = self._keep(recorder, variable)
+            self.conclude(recorder)
+        self.totals[name] = self.keep(recorder)
         return self.totals[name]
+
+    def by_chain_rule(
+        self,
+        recorder: Recorder,
+        rule: Rule,
+        through: tuple[str, ...],
+        pairs: Iterable[tuple[Expr, Expr]],
+    ) -> None:
+        """A chain rule through some names, the lemmas put in, and what that is."""
+        inserted = tuple(pairs)
+        recorder.apply(rule, loss=self.loss, through=through)
+        recorder.apply(chain.insert, lemmas=inserted)
+        self.simplify(recorder)
+
+    def conclude(self, recorder: Recorder) -> None:
+        """The hypotheses used, and labels that are ignored looked at."""
+        self._assume(recorder)
+        recorder.apply(ignored.select, loss=self.loss)
 
     def _lemma_pairs(self, through: tuple[str, ...], variable: Entry) -> list[tuple[Expr, Expr]]:
         pairs = []
         for name in through:
             if name == self.of.tensor.name:
-                direct = self._direct(self.of, variable)
+                direct = self.direct(self.of, variable)
                 pairs.append((direct.start, direct.result))
                 continue
             total = self.totals[name]
-            entry = self._entry(self.loss.defined[name], variable)
-            direct = self._direct(entry, variable)
+            entry = self.entry(self.loss.defined[name], variable)
+            direct = self.direct(entry, variable)
             pairs += [(total.start, total.result), (direct.start, direct.result)]
         return pairs
 
-    def _direct(self, of: Entry, variable: Entry) -> Derivation:
+    def direct(self, of: Entry, variable: Entry) -> Derivation:
         """The partial derivative of one definition's own right-hand side."""
         recorder = Recorder(self.loss, Partial(of, variable, S.One), self.checker)
-        self._differentiate(recorder)
-        return self._keep(recorder, variable)
+        self.differentiate(recorder)
+        return self.keep(recorder)
 
-    def _keep(self, recorder: Recorder, variable: Entry) -> Derivation:
-        of = recorder.start.args[0]
+    def keep(self, recorder: Recorder) -> Derivation:
+        of, variable, _ = recorder.start.args
         derivation = Derivation(
             self.loss,
             f"derivative of {of.tensor.name} with respect to {variable.tensor.name}",
@@ -222,7 +192,7 @@ class _Engine:
         self.checker.learn(derivation)
         return derivation
 
-    def _differentiate(self, recorder: Recorder) -> None:
+    def differentiate(self, recorder: Recorder) -> None:
         recorder.apply(chain.definition, loss=self.loss)
         inner = Recorder(self.loss, recorder.here, self.checker)
         for _ in range(MOST_ROUNDS):
@@ -231,9 +201,9 @@ class _Engine:
             if not any(inner.apply(rule) for rule in calculus.TABLE):
                 raise DerivationError(f"no rule of differentiation applies to {inner.here}")
         recorder.group(DIFFERENTIATE, inner, _names(inner))
-        self._simplify(recorder)
+        self.simplify(recorder)
 
-    def _simplify(self, recorder: Recorder) -> None:
+    def simplify(self, recorder: Recorder) -> None:
         inner = Recorder(self.loss, recorder.here, self.checker)
         for rule, after in sums.carry_out_steps(recorder.here):
             inner.record(rule, after, rule.reason)

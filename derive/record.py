@@ -105,9 +105,12 @@ class Recorder:
         solved = dict(bindings).get("solved")
         opened = frozenset((solved.definition.name,)) if solved else frozenset()
         check = self.checker.method(self.here, after, hypotheses, opened)
-        step = Step(rule, reason, self.here, after, bindings, hypotheses, check, substeps)
+        self.take(Step(rule, reason, self.here, after, bindings, hypotheses, check, substeps))
+
+    def take(self, step: Step) -> None:
+        """Add a step that has been checked."""
         self.steps.append(step)
-        self.here = after
+        self.here = step.after
 
     def group(self, rule: Rule, inner: Recorder, reason: str, **bindings: Any) -> None:
         """Record the steps of `inner` as the sub-steps of one."""

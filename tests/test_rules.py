@@ -49,8 +49,8 @@ def samples() -> dict[str, list[tuple[Loss, Step]]]:
 def derivations() -> Iterator[derive.Derivation]:
     for name, wrt in every_loss():
         yield derive.gradient(get(name), wrt)
-    yield derive.hessian(derive.load("softmax_cross_entropy"), "a")
-    yield derive.hessian(derive.load("sigmoid_mse"), "z")
+    for name, wrt in (("softmax_cross_entropy", "a"), ("sigmoid_mse", "z"), ("arcface", "c")):
+        yield derive.hessian(derive.load(name), wrt)
     yield in_cases(derive.gradient(derive.load("softmax_cross_entropy"), "a", "p"))
     yield in_cases(derive.hessian(derive.load("softmax_cross_entropy"), "a"))
     for name in ("softmax_cross_entropy", "entropy", "kl_divergence"):

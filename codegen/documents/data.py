@@ -91,7 +91,7 @@ def _parts(derivation: Derivation, wanted: Wanted) -> dict[str, Any]:
         return found
     loss, wrt = derivation.loss, derivation.wrt[0].tensor.name
     if "second" in wanted.parts:
-        from derive.engine import hessian
+        from derive.higher import hessian
 
         found["second"] = data(hessian(loss, wrt))
     if "stable" in wanted.parts:

@@ -38,15 +38,15 @@ def matrix_forms(
     derivation: Derivation, medium: str, show: Callable[[str], str]
 ) -> tuple[list[MatrixForm], str]:
     """The forms of a derivation and of the mean over a batch, and the layout of both."""
-    from derive.batch import batched, names_batch
-    from derive.engine import gradient
+    from derive.batch import names_batch
     from derive.matrix import matrix_form
+    from derive.mean import gradient_of_mean
 
     loss = derivation.loss
     forms = [form] if (form := matrix_form(derivation)) else []
     mean = ""
     if forms and of_loss(derivation) and not names_batch(loss):
-        slope = gradient(batched(loss, "mean"), derivation.wrt[0].tensor.name)
+        slope = gradient_of_mean(derivation)
         form = matrix_form(slope)
         forms += [form] if form else []
         of, mean_of = (show(each.value.name) for each in (loss, slope.loss))
@@ -59,7 +59,7 @@ def matrix_forms(
 
 def second(derivation: Derivation, dress: Dress) -> Part | None:
     """The Hessian, as one equation."""
-    from derive.engine import hessian
+    from derive.higher import hessian
 
     found = hessian(derivation.loss, derivation.wrt[0].tensor.name)
     return Part("Second derivative", (document(found, dress, "brief").main,))

@@ -12,9 +12,10 @@ from flint import ctx
 from codegen.plots.curves import reach
 from codegen.plots.paper import figure, math
 from codegen.plots.scene import Scene
-from derive.engine import gradient, hessian
+from derive.engine import gradient
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
+from derive.higher import hessian
 from derive.point import Point
 
 GRID = 81

@@ -64,8 +64,7 @@ def classed(normal: Callable[[Expr], Expr], *exprs: Expr) -> tuple[Expr, ...]:
         found = normal(node)
         if Total not in kinds(found):
             return found
-        pattern, indices = _pattern(found)
-        return _variable(names.setdefault(pattern, f"#{len(names)}"), indices)
+        return variable(names, found)
 
     return tuple(visit(expr) for expr in exprs)
 
@@ -80,8 +79,7 @@ def veiled(expr: Expr) -> tuple[Expr, Mapping[str, Expr]]:
         if _closed(node):
             return node
         if isinstance(node, Total) and depth >= OPEN_LEVELS:
-            pattern, indices = _pattern(node)
-            return _variable(names.setdefault(pattern, f"#{len(names)}"), indices)
+            return variable(names, node)
         inside = depth + isinstance(node, Binder)
         return rebuild(node, lambda arg: visit(arg, inside))
 
@@ -147,6 +145,12 @@ def _pattern(node: Expr) -> tuple[Expr, tuple[Index, ...]]:
 
 def _place(axis: Any, number: int) -> Index:
     return Index("", axis, NUMBERED + number)
+
+
+def variable(names: dict[Expr, str], node: Expr) -> Expr:
+    """An expression as a variable of its free indices; `names` says which one stands for what."""
+    pattern, indices = _pattern(node)
+    return _variable(names.setdefault(pattern, f"#{len(names)}"), indices)
 
 
 def _variable(name: str, indices: tuple[Index, ...]) -> Expr:

@@ -27,7 +27,7 @@ from derive.loss import Loss
 from derive.normal import calculus, sums
 from derive.normal.form import NormalForm
 from derive.normal.hide import OPEN_LEVELS, classed, hidden
-from derive.normal.poly import Poly, Undecided, add_to, atom
+from derive.normal.poly import Poly, Undecided, add_to, atom, constant
 
 Lemmas = Mapping[tuple[Tensor, Tensor, Expr], tuple[Expr, Expr]]
 
@@ -93,9 +93,32 @@ class Stage(NormalForm):
 
     def chained(self, slope: Expr, right: Expr) -> bool:
         """Whether the right side is a total derivative, one definition on."""
-        difference = self.chain(slope)
-        add_to(difference, self(right), -1)
-        return self.vanishes(difference)
+        for chain in (self.chain, self.inward_chain):
+            difference = chain(slope)
+            add_to(difference, self(right), -1)
+            if self.vanishes(difference):
+                return True
+        return False
+
+    def inward_chain(self, slope: Expr) -> Poly:
+        """A total derivative by those of the names in the definition of what is differentiated."""
+        of, variable, _ = slope.args
+        body = self.loss.defined[of.tensor.name].at(of)
+        poly = self(body)
+        result: Poly = {}
+        for tensor in tensors(body):
+            if tensor == variable.tensor:
+                entry, passed = variable, constant(1)
+            elif variable.tensor in needs(self.loss, tensor):
+                entry = tensor[tuple(map(fresh, tensor.axes))]
+                passed = atom(Partial(entry, variable))
+            else:
+                continue
+            term = self.mul(calculus.derivative(self, poly, entry), passed)
+            for index in entry.indices if tensor != variable.tensor else ():
+                term = sums.total_poly(self, index, term, TRUE)
+            add_to(result, term)
+        return result
 
     def chain(self, slope: Expr) -> Poly:
         """A total derivative by those of all definitions whose text varies with the variable.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 from sympy import Basic, Expr, Mul, Number, S
 
@@ -31,6 +32,7 @@ from derive.index import (
     substitute,
 )
 from derive.normal import NormalForm, Undecided
+from derive.normal.hide import unveiled, variable
 from derive.normal.poly import add_to
 from derive.rules.common import common_factors, common_terms
 from derive.rules.compare import Compared, compared, kept_first, negated, where
@@ -53,9 +55,31 @@ def gathered(expr: Expr, form: NormalForm) -> Expr:
     try:
         inside = spared(_binders(expr, form), form)
         found = _Gather(form, inside).best(inside)
+        if found == inside:
+            found = _around_choices(inside, form)
     except Undecided:
         return expr
-    return shortest(expr, inside, _as_before(found, expr))
+    every = (expr, inside, _as_before(found, expr))
+    return min(every, key=lambda found: (shortness(found), _chosen(found)))
+
+
+def _around_choices(expr: Expr, form: NormalForm) -> Expr:
+    """The same with every choice by other things than indices as a variable: what is left is
+    few conditions, on which much can be split."""
+    names: dict[Expr, str] = {}
+
+    def visit(node: Any) -> Any:
+        if isinstance(node, Binder) or Choice not in kinds(node):
+            return node
+        if isinstance(node, Choice) and not kinds(node.args[0]) & {Delta, Index}:
+            return variable(names, node)
+        return rebuild(node, visit)
+
+    outer = visit(expr)
+    if not names or not kinds(outer) & {*BROKEN, Delta}:
+        return expr
+    found = _Gather(form, outer, always=True).best(outer)
+    return unveiled(found, {name: pattern for pattern, name in names.items()})
 
 
 def _as_before(found: Expr, expr: Expr) -> Expr:
@@ -126,10 +150,13 @@ def outside(expr: Basic) -> frozenset[Basic]:
 
 
 class _Gather:
-    """Splits on conditions and joins again; remembers the short form of each branch."""
+    """Splits on conditions and joins again; remembers the short form of each branch.
 
-    def __init__(self, form: NormalForm, expr: Expr) -> None:
-        self.form = form
+    It splits on deltas where there are choices too, or `always`.
+    """
+
+    def __init__(self, form: NormalForm, expr: Expr, always: bool = False) -> None:
+        self.form, self.always = form, always
         self.stepped = {node.meaning().args[0] for node in outside(expr) if isinstance(node, step)}
         self.memo: dict[Expr, Expr] = {}
         self.joined: dict[tuple[Condition, Expr, Expr], Expr] = {}
@@ -158,11 +185,11 @@ class _Gather:
         return shortest(*found)
 
     def _conditions(self, expr: Expr) -> list[Test]:
-        """The comparisons to split on, each once; deltas where there are choices too."""
+        """The comparisons to split on, each once."""
         nodes = sorted(outside(expr), key=order)
         made = [node.meaning().args[0] for node in nodes if isinstance(node, step)]
         found: dict[Expr, Test] = {}
-        if any(isinstance(node, Choice) for node in nodes):
+        if self.always or any(isinstance(node, Choice) for node in nodes):
             made += [node for node in nodes if isinstance(node, Condition)]
             for node in nodes:
                 if isinstance(node, Delta):
@@ -198,6 +225,8 @@ class _Gather:
         fact = compared(self.form, condition)
         if fact is not None and isinstance(fact[0], Delta):
             found += self._paired(condition, fact, yes, no)
+            if no == 0 and fact[1] == {1}:
+                found.append(fact[0] * yes)
         return shortest(*found)
 
     def _nested(self, condition: Condition, yes: Expr, no: Expr) -> Iterator[Expr]:
@@ -237,8 +266,9 @@ def _pair(form: NormalForm, delta: Delta, one: Expr, two: Expr) -> Expr | None:
     keep, drop = kept_first(delta)
     for first in dict.fromkeys((one, substitute(one, {keep: drop}))):
         change = dict(form(first))
+        terms = len(change) + len(form(two))
         add_to(change, form(two), -1)
-        if len(change) <= MOST_TERMS:
+        if len(change) <= MOST_TERMS and len(change) < terms:  # else they have nothing in common
             whole = form.mul(form(delta), change)
             add_to(whole, form(two))
             pair = factored(whole)

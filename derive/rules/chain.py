@@ -38,6 +38,24 @@ def _all_paths(expr: Expr, loss: Loss, through: tuple[str, ...]) -> Expr:
     return Add(*terms)
 
 
+def _inwards(expr: Expr, loss: Loss, through: tuple[str, ...]) -> Expr:
+    """d of/d v = sum over every name in the definition of `of`, and over every entry of it."""
+    of, variable, _ = expr.args
+    terms = []
+    for name in through:
+        if name == variable.tensor.name:
+            terms.append(Partial(of, variable, S.One))
+            continue
+        tensor = loss.tensor(name)
+        indices = tuple(fresh(axis) for axis in tensor.axes)
+        entry = tensor[indices]
+        term: Expr = Partial(of, entry, S.One) * Partial(entry, variable)
+        for index in indices:
+            term = total(index, term)
+        terms.append(term)
+    return Add(*terms)
+
+
 def _definition(expr: Expr, loss: Loss) -> Expr:
     """A direct partial derivative is that of the definition's right-hand side."""
     of, variable, _ = expr.args
@@ -86,6 +104,15 @@ all_paths = register(
         "chain rule over all paths",
         "every entry that depends on the variable passes its share on",
         _all_paths,
+        "each definition on the way is differentiable",
+        "chain rule",
+    )
+)
+inwards = register(
+    Rule(
+        "chain rule",
+        "every name in the definition passes its change on",
+        _inwards,
         "each definition on the way is differentiable",
         "chain rule",
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import combinations
 
 from sympy import Add, Expr, Mul, S
 
 from derive.index import order
+from derive.rules.shorten import length
 
 
 @lru_cache(maxsize=1 << 12)
@@ -53,6 +55,20 @@ def _powers(product: Expr) -> dict[Expr, Expr]:
 def _alike(one: Expr, two: Expr) -> bool:
     """Whether two exponents are numbers of one sign."""
     return bool(one.is_Rational and two.is_Rational and one * two > 0)
+
+
+def collected(expr: Expr) -> Expr:
+    """A sum whose terms share what they can, the two that share the most first; nothing is
+    multiplied out."""
+    terms = sorted(Add.make_args(expr), key=order)
+    while len(terms) > 1:
+        pairs = [(common_factors(*pair), pair) for pair in combinations(terms, 2)]
+        (shared, *rest), pair = max(pairs, key=lambda found: length(found[0][0]))
+        if shared.is_number:
+            break
+        terms = [term for term in terms if term not in pair]
+        terms.append(shared * Add(*rest))
+    return Add(*terms)
 
 
 def common_terms(one: Expr, two: Expr) -> tuple[Expr, Expr, Expr]:

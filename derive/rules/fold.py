@@ -13,6 +13,7 @@ from sympy import Add, Expr, Function, Pow
 from derive.derivation import Rule
 from derive.index import (
     dangling,
+    kinds,
     nodes,
     order,
     substitute,
@@ -25,7 +26,9 @@ from derive.normal.poly import (
     Poly,
     to_expr,
 )
-from derive.rules.branches import gathered
+from derive.rules.angles import addition
+from derive.rules.branches import BROKEN, gathered
+from derive.rules.common import collected
 from derive.rules.decimals import decimals
 from derive.rules.defined import keeps_domain
 from derive.rules.known import has_domains, near, sums_given
@@ -34,6 +37,7 @@ from derive.rules.registry import register
 from derive.rules.shorten import factored, length, shortness, weight
 from derive.rules.solved import Solved, fold_poly, solutions
 from derive.rules.spelling import spell
+from derive.rules.written import as_written
 
 LONGEST_FOLD = 60
 
@@ -68,8 +72,11 @@ def _factor(expr: Expr, loss: Loss) -> Expr:
 
 
 def _collected(expr: Expr, poly: Poly, form: NormalForm) -> Expr:
-    """The shorter of the expression multiplied out and factored, and itself tidied."""
-    found = _spelled(factored(poly), form, expr), polished(expr)
+    """The shortest of the expression multiplied out and factored, itself tidied, and its terms
+    collected as they stand."""
+    found = [_spelled(factored(poly), form, expr), polished(expr)]
+    if expr.is_Add and kinds(expr) & BROKEN:
+        found.append(polished(collected(expr)))
     return min(found, key=shortness)
 
 
@@ -150,22 +157,18 @@ def shorten_steps(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter
             expr = after
         step = _best(expr, loss, into)
         if step is None:
-            return done + _as_written(expr, loss)
+            return [*done, *_as_written(expr, loss)]
         done += step
         expr = done[-1].after
 
 
-def _as_written(expr: Expr, loss: Loss) -> list[Shorter]:
-    """The last touches: logarithms and numbers as the loss has them."""
-    done = []
-    written = spell.apply(expr, loss=loss)
-    if shortness(written) < shortness(expr):
-        done.append(Shorter(spell, (("loss", loss),), written))
-        expr = written
-    written = decimals.apply(expr, loss=loss)
-    if written != expr:
-        done.append(Shorter(decimals, (("loss", loss),), written))
-    return done
+def _as_written(expr: Expr, loss: Loss) -> Iterator[Shorter]:
+    """The last touches: angles together; comparisons, logarithms, numbers as the loss has them."""
+    for rule in (addition, as_written, spell, decimals):
+        written = rule.apply(expr, loss=loss)
+        if written != expr:
+            yield Shorter(rule, (("loss", loss),), written)
+            expr = written
 
 
 def _best(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter] | None:

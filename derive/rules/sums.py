@@ -80,9 +80,14 @@ def multiply_out(index: Index, body: Expr, guard: Condition) -> Expr | None:
 
 @on_sums("split the sum", "the sum of a sum is the sum of the sums")
 def split(index: Index, body: Expr, guard: Condition) -> Expr | None:
-    if not body.is_Add or not has_delta(body, index):
+    if not body.is_Add:
+        return None
+    constant = guard == TRUE and any(index not in free_indices(term) for term in body.args)
+    if not constant and not has_delta(body, index):
         return None
     apart = [term for term in body.args if has_delta(term, index)]
+    if constant:
+        apart += [term for term in body.args if index not in free_indices(term)]
     rest = Add(*(term for term in body.args if term not in apart))
     return Add(total(index, rest, guard), *(total(index, term, guard) for term in apart))
 

@@ -13,8 +13,8 @@ Definitions
 Derivatives, as derived
     dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
     d2L/dz[j] dz[r] = p[j]*(b - 1)*(m[r]*(m[j]*(delta(j, r)*(KL - 1 - log(p[j]/m[j])) + p[r]*(1
-            + log(p[r]) + log(p[j]/m[j]) - log(m[r]) - 2*KL - (b - 1)*sum(p[i]**2/m[i] for i in
-            K))) - p[j]*(b - 1)*(delta(j, r) - p[r])) + m[j]*p[r]**2*(b - 1))/(m[j]*m[r])
+            + (1 - b)*sum(p[i]**2/m[i] for i in K) + log(p[r]) + log(p[j]/m[j]) - log(m[r]) -
+            2*KL)) - p[j]*(b - 1)*(delta(j, r) - p[r])) + m[j]*p[r]**2*(b - 1))/(m[j]*m[r])
 
 Link: what the raw scores predict
     prediction = p[j]

@@ -11,8 +11,8 @@
  *     L = -log(p[t])
  *
  * Gradients, as derived
- *     dL/dc[j] = s*(p[j] - delta(j, t))*(2*sin(2*theta)*(1 if theta <= pi/2 else -1)/sin(theta) if
- *             j == t else 1)
+ *     dL/dc[j] = s*(p[j] - delta(j, t))*(4*cos(theta)*(1 if theta <= pi/2 else -1) if j == t else
+ *             1)
  *
  * reduction: "none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
  * "mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,

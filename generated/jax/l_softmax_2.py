@@ -10,18 +10,15 @@ Definitions
     L = -log(p[t])
 
 Gradients, as derived
-    dL/dc[j] = s*(p[j] - delta(j, t))*(2*sin(2*theta)*(1 if theta <= pi/2 else -1)/sin(theta) if
-        j == t else 1)
+    dL/dc[j] = s*(p[j] - delta(j, t))*(4*cos(theta)*(1 if theta <= pi/2 else -1) if j == t else
+        1)
 
 Their derivatives along directions, as derived
-    (H v) by c[j] = s**2*(p[j]*(v[j] - sum(p[i]*v[i] for i in K)) - p[t]*delta(j, t)*(v[t] -
-        sum(p[i]*v[i] for i in K))) + s**2*p[t]*v[t]*(p[j] - p[t]*delta(j,
-        t))*(2*sin(2*theta)*(-1 if theta <= pi/2 else 1) + sin(theta))/sin(theta) -
-        2*delta(j, t)*(s**2*p[t]*(v[t] - sum(p[i]*v[i] for i in K) - v[t]*(1 -
-        p[t])*(2*sin(2*theta)*(-1 if theta <= pi/2 else 1) +
-        sin(theta))/sin(theta))*sin(2*theta)*(-1 if theta <= pi/2 else 1) + s*v[t]*(p[t] -
-        1)*(cos(theta)*sin(2*theta) - 2*cos(2*theta)*sin(theta))*(1 if 2*theta > pi else
-        -1)/sin(theta)**2)/sin(theta)
+    (H v) by c[j] = s*(-2*((2*v[t]*(p[t] - 1)*sin(theta) + s*p[t]*(v[t]*(p[t] + 4*((1 -
+        p[t])*cos(theta)*(1 if theta <= pi/2 else -1))) - sum(p[i]*v[i] for i in
+        K))*sin(2*theta))*(-1 if theta <= pi/2 else 1)/sin(theta)) if j == t else
+        s*p[j]*(v[j] + p[t]*v[t]*(1 + 4*cos(theta)*(-1 if theta <= pi/2 else 1)) -
+        sum(p[i]*v[i] for i in K)))
 
 Arguments
     c: input (N, K), >= -1, <= 1
@@ -141,9 +138,9 @@ def _push(cotangent, c, t, s, v):
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
     index_K = jnp.arange(K)
     theta = jnp.arccos(_at(c, t))
-    term_15 = jnp.cos(2 * theta)
-    term_17 = jnp.asarray(1.5707963267948966, dtype)
-    psi = jnp.where(theta <= term_17, term_15, -2 - term_15)
+    term_8 = jnp.cos(2 * theta)
+    term_9 = jnp.asarray(1.5707963267948966, dtype)
+    psi = jnp.where(theta <= term_9, term_8, -2 - term_8)
     part_1 = _put(c, t, psi)
     z = s * part_1
     z_max = jnp.max(z, axis=1)
@@ -153,45 +150,32 @@ def _push(cotangent, c, t, s, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    term_18 = sum_z + term
+    term_10 = sum_z + term
     part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    term_9 = jnp.where(_at(z, t) == z_max, term_18, part_2)
-    part_3 = _put(p, t, -term_9 / sum_exp_z)
-    part_4 = 4 * jnp.where(theta <= term_17, 1, -1).astype(dtype) * _at(c, t)
+    term_6 = jnp.where(_at(z, t) == z_max, term_10, part_2)
+    part_3 = _put(p, t, -term_6 / sum_exp_z)
+    part_4 = 4 * jnp.where(theta <= term_9, 1, -1).astype(dtype) * _at(c, t)
     g = jnp.where(index_K == t[:, None], part_4[:, None], 1) * s * part_3
     q = jnp.sum(g * v, axis=1)
-    term_2 = _weighted(p, v)
-    total_2 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
-    term_3 = jnp.sum(term_2, axis=1)
-    part_5 = jnp.where(z == z_max[:, None], term_18[:, None], sum_exp_z[:, None] - exp_z)
-    term_4 = part_5 / sum_exp_z[:, None]
-    term_5 = term_4 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
-    term_6 = _weighted(_at(p, t), _at(v, t))
-    term_7 = term_9 / sum_exp_z
-    term_10 = jnp.where(_at(p, t) > 0.5, total_2, term_3 - term_6)
-    term_8 = term_7 * _at(v, t) - term_10
-    term_14 = 1 - _at(c, t)
-    term_20 = 1 + _at(c, t)
-    term_13 = term_14 * term_20
-    term_11 = 1 / jnp.sqrt(term_13)
-    term_12 = jnp.sqrt(term_13)
-    term_16 = jnp.sin(2 * theta)
-    term_21 = s**2
-    part_6 = term_12 + 2 * jnp.where(theta <= term_17, -1, 1).astype(dtype) * term_16
-    part_7 = term_16 * _at(c, t) - 2 * term_12 * term_15
-    part_8 = jnp.where(2 * theta > 3.141592653589793, 1, -1).astype(dtype)
-    part_9 = -s * part_7 * part_8 * term_9 * _at(v, t) / (sum_exp_z * term_14 * term_20)
-    part_10 = p - (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
-    part_11 = term_21 * part_6[:, None] * term_11[:, None] * part_10 * _at(v, t)[:, None]
-    part_12 = (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
-    part_13 = (_weighted(p, term_5) - _weighted(part_12, term_8[:, None])) * term_21
-    part_14 = jnp.where(theta <= term_17, -1, 1).astype(dtype)
-    part_15 = -term_10 - 4 * part_14 * term_9 * _at(c, t) * _at(v, t) / sum_exp_z
-    part_16 = part_9 + _weighted(_at(p, t), term_21 * part_14 * part_15 * term_16)
-    part_17 = _weighted(_at(p, t)[:, None], part_11)
-    part_18 = (t[:, None] == index_K).astype(dtype)
-    part_19 = -2 * _weighted(part_18, part_16[:, None] * term_11[:, None])
-    grad_c = _weighted(cotangent[:, None], part_13 + part_17 + part_19)
+    term_4 = _weighted(p, v)
+    total_2 = jnp.sum(jnp.where(p <= 0.5, term_4, 0), axis=1)
+    term_2 = _weighted(_at(p, t), _at(v, t))
+    term_3 = jnp.sum(term_4, axis=1)
+    part_5 = jnp.where(z == z_max[:, None], term_10[:, None], sum_exp_z[:, None] - exp_z)
+    term_5 = part_5 / sum_exp_z[:, None]
+    term_7 = (1 + _at(c, t)) * (1 - _at(c, t))
+    part_7 = -2 * term_6 * _at(v, t) * jnp.sqrt(term_7) / sum_exp_z
+    part_8 = -jnp.where(_at(p, t) > 0.5, total_2, term_3 - term_2)
+    part_9 = 1 + 4 * jnp.where(theta <= term_9, -1, 1).astype(dtype) * _at(c, t)
+    part_10 = _weighted(_at(p, t), part_9 * _at(v, t))
+    part_11 = -jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
+    part_12 = _weighted(p, (part_10[:, None] + part_11 + term_5 * v) * s)
+    part_13 = jnp.where(theta <= term_9, 1, -1).astype(dtype)
+    part_14 = part_8 + 4 * part_13 * term_6 * _at(c, t) * _at(v, t) / sum_exp_z
+    part_15 = part_7 + _weighted(_at(p, t), s * part_14 * jnp.sin(2 * theta))
+    part_16 = jnp.where(theta <= term_9, -1, 1).astype(dtype)
+    part_6 = _put(part_12, t, -2 * part_15 * part_16 / jnp.sqrt(term_7))
+    grad_c = _weighted(cotangent[:, None], s * part_6)
     return (q, grad_c)
 
 

@@ -16,20 +16,15 @@ Gradients, as derived
         pi/2 else 1 if theta <= 3*pi/4 else -1)/sin(theta) if j == t else 1)
 
 Their derivatives along directions, as derived
-    (H v) by c[j] = s**2*(p[j]*(v[j] - sum(p[i]*v[i] for i in K)) - p[t]*delta(j, t)*(v[t] -
-        sum(p[i]*v[i] for i in K))) + s**2*p[t]*v[t]*(p[j] - p[t]*delta(j,
-        t))*(4*sin(4*theta)*((-1 if theta <= pi/4 else 1) if theta <= pi/2 else -1 if theta
-        <= 3*pi/4 else 1) + sin(theta))/sin(theta) - 4*delta(j, t)*(sin(4*theta)*(0 if theta
-        <= pi/2 else s**2*p[t]*(v[t] - sum(p[i]*v[i] for i in K) - v[t]*(1 -
-        p[t])*(4*sin(4*theta)*(-1 if theta <= 3*pi/4 else 1) + sin(theta))/sin(theta)))*(-1
-        if theta <= 3*pi/4 else 1) + sin(4*theta)*(s**2*p[t]*(v[t] - sum(p[i]*v[i] for i in
-        K) - v[t]*(1 - p[t])*(4*sin(4*theta)*(-1 if theta <= pi/4 else 1) +
-        sin(theta))/sin(theta)) if theta <= pi/2 else 0)*(-1 if theta <= pi/4 else 1) +
-        s*(4*cos(4*theta)/sin(theta) - cos(theta)*sin(4*theta)/sin(theta)**2)*((1 if theta
-        <= pi/4 else -1) if theta <= pi/2 else 1 if theta <= 3*pi/4 else -1)*sum(p[i]*v[i]
-        for i in K if i == t) - s*v[t]*(4*cos(4*theta)/sin(theta) -
-        cos(theta)*sin(4*theta)/sin(theta)**2)*((1 if theta <= pi/4 else -1) if theta <=
-        pi/2 else 1 if theta <= 3*pi/4 else -1))/sin(theta)
+    (H v) by c[j] = s*(-4*((v[t]*(-((s*p[t]**2*sin(4*theta) + 4*((p[t] - 1)*(6*cos(theta)**2 -
+        1)*sin(theta)))*(1 + 2*(((0 if theta <= pi/4 else 1) - (0 if theta <= 3*pi/4 else
+        1))*(0 if theta <= pi/2 else 1)) - 2*(0 if theta <= pi/4 else 1))*sin(theta)) -
+        4*s*p[t]*(p[t] - 1)*(cos(4*theta) - 1)*(1 + cos(4*theta))) + s*p[t]*(1 + 2*(((0 if
+        theta <= pi/4 else 1) - (0 if theta <= 3*pi/4 else 1))*(0 if theta <= pi/2 else 1))
+        - 2*(0 if theta <= pi/4 else 1))*sin(theta)*sin(4*theta)*sum(p[i]*v[i] for i in
+        K))/sin(theta)) if j == t else s*p[j]*((v[j] - sum(p[i]*v[i] for i in K))*sin(theta)
+        + p[t]*v[t]*(4*sin(4*theta)*((-1 if theta <= pi/4 else 1) if theta <= pi/2 else -1
+        if theta <= 3*pi/4 else 1) + sin(theta))))/sin(theta)
 
 Arguments
     c: input (N, K), >= -1, <= 1
@@ -160,13 +155,13 @@ def _push(cotangent, c, t, s, v):
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
     index_K = jnp.arange(K)
     theta = jnp.arccos(_at(c, t))
-    term_17 = jnp.cos(4 * theta)
-    term_19 = jnp.asarray(0.7853981633974483, dtype)
-    lower = jnp.where(theta <= term_19, term_17, -2 - term_17)
-    term_20 = jnp.asarray(2.356194490192345, dtype)
-    upper = jnp.where(theta <= term_20, term_17 - 4, -6 - term_17)
-    term_21 = jnp.asarray(1.5707963267948966, dtype)
-    psi = jnp.where(theta <= term_21, lower, upper)
+    term_9 = jnp.cos(4 * theta)
+    term_11 = jnp.asarray(0.7853981633974483, dtype)
+    lower = jnp.where(theta <= term_11, term_9, -2 - term_9)
+    term_12 = jnp.asarray(2.356194490192345, dtype)
+    upper = jnp.where(theta <= term_12, term_9 - 4, -6 - term_9)
+    term_13 = jnp.asarray(1.5707963267948966, dtype)
+    psi = jnp.where(theta <= term_13, lower, upper)
     part_1 = _put(c, t, psi)
     z = s * part_1
     z_max = jnp.max(z, axis=1)
@@ -176,54 +171,43 @@ def _push(cotangent, c, t, s, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    part_2 = jnp.where(theta <= term_19, 1, -1).astype(dtype)
-    part_3 = jnp.where(theta <= term_20, 1, -1).astype(dtype)
-    term_10 = jnp.where(theta <= term_21, part_2, part_3)
-    term_22 = sum_z + term
-    part_4 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    term_11 = jnp.where(_at(z, t) == z_max, term_22, part_4)
-    term_15 = 2 * _at(c, t) ** 2 - 1
-    part_5 = _put(p, t, -term_11 / sum_exp_z)
-    part_6 = 16 * term_10 * term_15 * _at(c, t)
-    g = jnp.where(index_K == t[:, None], part_6[:, None], 1) * s * part_5
+    term_14 = sum_z + term
+    part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
+    term_5 = jnp.where(_at(z, t) == z_max, term_14, part_2)
+    term_15 = _at(c, t) ** 2
+    part_3 = _put(p, t, -term_5 / sum_exp_z)
+    part_4 = jnp.where(theta <= term_11, 1, -1).astype(dtype)
+    part_5 = jnp.where(theta <= term_12, 1, -1).astype(dtype)
+    part_6 = jnp.where(theta <= term_13, part_4, part_5)
+    part_7 = 16 * (2 * term_15 - 1) * part_6 * _at(c, t)
+    g = jnp.where(index_K == t[:, None], part_7[:, None], 1) * s * part_3
     q = jnp.sum(g * v, axis=1)
     term_2 = _weighted(p, v)
-    total_2 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
-    term_3 = jnp.sum(term_2, axis=1)
-    part_7 = jnp.where(z == z_max[:, None], term_22[:, None], sum_exp_z[:, None] - exp_z)
-    term_4 = part_7 / sum_exp_z[:, None]
-    term_5 = term_4 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
-    term_6 = _weighted(_at(p, t), _at(v, t))
-    term_7 = term_11 / sum_exp_z
-    term_12 = jnp.where(_at(p, t) > 0.5, total_2, term_3 - term_6)
-    term_8 = term_7 * _at(v, t) - term_12
-    total_4 = jnp.sum(jnp.where(index_K == t[:, None], term_2, 0), axis=1)
-    term_16 = 1 - _at(c, t)
-    term_24 = 1 + _at(c, t)
-    term_14 = term_16 * term_24
-    term_13 = 1 / jnp.sqrt(term_14)
-    term_18 = jnp.sin(4 * theta)
-    term_9 = 4 * term_13 * term_17 - term_18 * _at(c, t) / (term_16 * term_24)
-    term_25 = s**2
-    part_8 = p - (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
-    part_9 = -s * term_10 * term_9 * _at(v, t)
-    part_10 = (t[:, None] == index_K).astype(dtype) * _at(p, t)[:, None]
-    part_11 = (_weighted(p, term_5) - _weighted(part_10, term_8[:, None])) * term_25
-    part_12 = jnp.where(theta <= term_19, -1, 1).astype(dtype)
-    part_13 = -16 * part_12 * term_11 * term_15 * _at(c, t) * _at(v, t) / sum_exp_z
-    part_14 = _weighted(_at(p, t), (part_13 - term_12) * term_25)
-    part_15 = jnp.where(theta <= term_21, part_14, 0) * part_12 * term_18
-    part_16 = jnp.where(theta <= term_20, -1, 1).astype(dtype)
-    part_17 = -16 * part_16 * term_11 * term_15 * _at(c, t) * _at(v, t) / sum_exp_z
-    part_18 = 4 * jnp.where(theta <= term_21, part_12, part_16) * term_18
-    part_19 = _weighted(_at(p, t), (part_17 - term_12) * term_25)
-    part_20 = jnp.where(theta <= term_21, 0, part_19) * part_16 * term_18
-    part_21 = (part_15 + part_20 + part_9 + s * term_10 * term_9 * total_4) * term_13
-    part_22 = -4 * _weighted((t[:, None] == index_K).astype(dtype), part_21[:, None])
-    part_23 = part_18 + jnp.sqrt(term_14)
-    part_24 = term_25 * part_23[:, None] * term_13[:, None] * part_8 * _at(v, t)[:, None]
-    part_25 = part_11 + part_22 + _weighted(_at(p, t)[:, None], part_24)
-    grad_c = _weighted(cotangent[:, None], part_25)
+    total_2 = jnp.sum(term_2, axis=1)
+    total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
+    part_8 = jnp.where(z == z_max[:, None], term_14[:, None], sum_exp_z[:, None] - exp_z)
+    term_3 = part_8 / sum_exp_z[:, None]
+    part_9 = -2 * jnp.where(theta <= term_11, 0, 1).astype(dtype)
+    part_10 = -jnp.where(theta <= term_12, 0, 1).astype(dtype)
+    part_11 = jnp.where(theta <= term_11, 0, 1).astype(dtype) + part_10
+    term_4 = 1 + part_9 + 2 * jnp.where(theta <= term_13, 0, 1).astype(dtype) * part_11
+    term_8 = (1 + _at(c, t)) * (1 - _at(c, t))
+    term_6 = 1 / jnp.sqrt(term_8)
+    term_7 = jnp.sqrt(term_8)
+    term_10 = jnp.sin(4 * theta)
+    part_13 = _weighted(_at(p, t), s * term_10 * term_4 * term_7 * total_2)
+    part_14 = (1 + term_9) * s * term_5 * jnp.sin(2 * theta) ** 2 / sum_exp_z
+    part_15 = -4 * (6 * term_15 - 1) * term_5 * term_7 / sum_exp_z
+    part_16 = -(part_15 + s * term_10 * _at(p, t) ** 2) * term_4 * term_7
+    part_17 = part_13 + (part_16 - 8 * _weighted(_at(p, t), part_14)) * _at(v, t)
+    part_18 = term_3 * v - jnp.where(p > 0.5, total_3[:, None], total_2[:, None] - term_2)
+    part_19 = jnp.where(theta <= term_11, -1, 1).astype(dtype)
+    part_20 = jnp.where(theta <= term_12, -1, 1).astype(dtype)
+    part_21 = term_7 + 4 * jnp.where(theta <= term_13, part_19, part_20) * term_10
+    part_22 = _weighted(_at(p, t), part_21 * _at(v, t))
+    part_23 = _weighted(p, (part_22[:, None] + term_7[:, None] * part_18) * s)
+    part_12 = _put(part_23, t, -4 * part_17 * term_6)
+    grad_c = _weighted(cotangent[:, None], s * term_6[:, None] * part_12)
     return (q, grad_c)
 
 

@@ -10,8 +10,8 @@ Definitions
     L = -log(p[t])
 
 Gradients, as derived
-    dL/dc[j] = s*(p[j] - delta(j, t))*(2*sin(2*theta)*(1 if theta <= pi/2 else -1)/sin(theta) if
-        j == t else 1)
+    dL/dc[j] = s*(p[j] - delta(j, t))*(4*cos(theta)*(1 if theta <= pi/2 else -1) if j == t else
+        1)
 
 Arguments
     c: input (N, K), >= -1, <= 1

@@ -10,18 +10,15 @@ Definitions
     L = -log(p[t])
 
 Gradients, as derived
-    dL/dc[j] = s*(p[j] - delta(j, t))*(2*sin(2*theta)*(1 if theta <= pi/2 else -1)/sin(theta) if
-        j == t else 1)
+    dL/dc[j] = s*(p[j] - delta(j, t))*(4*cos(theta)*(1 if theta <= pi/2 else -1) if j == t else
+        1)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by c[j] = s**2*(p[j]*(v[j] - sum(p[i]*v[i] for i in K)) - p[t]*delta(j, t)*(v[t] -
-        sum(p[i]*v[i] for i in K))) + s**2*p[t]*v[t]*(p[j] - p[t]*delta(j,
-        t))*(2*sin(2*theta)*(-1 if theta <= pi/2 else 1) + sin(theta))/sin(theta) -
-        2*delta(j, t)*(s**2*p[t]*(v[t] - sum(p[i]*v[i] for i in K) - v[t]*(1 -
-        p[t])*(2*sin(2*theta)*(-1 if theta <= pi/2 else 1) +
-        sin(theta))/sin(theta))*sin(2*theta)*(-1 if theta <= pi/2 else 1) + s*v[t]*(p[t] -
-        1)*(cos(theta)*sin(2*theta) - 2*cos(2*theta)*sin(theta))*(1 if 2*theta > pi else
-        -1)/sin(theta)**2)/sin(theta)
+    (H v) by c[j] = s*(-2*((2*v[t]*(p[t] - 1)*sin(theta) + s*p[t]*(v[t]*(p[t] + 4*((1 -
+        p[t])*cos(theta)*(1 if theta <= pi/2 else -1))) - sum(p[i]*v[i] for i in
+        K))*sin(2*theta))*(-1 if theta <= pi/2 else 1)/sin(theta)) if j == t else
+        s*p[j]*(v[j] + p[t]*v[t]*(1 + 4*cos(theta)*(-1 if theta <= pi/2 else 1)) -
+        sum(p[i]*v[i] for i in K)))
 
 Arguments
     c: input (N, K), >= -1, <= 1
@@ -180,62 +177,47 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_15 = torch.cos(2 * theta)
-        term_17 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
-        psi = torch.where(theta <= term_17, term_15, -2 - term_15)
+        term_8 = torch.cos(2 * theta)
+        term_9 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
+        psi = torch.where(theta <= term_9, term_8, -2 - term_8)
         part_1 = _put(c, t, psi)
         z = s * part_1
         z_max = torch.amax(z, dim=1)
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        term_19 = (z == z_max[:, None]).to(dtype)
-        sum_z = torch.sum(exp_z - term_19, dim=1)
-        sum_z_2 = torch.sum(term_19, dim=1)
+        term_11 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_11, dim=1)
+        sum_z_2 = torch.sum(term_11, dim=1)
         term = sum_z_2 - 1
-        term_18 = sum_z + term
+        term_10 = sum_z + term
         part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-        term_9 = torch.where(_at(z, t) == z_max, term_18, part_2)
+        term_6 = torch.where(_at(z, t) == z_max, term_10, part_2)
         if needs[0]:
             index_K = torch.arange(K, device=device)
-            part_3 = _put(p, t, -term_9 / sum_exp_z)
-            part_4 = 4 * _choose(theta <= term_17, 1, -1, dtype) * _at(c, t)
+            part_3 = _put(p, t, -term_6 / sum_exp_z)
+            part_4 = 4 * _choose(theta <= term_9, 1, -1, dtype) * _at(c, t)
             g = torch.where(index_K == t[:, None], part_4[:, None], 1) * s * part_3
             q = torch.sum(g * v, dim=1)
         if needs[1]:
-            index_K = torch.arange(K, device=device)
-            term_2 = _weighted(p, v)
-            total_2 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
-            term_3 = torch.sum(term_2, dim=1)
+            term_4 = _weighted(p, v)
+            total_2 = torch.sum(torch.where(p <= 0.5, term_4, 0), dim=1)
+            term_2 = _weighted(_at(p, t), _at(v, t))
+            term_3 = torch.sum(term_4, dim=1)
             part_5 = sum_exp_z[:, None] - exp_z
-            term_4 = torch.where(z == z_max[:, None], term_18[:, None], part_5) / sum_exp_z[:, None]
-            term_5 = term_4 * v - torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
-            term_6 = _weighted(_at(p, t), _at(v, t))
-            term_7 = term_9 / sum_exp_z
-            term_10 = torch.where(_at(p, t) > 0.5, total_2, term_3 - term_6)
-            term_8 = term_7 * _at(v, t) - term_10
-            term_14 = 1 - _at(c, t)
-            term_20 = 1 + _at(c, t)
-            term_13 = term_14 * term_20
-            term_11 = 1 / torch.sqrt(term_13)
-            term_12 = torch.sqrt(term_13)
-            term_16 = torch.sin(2 * theta)
-            term_21 = s**2
-            term_22 = _choose(theta <= term_17, -1, 1, dtype)
-            part_6 = -term_10 - 4 * term_22 * term_9 * _at(c, t) * _at(v, t) / sum_exp_z
-            part_7 = _weighted(_at(p, t), term_21 * part_6 * term_16 * term_22)
-            part_8 = term_16 * _at(c, t) - 2 * term_12 * term_15
-            part_9 = _choose(2 * theta > 3.141592653589793, 1, -1, dtype)
-            part_10 = -s * part_8 * part_9 * term_9 * _at(v, t) / (sum_exp_z * term_14 * term_20)
-            part_11 = p - (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
-            part_12 = term_12 + 2 * term_16 * term_22
-            part_13 = term_21 * part_12[:, None] * term_11[:, None] * part_11 * _at(v, t)[:, None]
-            part_14 = (part_10 + part_7) * term_11
-            part_15 = -2 * _weighted((t[:, None] == index_K).to(dtype), part_14[:, None])
-            part_16 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
-            part_17 = (_weighted(p, term_5) - _weighted(part_16, term_8[:, None])) * term_21
-            part_18 = part_15 + part_17 + _weighted(_at(p, t)[:, None], part_13)
-            grad_c = _weighted(cotangent[:, None], part_18)
+            term_5 = torch.where(z == z_max[:, None], term_10[:, None], part_5) / sum_exp_z[:, None]
+            term_7 = (1 + _at(c, t)) * (1 - _at(c, t))
+            term_12 = _choose(theta <= term_9, -1, 1, dtype)
+            part_7 = _weighted(_at(p, t), (1 + 4 * term_12 * _at(c, t)) * _at(v, t))
+            part_8 = -2 * term_6 * _at(v, t) * torch.sqrt(term_7) / sum_exp_z
+            part_9 = -torch.where(_at(p, t) > 0.5, total_2, term_3 - term_2)
+            part_10 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
+            part_11 = _weighted(p, (part_7[:, None] + part_10 + term_5 * v) * s)
+            part_12 = _choose(theta <= term_9, 1, -1, dtype)
+            part_13 = part_9 + 4 * part_12 * term_6 * _at(c, t) * _at(v, t) / sum_exp_z
+            part_14 = part_8 + _weighted(_at(p, t), s * part_13 * torch.sin(2 * theta))
+            part_6 = _put(part_11, t, -2 * part_14 * term_12 / torch.sqrt(term_7))
+            grad_c = _weighted(cotangent[:, None], s * part_6)
         slopes = ()
         if needs[0]:
             slopes += (q,)

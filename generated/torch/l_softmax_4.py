@@ -16,20 +16,15 @@ Gradients, as derived
         pi/2 else 1 if theta <= 3*pi/4 else -1)/sin(theta) if j == t else 1)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by c[j] = s**2*(p[j]*(v[j] - sum(p[i]*v[i] for i in K)) - p[t]*delta(j, t)*(v[t] -
-        sum(p[i]*v[i] for i in K))) + s**2*p[t]*v[t]*(p[j] - p[t]*delta(j,
-        t))*(4*sin(4*theta)*((-1 if theta <= pi/4 else 1) if theta <= pi/2 else -1 if theta
-        <= 3*pi/4 else 1) + sin(theta))/sin(theta) - 4*delta(j, t)*(sin(4*theta)*(0 if theta
-        <= pi/2 else s**2*p[t]*(v[t] - sum(p[i]*v[i] for i in K) - v[t]*(1 -
-        p[t])*(4*sin(4*theta)*(-1 if theta <= 3*pi/4 else 1) + sin(theta))/sin(theta)))*(-1
-        if theta <= 3*pi/4 else 1) + sin(4*theta)*(s**2*p[t]*(v[t] - sum(p[i]*v[i] for i in
-        K) - v[t]*(1 - p[t])*(4*sin(4*theta)*(-1 if theta <= pi/4 else 1) +
-        sin(theta))/sin(theta)) if theta <= pi/2 else 0)*(-1 if theta <= pi/4 else 1) +
-        s*(4*cos(4*theta)/sin(theta) - cos(theta)*sin(4*theta)/sin(theta)**2)*((1 if theta
-        <= pi/4 else -1) if theta <= pi/2 else 1 if theta <= 3*pi/4 else -1)*sum(p[i]*v[i]
-        for i in K if i == t) - s*v[t]*(4*cos(4*theta)/sin(theta) -
-        cos(theta)*sin(4*theta)/sin(theta)**2)*((1 if theta <= pi/4 else -1) if theta <=
-        pi/2 else 1 if theta <= 3*pi/4 else -1))/sin(theta)
+    (H v) by c[j] = s*(-4*((v[t]*(-((s*p[t]**2*sin(4*theta) + 4*((p[t] - 1)*(6*cos(theta)**2 -
+        1)*sin(theta)))*(1 + 2*(((0 if theta <= pi/4 else 1) - (0 if theta <= 3*pi/4 else
+        1))*(0 if theta <= pi/2 else 1)) - 2*(0 if theta <= pi/4 else 1))*sin(theta)) -
+        4*s*p[t]*(p[t] - 1)*(cos(4*theta) - 1)*(1 + cos(4*theta))) + s*p[t]*(1 + 2*(((0 if
+        theta <= pi/4 else 1) - (0 if theta <= 3*pi/4 else 1))*(0 if theta <= pi/2 else 1))
+        - 2*(0 if theta <= pi/4 else 1))*sin(theta)*sin(4*theta)*sum(p[i]*v[i] for i in
+        K))/sin(theta)) if j == t else s*p[j]*((v[j] - sum(p[i]*v[i] for i in K))*sin(theta)
+        + p[t]*v[t]*(4*sin(4*theta)*((-1 if theta <= pi/4 else 1) if theta <= pi/2 else -1
+        if theta <= 3*pi/4 else 1) + sin(theta))))/sin(theta)
 
 Arguments
     c: input (N, K), >= -1, <= 1
@@ -194,74 +189,62 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_17 = torch.cos(4 * theta)
-        term_19 = torch.full((), 0.7853981633974483, dtype=dtype, device=device)
-        lower = torch.where(theta <= term_19, term_17, -2 - term_17)
-        term_20 = torch.full((), 2.356194490192345, dtype=dtype, device=device)
-        upper = torch.where(theta <= term_20, term_17 - 4, -6 - term_17)
-        term_21 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
-        psi = torch.where(theta <= term_21, lower, upper)
+        term_9 = torch.cos(4 * theta)
+        term_11 = torch.full((), 0.7853981633974483, dtype=dtype, device=device)
+        lower = torch.where(theta <= term_11, term_9, -2 - term_9)
+        term_12 = torch.full((), 2.356194490192345, dtype=dtype, device=device)
+        upper = torch.where(theta <= term_12, term_9 - 4, -6 - term_9)
+        term_13 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
+        psi = torch.where(theta <= term_13, lower, upper)
         part_1 = _put(c, t, psi)
         z = s * part_1
         z_max = torch.amax(z, dim=1)
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        term_23 = (z == z_max[:, None]).to(dtype)
-        sum_z = torch.sum(exp_z - term_23, dim=1)
-        sum_z_2 = torch.sum(term_23, dim=1)
+        term_16 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_16, dim=1)
+        sum_z_2 = torch.sum(term_16, dim=1)
         term = sum_z_2 - 1
-        part_2 = _choose(theta <= term_19, 1, -1, dtype)
-        term_10 = torch.where(theta <= term_21, part_2, _choose(theta <= term_20, 1, -1, dtype))
-        term_22 = sum_z + term
-        part_3 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-        term_11 = torch.where(_at(z, t) == z_max, term_22, part_3)
-        term_15 = 2 * _at(c, t) ** 2 - 1
+        term_14 = sum_z + term
+        part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
+        term_5 = torch.where(_at(z, t) == z_max, term_14, part_2)
+        term_15 = _at(c, t) ** 2
         if needs[0]:
             index_K = torch.arange(K, device=device)
-            part_4 = _put(p, t, -term_11 / sum_exp_z)
-            part_5 = 16 * term_10 * term_15 * _at(c, t)
-            g = torch.where(index_K == t[:, None], part_5[:, None], 1) * s * part_4
+            part_3 = _put(p, t, -term_5 / sum_exp_z)
+            part_4 = _choose(theta <= term_11, 1, -1, dtype)
+            part_5 = _choose(theta <= term_12, 1, -1, dtype)
+            part_6 = torch.where(theta <= term_13, part_4, part_5)
+            part_7 = 16 * (2 * term_15 - 1) * part_6 * _at(c, t)
+            g = torch.where(index_K == t[:, None], part_7[:, None], 1) * s * part_3
             q = torch.sum(g * v, dim=1)
         if needs[1]:
-            index_K = torch.arange(K, device=device)
             term_2 = _weighted(p, v)
-            total_2 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
-            term_3 = torch.sum(term_2, dim=1)
-            part_6 = sum_exp_z[:, None] - exp_z
-            term_4 = torch.where(z == z_max[:, None], term_22[:, None], part_6) / sum_exp_z[:, None]
-            term_5 = term_4 * v - torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
-            term_6 = _weighted(_at(p, t), _at(v, t))
-            term_7 = term_11 / sum_exp_z
-            term_12 = torch.where(_at(p, t) > 0.5, total_2, term_3 - term_6)
-            term_8 = term_7 * _at(v, t) - term_12
-            total_4 = torch.sum(torch.where(index_K == t[:, None], term_2, 0), dim=1)
-            term_16 = 1 - _at(c, t)
-            term_24 = 1 + _at(c, t)
-            term_14 = term_16 * term_24
-            term_13 = 1 / torch.sqrt(term_14)
-            term_18 = torch.sin(4 * theta)
-            term_9 = 4 * term_13 * term_17 - term_18 * _at(c, t) / (term_16 * term_24)
-            term_25 = s**2
-            term_26 = _choose(theta <= term_19, -1, 1, dtype)
-            term_27 = _choose(theta <= term_20, -1, 1, dtype)
-            part_7 = -16 * term_11 * term_15 * term_27 * _at(c, t) * _at(v, t) / sum_exp_z
-            part_8 = -16 * term_11 * term_15 * term_26 * _at(c, t) * _at(v, t) / sum_exp_z
-            part_9 = 4 * torch.where(theta <= term_21, term_26, term_27) * term_18
-            part_10 = _weighted(_at(p, t), (part_7 - term_12) * term_25)
-            part_11 = torch.where(theta <= term_21, 0, part_10) * term_18 * term_27
-            part_12 = _weighted(_at(p, t), (part_8 - term_12) * term_25)
-            part_13 = torch.where(theta <= term_21, part_12, 0) * term_18 * term_26
-            part_14 = -s * term_10 * term_9 * _at(v, t)
-            part_15 = (part_11 + part_13 + part_14 + s * term_10 * term_9 * total_4) * term_13
-            part_16 = -4 * _weighted((t[:, None] == index_K).to(dtype), part_15[:, None])
-            part_17 = p - (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
-            part_18 = (t[:, None] == index_K).to(dtype) * _at(p, t)[:, None]
-            part_19 = (_weighted(p, term_5) - _weighted(part_18, term_8[:, None])) * term_25
-            part_20 = part_9 + torch.sqrt(term_14)
-            part_21 = term_25 * part_20[:, None] * term_13[:, None] * part_17 * _at(v, t)[:, None]
-            part_22 = part_16 + part_19 + _weighted(_at(p, t)[:, None], part_21)
-            grad_c = _weighted(cotangent[:, None], part_22)
+            total_2 = torch.sum(term_2, dim=1)
+            total_3 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
+            part_8 = sum_exp_z[:, None] - exp_z
+            term_3 = torch.where(z == z_max[:, None], term_14[:, None], part_8) / sum_exp_z[:, None]
+            term_17 = _choose(theta <= term_11, 0, 1, dtype)
+            part_9 = term_17 - _choose(theta <= term_12, 0, 1, dtype)
+            term_4 = 1 + 2 * _choose(theta <= term_13, 0, 1, dtype) * part_9 - 2 * term_17
+            term_8 = (1 + _at(c, t)) * (1 - _at(c, t))
+            term_6 = 1 / torch.sqrt(term_8)
+            term_7 = torch.sqrt(term_8)
+            term_10 = torch.sin(4 * theta)
+            part_11 = _weighted(_at(p, t), s * term_10 * term_4 * term_7 * total_2)
+            part_12 = (1 + term_9) * s * term_5 * torch.sin(2 * theta) ** 2 / sum_exp_z
+            part_13 = -4 * (6 * term_15 - 1) * term_5 * term_7 / sum_exp_z
+            part_14 = -(part_13 + s * term_10 * _at(p, t) ** 2) * term_4 * term_7
+            part_15 = part_11 + (part_14 - 8 * _weighted(_at(p, t), part_12)) * _at(v, t)
+            part_16 = -torch.where(p > 0.5, total_3[:, None], total_2[:, None] - term_2)
+            part_17 = _choose(theta <= term_11, -1, 1, dtype)
+            part_18 = _choose(theta <= term_12, -1, 1, dtype)
+            part_19 = term_7 + 4 * torch.where(theta <= term_13, part_17, part_18) * term_10
+            part_20 = _weighted(_at(p, t), part_19 * _at(v, t))
+            part_21 = (part_20[:, None] + (part_16 + term_3 * v) * term_7[:, None]) * s
+            part_10 = _put(_weighted(p, part_21), t, -4 * part_15 * term_6)
+            grad_c = _weighted(cotangent[:, None], s * term_6[:, None] * part_10)
         slopes = ()
         if needs[0]:
             slopes += (q,)
