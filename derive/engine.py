@@ -106,9 +106,9 @@ class Engine:
                 below |= {tensor.name for tensor in tensors(definition.body)}
         return frozenset(above & below)
 
-    def passing(self, definition: Definition, variable: Entry) -> Entry:
-        """An entry of a definition as a variable on the way to another one."""
-        taken = {i.name for e in (self.of, variable) for i in e.indices if isinstance(i, Index)}
+    def passing(self, definition: Definition, *others: Entry) -> Entry:
+        """An entry of a definition as a variable on the way to others, whose letters it leaves."""
+        taken = {i.name for e in (self.of, *others) for i in e.indices if isinstance(i, Index)}
         axes = definition.entry.tensor.axes
         letters = variable_letters(self.loss, axes, frozenset(taken))
         return self.loss.free_entry(definition.name, letters)
@@ -151,6 +151,8 @@ class Engine:
         inserted = tuple(pairs)
         recorder.apply(rule, loss=self.loss, through=through)
         recorder.apply(chain.insert, lemmas=inserted)
+        if Partial in kinds(recorder.here):
+            raise DerivationError(f"a derivative was not derived that {recorder.start} needs")
         self.simplify(recorder)
 
     def conclude(self, recorder: Recorder) -> None:

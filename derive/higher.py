@@ -122,6 +122,6 @@ class Forwards(Engine):
             if name != variable.tensor.name:
                 total = self.totals[name]
                 yield total.start, total.result
-                by = self.passing(self.loss.defined[name], variable)
+                by = self.passing(self.loss.defined[name], of, variable)
             direct = self.direct(of, by)
             yield direct.start, direct.result

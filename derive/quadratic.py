@@ -11,11 +11,13 @@ from derive.derivation import Derivation
 from derive.higher import hessian
 from derive.index import (
     TRUE,
+    Choice,
     Entry,
     Tensor,
     Total,
     free_indices,
     fresh,
+    kinds,
     nodes,
     order,
     substitute,
@@ -107,7 +109,10 @@ def bounded_by(loss: Loss, weight: Expr, constant_: Expr) -> bool:
 
 
 def _short(expr: Expr, loss: Loss) -> Expr:
-    """The expression multiplied out, known sums used, and made short."""
+    """The expression multiplied out, known sums used, and made short; one that sums over several
+    choices stays as it is, for they multiply out to many more."""
+    if Total in kinds(expr) and sum(isinstance(node, Choice) for node in nodes(expr)) > 1:
+        return expr
     expr = to_expr(assuming(loss)(expr))
     steps = shorten_steps(expr, loss, ())
     return steps[-1].after if steps else expr

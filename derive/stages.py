@@ -6,7 +6,7 @@ stage is confirmed there; one that is not is left to the unfolded check.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sympy import Abs, Expr, sign
 
@@ -94,8 +94,11 @@ class Stages:
         assume: bool,
         opened: frozenset[str] = frozenset(),
     ) -> bool:
+        return self._decided(self._form(lemmas, assume, opened).same, before, after)
+
+    def _decided(self, equal: Callable[[Expr, Expr], bool], before: Expr, after: Expr) -> bool:
         try:
-            return self._form(lemmas, assume, opened).same(before, after)
+            return equal(before, after)
         except Undecided:
             return False
 
@@ -115,17 +118,20 @@ class Stages:
     def _chain(self, before: Expr, after: Expr) -> str:
         """A total derivative as a sum over those that the variable acts through.
 
-        On a kink the chain rule need not hold, so where the way is long enough that unfolding
-        would take too much, it is said to hold off the kinks; else the unfolded form decides.
+        It holds where the last definition on the way is smooth, whatever the others are: what
+        these change by has a name.  Else on a kink it need not hold, so where the way is long
+        enough that unfolding would take too much, it is said to hold off the kinks; else the
+        unfolded form decides.
         """
+        form, of = self._form("none", False, frozenset()), before.args[0].tensor
+        if of not in self._jagged and self._decided(form.chained_inwards, before, after):
+            return EXACT
         kinked = self._kinked(before)
         if kinked and len(self._jagged) <= MOST_KINKED and len(self.loss.definitions) <= MANY:
             return ""
-        try:
-            found = self._form("none", False, frozenset()).chained(before, after)
-        except Undecided:
-            return ""
-        return (OFF_KINKS if kinked else EXACT) if found else ""
+        if self._decided(form.chained, before, after):
+            return OFF_KINKS if kinked else EXACT
+        return ""
 
     def _kinked(self, slope: Expr) -> bool:
         """Whether a definition on a path of the derivative has kinks or jumps."""

@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 from extra_losses import every_loss, extra, get
 from points import assert_same_value
-from sympy import Expr, exp, log
+from sympy import Expr, S, exp, log
 
 import derive
 import derive.rules
 from derive import Step, parse
-from derive.index import Diff, Entry, Index, fresh, total
+from derive.index import Choice, Condition, Diff, Entry, Index, fresh, total
 from derive.loss import Loss
+from derive.printing import language
 from derive.rewrite import in_cases, value
 from derive.rules.registry import REGISTRY, register
 
@@ -78,7 +79,7 @@ def alone() -> Iterator[tuple[Loss, Step]]:
     a, weight, labels, label = names["a"], names["W"], names["c"], Entry(names["t"])
     axis = a.axes[0]
     j, i, k = Index("j", axis), fresh(axis), fresh(axis)
-    from derive.index import Choice, Condition, Delta, Maximum, Minimum, Product, bind
+    from derive.index import Delta, Maximum, Minimum, Product, bind
 
     positive = Condition(">", x, y)
     expressions = {
@@ -123,6 +124,27 @@ def alone() -> Iterator[tuple[Loss, Step]]:
             after = rule.apply(before)
             assert after != before, f"'{name}' does not change its sample {before}"
             yield loss, Step(rule, rule.reason, before, after)
+    yield from compared()
+
+
+def compared() -> Iterator[tuple[Loss, Step]]:
+    """Comparisons in other words than the loss's own, and their opposites."""
+    loss = parse(
+        "a: input[K]\nm: param > 0\n"
+        "q[i] = a[i] if a[i] <= 2 - m else m\nL = sum(q[k] for k in K if a[k] > m)\n"
+    )
+    rule = REGISTRY["comparison as written"]
+    a, q, m = loss.tensor("a"), loss.tensor("q"), Entry(loss.tensor("m"))
+    j, i = Index("j", a.axes[0]), fresh(a.axes[0])
+    above, below = Condition(">", m + a[j], S(2)), Condition("<=", a[i] - m, S.Zero)
+    for before, said in (
+        (Choice(above, m, q[j]), "a[j] <= 2 - m"),
+        (total(i, a[i], below), "if a[i] <= m"),
+        (Choice(Condition("and", above, Condition("==", m, S.One)), m, a[j]), "a[j] > 2 - m"),
+    ):
+        after = rule.apply(before, loss=loss)
+        assert said in language(after, loss), language(after, loss)
+        yield loss, Step(rule, rule.reason, before, after, (("loss", loss),))
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))

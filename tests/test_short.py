@@ -26,8 +26,8 @@ from derive.normal import NormalForm
 from derive.normal.cases import ByCases
 from derive.notation import parse_entry, parse_expression
 from derive.printing import language
-from derive.rules.branches import gathered
 from derive.rules.fold import shallow
+from derive.rules.gathered import gathered
 from derive.rules.shorten import length
 
 RISK = "sum(exp(z[k]) for k in N if t[k] >= t[i])"

@@ -67,8 +67,10 @@ def indices(expr: Basic) -> frozenset[Index]:
 
 def renamed(expr: Any, here: Mapping[Index, Expr]) -> Any:
     """The expression with other indices (or labels) in the place of some, bound ones included."""
-    if here.keys().isdisjoint(indices(expr)):
-        return expr
-    if isinstance(expr, Index):
-        return here[expr]
-    return expr.func(*(renamed(arg, here) for arg in expr.args))
+    return expr if here.keys().isdisjoint(indices(expr)) else _renamed(expr, tuple(here.items()))
+
+
+@lru_cache(maxsize=1 << 16)
+def _renamed(expr: Any, pairs: tuple[tuple[Index, Expr], ...]) -> Any:
+    here = dict(pairs)
+    return here[expr] if expr in here else expr.func(*(renamed(arg, here) for arg in expr.args))

@@ -92,13 +92,16 @@ class Stage(NormalForm):
         return substitute(result, here) if substitute(start, here) == slope else slope
 
     def chained(self, slope: Expr, right: Expr) -> bool:
-        """Whether the right side is a total derivative, one definition on."""
-        for chain in (self.chain, self.inward_chain):
-            difference = chain(slope)
-            add_to(difference, self(right), -1)
-            if self.vanishes(difference):
-                return True
-        return False
+        """Whether the right side is a total derivative, one definition on or back."""
+        return self._are_equal(self.chain(slope), right) or self.chained_inwards(slope, right)
+
+    def chained_inwards(self, slope: Expr, right: Expr) -> bool:
+        """Whether it is one by the names in the definition of what is differentiated."""
+        return self._are_equal(self.inward_chain(slope), right)
+
+    def _are_equal(self, difference: Poly, right: Expr) -> bool:
+        add_to(difference, self(right), -1)
+        return self.vanishes(difference)
 
     def inward_chain(self, slope: Expr) -> Poly:
         """A total derivative by those of the names in the definition of what is differentiated."""

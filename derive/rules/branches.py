@@ -6,39 +6,35 @@ the branches are joined again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any
 
 from sympy import Basic, Expr, Mul, Number, S
 
-from derive.functions import largest, relu, step
+from derive.functions import step
 from derive.index import (
-    TRUE,
     Binder,
     Choice,
     Condition,
     Delta,
-    Diff,
-    Index,
-    Partial,
-    Total,
-    bind,
-    free_indices,
     kinds,
     order,
-    rebuild,
-    scoped,
     substitute,
 )
 from derive.normal import NormalForm, Undecided
-from derive.normal.hide import unveiled, variable
 from derive.normal.poly import add_to
 from derive.rules.common import common_factors, common_terms
-from derive.rules.compare import Compared, compared, kept_first, negated, where
+from derive.rules.compare import (
+    FUNCTIONS,
+    Compared,
+    compared,
+    difference,
+    kept_first,
+    negated,
+    where,
+)
 from derive.rules.extremes import as_extremum
 from derive.rules.shorten import factored, length, shortness
-from derive.rules.spared import spared
 
 MOST_CONDITIONS = 4
 LONGEST = 160
@@ -48,98 +44,20 @@ BROKEN = frozenset((Choice, step))
 Test = tuple[Condition, Compared]
 
 
-def gathered(expr: Expr, form: NormalForm) -> Expr:
-    """The expression with its choices joined, and its sums guarded, where that is shorter."""
-    if not kinds(expr) & BROKEN or kinds(expr) & {Diff, Partial}:
-        return expr
-    try:
-        inside = spared(_binders(expr, form), form)
-        found = _Gather(form, inside).best(inside)
-        if found == inside:
-            found = _around_choices(inside, form)
-    except Undecided:
-        return expr
-    every = (expr, inside, _as_before(found, expr))
-    return min(every, key=lambda found: (shortness(found), _chosen(found)))
-
-
-def _around_choices(expr: Expr, form: NormalForm) -> Expr:
-    """The same with every choice by other things than indices as a variable: what is left is
-    few conditions, on which much can be split."""
-    names: dict[Expr, str] = {}
-
-    def visit(node: Any) -> Any:
-        if isinstance(node, Binder) or Choice not in kinds(node):
-            return node
-        if isinstance(node, Choice) and not kinds(node.args[0]) & {Delta, Index}:
-            return variable(names, node)
-        return rebuild(node, visit)
-
-    outer = visit(expr)
-    if not names or not kinds(outer) & {*BROKEN, Delta}:
-        return expr
-    found = _Gather(form, outer, always=True).best(outer)
-    return unveiled(found, {name: pattern for pattern, name in names.items()})
-
-
-def _as_before(found: Expr, expr: Expr) -> Expr:
-    """relu(u) spelled max(0, u) where the expression has that."""
-    spelling = {
-        relu(node.args[1]): node
-        for node in outside(expr)
-        if isinstance(node, largest) and node.args[0] == 0
-    }
-    return substitute(found, spelling) if spelling else found
-
-
 def shortest(*found: Expr) -> Expr:
     """The shortest; at a tie the one with little in its choices, then with few minus signs."""
-    return min(found, key=lambda expr: (shortness(expr), _chosen(expr), order(expr)))
+    return min(found, key=lambda expr: (shortness(expr), in_choices(expr), order(expr)))
 
 
 @lru_cache(maxsize=1 << 16)
-def _chosen(expr: Basic) -> tuple[int, int]:
+def in_choices(expr: Basic) -> tuple[int, int]:
+    """How much stands in the choices of an expression, and how many minus signs in all of it."""
     inside = length(expr) if isinstance(expr, Choice) else 0
     minuses = int(isinstance(expr, Number) and bool(expr.is_negative))
     for arg in () if isinstance(expr, Binder) else expr.args:
-        below = _chosen(arg)
+        below = in_choices(arg)
         inside, minuses = inside + below[0], minuses + below[1]
     return inside, minuses
-
-
-def _binders(expr: Expr, form: NormalForm) -> Expr:
-    """The bodies of sums and the like gathered; a choice of 0 becomes a guard."""
-
-    def visit(node: Basic) -> Basic:
-        if isinstance(node, Condition) or not kinds(node) & BROKEN:
-            return node
-        if not isinstance(node, Binder):
-            return rebuild(node, visit)
-        with scoped(node) as (index, body, guard):
-            body = gathered(body, form)
-            if isinstance(node, Total):
-                body, guard = _guarded(index, body, guard)
-            return bind(type(node), index, body, guard)
-
-    found: Expr = visit(expr)
-    return found
-
-
-def _guarded(index: Index, body: Expr, guard: Condition) -> tuple[Expr, Condition]:
-    """sum (f if c else 0) is the sum of f where c holds."""
-    for factor in Mul.make_args(body):
-        if not isinstance(factor, Choice) or index not in free_indices(factor.args[0]):
-            continue
-        condition, value, otherwise = factor.args
-        holds = condition if otherwise == 0 else negated(condition) if value == 0 else None
-        if holds is not None:
-            kept = [arg for arg in Mul.make_args(body) if arg is not factor]
-            parts = guard.operands if guard.op == "and" else (guard,) * (guard != TRUE)
-            more = holds.operands if holds.op == "and" else (holds,)
-            every = (*parts, *more)
-            both = every[0] if len(every) == 1 else Condition("and", *every)
-            return _guarded(index, Mul(*kept, otherwise if value == 0 else value), both)
-    return body, guard
 
 
 @lru_cache(maxsize=1 << 16)
@@ -149,7 +67,7 @@ def outside(expr: Basic) -> frozenset[Basic]:
     return found if isinstance(expr, Binder) else found.union(*map(outside, expr.args))
 
 
-class _Gather:
+class Branches:
     """Splits on conditions and joins again; remembers the short form of each branch.
 
     It splits on deltas where there are choices too, or `always`.
@@ -166,8 +84,23 @@ class _Gather:
         if expr not in self.memo:
             if len(self.memo) > MOST_BRANCHES:
                 raise Undecided
-            self.memo[expr] = self._best(expr)
+            parts = self._apart(expr)
+            found = map(self.best, parts) if len(parts) > 1 else map(self._best, parts)
+            self.memo[expr] = Mul(*found)
         return self.memo[expr]
+
+    def _apart(self, expr: Expr) -> list[Expr]:
+        """The factors of a product, together where one has a choice by what the other speaks of."""
+        groups: list[tuple[set[Expr], set[Expr], Expr]] = []
+        for factor in Mul.make_args(expr):
+            chosen = set(self._chosen_by(outside(factor)))
+            spoken = chosen | set(self._spoken_of(factor))
+            near = [g for g in groups if chosen & g[1] or spoken & g[0]]
+            groups = [group for group in groups if group not in near]
+            for more, others, product in near:
+                chosen, spoken, factor = chosen | more, spoken | others, product * factor
+            groups.append((chosen, spoken, factor))
+        return [product for _, _, product in groups]
 
     def _best(self, expr: Expr) -> Expr:
         conditions = self._conditions(expr)
@@ -184,22 +117,38 @@ class _Gather:
             found.append(self.join(condition, yes, no))
         return shortest(*found)
 
+    def _spoken_of(self, factor: Expr) -> Iterator[Expr]:
+        """What a comparison elsewhere would settle in a factor."""
+        for node in outside(factor):
+            if isinstance(node, Delta):
+                yield node
+            elif isinstance(node, FUNCTIONS):
+                fact = difference(self.form, *(*node.args, S.Zero)[:2], frozenset((1,)))
+                if fact is not None:
+                    yield fact[0]
+
     def _conditions(self, expr: Expr) -> list[Test]:
-        """The comparisons to split on, each once."""
+        """The comparisons to split on, each once: those of choices, and if none of them is of
+        indices the deltas."""
         nodes = sorted(outside(expr), key=order)
-        made = [node.meaning().args[0] for node in nodes if isinstance(node, step)]
-        found: dict[Expr, Test] = {}
-        if self.always or any(isinstance(node, Choice) for node in nodes):
-            made += [node for node in nodes if isinstance(node, Condition)]
+        found = self._chosen_by(nodes)
+        choices = self.always or any(isinstance(node, Choice) for node in nodes)
+        if choices and not any(isinstance(key, Delta) for key in found):
             for node in nodes:
                 if isinstance(node, Delta):
                     keep, drop = kept_first(node)
-                    made.append(Condition("==", drop, keep))
-        for condition in made:
+                    found[node] = Condition("==", drop, keep), (node, frozenset((1,)))
+        return [found[key] for key in sorted(found, key=order)]
+
+    def _chosen_by(self, nodes: Iterable[Basic]) -> dict[Expr, Test]:
+        """The comparisons that steps and choices among some nodes make, by what they compare."""
+        made = [node.meaning().args[0] for node in nodes if isinstance(node, step)]
+        found: dict[Expr, Test] = {}
+        for condition in (*made, *(node for node in nodes if isinstance(node, Condition))):
             fact = compared(self.form, condition)
             if fact is not None:
                 found.setdefault(fact[0], (condition, fact))
-        return [found[key] for key in sorted(found, key=order)]
+        return found
 
     def join(self, condition: Condition, yes: Expr, no: Expr) -> Expr:
         """`yes if condition else no`, the shortest way to write it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from itertools import combinations
 
 from sympy import Add, Expr, Mul, S
 
-from derive.index import order
+from derive.index import Delta, Index, order, substitute
 from derive.rules.shorten import length
 
 
@@ -58,8 +59,33 @@ def _alike(one: Expr, two: Expr) -> bool:
 
 
 def collected(expr: Expr) -> Expr:
-    """A sum whose terms share what they can, the two that share the most first; nothing is
-    multiplied out."""
+    """A sum whose terms share what they can, nothing multiplied out.
+
+    Beside delta_ij it is one whether i or j is written: the terms share more by one of them.
+    """
+    best = _collected(expr)
+    factors = {factor for term in Add.make_args(expr) for factor in Mul.make_args(term)}
+    for delta in sorted((f for f in factors if isinstance(f, Delta)), key=order):
+        if not all(isinstance(side, Index) for side in delta.args):
+            continue
+        for here in (dict((delta.args,)), dict((delta.args[::-1],))):
+            turned = Add(*(_beside(delta, term, here) for term in Add.make_args(expr)))
+            found = _collected(turned)
+            if length(found) < length(best):
+                expr, best = turned, found
+    return best
+
+
+def _beside(delta: Delta, term: Expr, here: Mapping[Index, Index]) -> Expr:
+    """A term that has the delta as a factor, with the other index in its other factors."""
+    factors = Mul.make_args(term)
+    if delta not in factors:
+        return term
+    return delta * substitute(Mul(*(factor for factor in factors if factor != delta)), here)
+
+
+def _collected(expr: Expr) -> Expr:
+    """The terms together, the two that share the most first."""
     terms = sorted(Add.make_args(expr), key=order)
     while len(terms) > 1:
         pairs = [(common_factors(*pair), pair) for pair in combinations(terms, 2)]

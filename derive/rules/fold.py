@@ -27,10 +27,11 @@ from derive.normal.poly import (
     to_expr,
 )
 from derive.rules.angles import addition
-from derive.rules.branches import BROKEN, gathered
+from derive.rules.branches import BROKEN
 from derive.rules.common import collected
 from derive.rules.decimals import decimals
 from derive.rules.defined import keeps_domain
+from derive.rules.gathered import gathered
 from derive.rules.known import has_domains, near, sums_given
 from derive.rules.polish import polished
 from derive.rules.registry import register

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -10,7 +10,7 @@ from flint import fmpz_mpoly_ctx
 from sympy import Add, Expr, Mul, Pow, S, asin, atan, cosh, erf, sin, sinh, tan, tanh
 
 from derive.functions import signum
-from derive.index import TRUE, Condition, Delta, Total, order, rebuild, scoped, total
+from derive.index import TRUE, Choice, Condition, Delta, Total, order, rebuild, scoped, total
 from derive.normal.poly import Poly, constant
 
 ODD = (sinh, tanh, sin, tan, asin, atan, erf, signum)
@@ -105,8 +105,12 @@ def _one_divided(node: Expr) -> Expr:
 
 
 def _turned(factor: Expr) -> Expr | None:
-    """The negative of a sum over an axis, or of an odd function of a sum, written without a
-    minus sign in front, where that does not take more of them inside."""
+    """The negative of a sum over an axis, of an odd function of a sum, or of a choice of numbers,
+    written without a minus sign in front, where that does not take more of them inside."""
+    if isinstance(factor, Choice):
+        numbers = list(_numbers(factor))
+        fewer = all(n.is_number for n in numbers) and 2 * _negative(numbers) >= len(numbers)
+        return _opposite(factor) if fewer else None
     if isinstance(factor, ODD) and factor.args[0].is_Add:
         inner = factor.args[0]
         turned = factor.func(Add(*(-term for term in inner.args)))
@@ -120,6 +124,24 @@ def _turned(factor: Expr) -> Expr | None:
             return None
         rest = (arg for arg in Mul.make_args(body) if arg is not inside)
         return total(index, Mul(*rest, Add(*(-term for term in inside.args))), guard)
+
+
+def _numbers(choice: Expr) -> Iterator[Expr]:
+    """What a choice of choices may be in the end."""
+    if isinstance(choice, Choice):
+        yield from (leaf for arg in choice.args[1:] for leaf in _numbers(arg))
+    else:
+        yield choice
+
+
+def _negative(numbers: list[Expr]) -> int:
+    return sum(bool(number.is_negative) for number in numbers)
+
+
+def _opposite(choice: Expr) -> Expr:
+    if not isinstance(choice, Choice):
+        return -choice
+    return Choice(choice.args[0], *map(_opposite, choice.args[1:]))
 
 
 def _minuses(expr: Expr) -> int:

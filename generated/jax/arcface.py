@@ -14,13 +14,13 @@ Gradients, as derived
         else 1)
 
 Their derivatives along directions, as derived
-    (H v) by c[j] = s*((v[t]*delta(j, t)*(p[t] - 1)*sin(m) + s*(p[t]*(delta(j,
-        t)*(-v[t]*(p[t]*(1 + (sin(theta) - 2*sin(m + theta))*sin(theta) - cos(m + theta)**2)
-        + cos(m + theta)**2 + sin(theta)**2 - 1) - (sin(m + theta) -
+    (H v) by c[j] = s*(v[t]*delta(j, t)*(p[t] - 1)*sin(m) + s*(p[t]*(delta(j, t)*(-v[t]*(p[t]*(1
+        + (sin(theta) - 2*sin(m + theta))*sin(theta) - cos(m + theta)**2) + cos(m +
+        theta)**2 + sin(theta)**2 - 1) - (sin(m + theta) -
         sin(theta))*sin(theta)*sum(p[i]*v[i] for i in K)) + p[j]*v[t]*(sin(theta) - sin(m +
         theta))*sin(theta)) + p[j]*(v[j] - sum(p[i]*v[i] for i in
-        K))*sin(theta)**2)*sin(theta))/sin(theta)**3 if theta <= pi - m else s*p[j]*(v[j] -
-        sum(p[i]*v[i] for i in K)))
+        K))*sin(theta)**2)*sin(theta) if theta <= pi - m else s*p[j]*(v[j] - sum(p[i]*v[i]
+        for i in K))*sin(theta)**3)/sin(theta)**3
 
 Arguments
     c: input (N, K), >= -1, <= 1
@@ -203,9 +203,9 @@ def _push(cotangent, c, t, s, m, v):
     part_14 = _weighted((t[:, None] == index_K).astype(dtype), part_13[:, None])
     part_15 = _weighted(_at(p, t)[:, None], part_14 + _weighted(p, part_6[:, None]))
     part_16 = (part_15 + part_9) * s * term_10[:, None] - part_11
-    part_17 = part_16 / term_11[:, None] ** 1.5
-    part_18 = jnp.where(theta[:, None] <= term_13, part_17, _weighted(p, s * term_7)) * s
-    grad_c = _weighted(cotangent[:, None], part_18)
+    part_17 = _weighted(p, s * term_7 * term_11[:, None] ** 1.5)
+    part_18 = jnp.where(theta[:, None] <= term_13, part_16, part_17)
+    grad_c = _weighted(cotangent[:, None], s * part_18 / term_11[:, None] ** 1.5)
     return (q, grad_c)
 
 

@@ -10,9 +10,9 @@ Gradients, as derived
         >= t[k]) - e[n]
 
 Their derivatives along directions, as derived
-    (H v) by z[n] = sum(v[k]*exp(z[k])*sum(e[i]*(delta(k, n)/sum(exp(z[m]) for m in N if t[m] >=
-        t[i]) - (exp(z[n]) if t[n] >= t[i] else 0)/sum(exp(z[m]) for m in N if t[m] >=
-        t[i])**2) for i in N if t[k] >= t[i]) for k in N)
+    (H v) by z[n] = sum(v[k]*exp(z[k])*sum(e[i]*(delta(k, n) - exp(z[n])/sum(exp(z[m]) for m in
+        N if t[m] >= t[i]) if t[n] >= t[i] else delta(k, n))/sum(exp(z[m]) for m in N if
+        t[m] >= t[i]) for i in N if t[k] >= t[i]) for k in N)
 
 Arguments
     z: input (N,)
@@ -105,13 +105,13 @@ def _push(cotangent, z, t, e, v):
     total_2 = jnp.sum(jnp.where(t[:, None] >= t, e * exp / total, 0), axis=1)
     g = total_2 - e
     s = jnp.sum(g * v, axis=0)
-    exp_z = jnp.exp(z)
     part_1 = (index_N[:, None] == index_N).astype(dtype)
-    part_2 = _weighted(part_1[:, :, None], jnp.exp(-max) / total)
-    part_3 = jnp.where(t[:, None] >= t, exp_z[:, None], 0)
-    part_4 = _weighted(e, part_2 - part_3 * jnp.exp(-2 * max) / total**2)
-    total_4 = jnp.sum(jnp.where(t[:, None, None] >= t, part_4, 0), axis=2)
-    product = jnp.einsum("b,ba,b->a", v, total_4, exp_z)
+    part_2 = part_1[:, :, None] - exp[:, None, :] / total
+    part_3 = jnp.where(t[:, None, None] >= t, part_2, part_1[:, :, None])
+    part_4 = _weighted(e, part_3 * jnp.exp(-max) / total)
+    total_4 = jnp.sum(jnp.where(t[:, None] >= t, part_4, 0), axis=2)
+    exp_z = jnp.exp(z)
+    product = jnp.einsum("b,ab,b->a", v, total_4, exp_z)
     grad_z = _weighted(cotangent, product)
     return (s, grad_z)
 

@@ -14,9 +14,9 @@ Gradients, as derived
         1)
 
 Their derivatives along directions, as derived
-    (H v) by c[j] = s*(-2*((2*v[t]*(p[t] - 1)*sin(theta) + s*p[t]*(v[t]*(p[t] + 4*((1 -
+    (H v) by c[j] = s*(2*((2*v[t]*(p[t] - 1)*sin(theta) + s*p[t]*(v[t]*(p[t] + 4*((1 -
         p[t])*cos(theta)*(1 if theta <= pi/2 else -1))) - sum(p[i]*v[i] for i in
-        K))*sin(2*theta))*(-1 if theta <= pi/2 else 1)/sin(theta)) if j == t else
+        K))*sin(2*theta))*(1 if theta <= pi/2 else -1)/sin(theta)) if j == t else
         s*p[j]*(v[j] + p[t]*v[t]*(1 + 4*cos(theta)*(-1 if theta <= pi/2 else 1)) -
         sum(p[i]*v[i] for i in K)))
 
@@ -173,8 +173,7 @@ def _push(cotangent, c, t, s, v):
     part_13 = jnp.where(theta <= term_9, 1, -1).astype(dtype)
     part_14 = part_8 + 4 * part_13 * term_6 * _at(c, t) * _at(v, t) / sum_exp_z
     part_15 = part_7 + _weighted(_at(p, t), s * part_14 * jnp.sin(2 * theta))
-    part_16 = jnp.where(theta <= term_9, -1, 1).astype(dtype)
-    part_6 = _put(part_12, t, -2 * part_15 * part_16 / jnp.sqrt(term_7))
+    part_6 = _put(part_12, t, 2 * part_13 * part_15 / jnp.sqrt(term_7))
     grad_c = _weighted(cotangent[:, None], s * part_6)
     return (q, grad_c)
 

@@ -16,15 +16,15 @@ Gradients, as derived
         pi/2 else 1 if theta <= 3*pi/4 else -1)/sin(theta) if j == t else 1)
 
 Their derivatives along directions, as derived
-    (H v) by c[j] = s*(-4*((v[t]*(-((s*p[t]**2*sin(4*theta) + 4*((p[t] - 1)*(6*cos(theta)**2 -
-        1)*sin(theta)))*(1 + 2*(((0 if theta <= pi/4 else 1) - (0 if theta <= 3*pi/4 else
-        1))*(0 if theta <= pi/2 else 1)) - 2*(0 if theta <= pi/4 else 1))*sin(theta)) -
-        4*s*p[t]*(p[t] - 1)*(cos(4*theta) - 1)*(1 + cos(4*theta))) + s*p[t]*(1 + 2*(((0 if
-        theta <= pi/4 else 1) - (0 if theta <= 3*pi/4 else 1))*(0 if theta <= pi/2 else 1))
-        - 2*(0 if theta <= pi/4 else 1))*sin(theta)*sin(4*theta)*sum(p[i]*v[i] for i in
-        K))/sin(theta)) if j == t else s*p[j]*((v[j] - sum(p[i]*v[i] for i in K))*sin(theta)
-        + p[t]*v[t]*(4*sin(4*theta)*((-1 if theta <= pi/4 else 1) if theta <= pi/2 else -1
-        if theta <= 3*pi/4 else 1) + sin(theta))))/sin(theta)
+    (H v) by c[j] = s*(16*v[t]*(p[t] - 1)*(6*cos(theta)**2 - 1)*sin(theta)*((1 if theta <= pi/4
+        else -1) if theta <= pi/2 else 1 if theta <= 3*pi/4 else -1) - 4*s*p[t]*((0 if theta
+        <= pi/2 else p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= 3*pi/4 else
+        -1)/sin(theta) - sum(p[i]*v[i] for i in K))*(-1 if theta <= 3*pi/4 else 1) +
+        (p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= pi/4 else -1)/sin(theta)
+        - sum(p[i]*v[i] for i in K) if theta <= pi/2 else 0)*(-1 if theta <= pi/4 else
+        1))*sin(4*theta) if j == t else s*p[j]*((v[j] - sum(p[i]*v[i] for i in
+        K))*sin(theta) + p[t]*v[t]*(4*sin(4*theta)*((-1 if theta <= pi/4 else 1) if theta <=
+        pi/2 else -1 if theta <= 3*pi/4 else 1) + sin(theta))))/sin(theta)
 
 Arguments
     c: input (N, K), >= -1, <= 1
@@ -155,13 +155,13 @@ def _push(cotangent, c, t, s, v):
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
     index_K = jnp.arange(K)
     theta = jnp.arccos(_at(c, t))
-    term_9 = jnp.cos(4 * theta)
-    term_11 = jnp.asarray(0.7853981633974483, dtype)
-    lower = jnp.where(theta <= term_11, term_9, -2 - term_9)
-    term_12 = jnp.asarray(2.356194490192345, dtype)
-    upper = jnp.where(theta <= term_12, term_9 - 4, -6 - term_9)
-    term_13 = jnp.asarray(1.5707963267948966, dtype)
-    psi = jnp.where(theta <= term_13, lower, upper)
+    term_12 = jnp.cos(4 * theta)
+    term_14 = jnp.asarray(0.7853981633974483, dtype)
+    lower = jnp.where(theta <= term_14, term_12, -2 - term_12)
+    term_15 = jnp.asarray(2.356194490192345, dtype)
+    upper = jnp.where(theta <= term_15, term_12 - 4, -6 - term_12)
+    term_16 = jnp.asarray(1.5707963267948966, dtype)
+    psi = jnp.where(theta <= term_16, lower, upper)
     part_1 = _put(c, t, psi)
     z = s * part_1
     z_max = jnp.max(z, axis=1)
@@ -171,43 +171,43 @@ def _push(cotangent, c, t, s, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    term_14 = sum_z + term
-    part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    term_5 = jnp.where(_at(z, t) == z_max, term_14, part_2)
-    term_15 = _at(c, t) ** 2
-    part_3 = _put(p, t, -term_5 / sum_exp_z)
-    part_4 = jnp.where(theta <= term_11, 1, -1).astype(dtype)
-    part_5 = jnp.where(theta <= term_12, 1, -1).astype(dtype)
-    part_6 = jnp.where(theta <= term_13, part_4, part_5)
-    part_7 = 16 * (2 * term_15 - 1) * part_6 * _at(c, t)
-    g = jnp.where(index_K == t[:, None], part_7[:, None], 1) * s * part_3
+    part_2 = jnp.where(theta <= term_14, 1, -1).astype(dtype)
+    part_3 = jnp.where(theta <= term_15, 1, -1).astype(dtype)
+    term_6 = jnp.where(theta <= term_16, part_2, part_3)
+    term_17 = sum_z + term
+    part_4 = sum_exp_z - _exp_difference(_at(z, t), z_max)
+    term_7 = jnp.where(_at(z, t) == z_max, term_17, part_4)
+    term_18 = _at(c, t) ** 2
+    term_11 = 2 * term_18 - 1
+    part_5 = _put(p, t, -term_7 / sum_exp_z)
+    part_6 = 16 * term_11 * term_6 * _at(c, t)
+    g = jnp.where(index_K == t[:, None], part_6[:, None], 1) * s * part_5
     q = jnp.sum(g * v, axis=1)
-    term_2 = _weighted(p, v)
-    total_2 = jnp.sum(term_2, axis=1)
-    total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
-    part_8 = jnp.where(z == z_max[:, None], term_14[:, None], sum_exp_z[:, None] - exp_z)
-    term_3 = part_8 / sum_exp_z[:, None]
-    part_9 = -2 * jnp.where(theta <= term_11, 0, 1).astype(dtype)
-    part_10 = -jnp.where(theta <= term_12, 0, 1).astype(dtype)
-    part_11 = jnp.where(theta <= term_11, 0, 1).astype(dtype) + part_10
-    term_4 = 1 + part_9 + 2 * jnp.where(theta <= term_13, 0, 1).astype(dtype) * part_11
-    term_8 = (1 + _at(c, t)) * (1 - _at(c, t))
-    term_6 = 1 / jnp.sqrt(term_8)
-    term_7 = jnp.sqrt(term_8)
-    term_10 = jnp.sin(4 * theta)
-    part_13 = _weighted(_at(p, t), s * term_10 * term_4 * term_7 * total_2)
-    part_14 = (1 + term_9) * s * term_5 * jnp.sin(2 * theta) ** 2 / sum_exp_z
-    part_15 = -4 * (6 * term_15 - 1) * term_5 * term_7 / sum_exp_z
-    part_16 = -(part_15 + s * term_10 * _at(p, t) ** 2) * term_4 * term_7
-    part_17 = part_13 + (part_16 - 8 * _weighted(_at(p, t), part_14)) * _at(v, t)
-    part_18 = term_3 * v - jnp.where(p > 0.5, total_3[:, None], total_2[:, None] - term_2)
-    part_19 = jnp.where(theta <= term_11, -1, 1).astype(dtype)
-    part_20 = jnp.where(theta <= term_12, -1, 1).astype(dtype)
-    part_21 = term_7 + 4 * jnp.where(theta <= term_13, part_19, part_20) * term_10
-    part_22 = _weighted(_at(p, t), part_21 * _at(v, t))
-    part_23 = _weighted(p, (part_22[:, None] + term_7[:, None] * part_18) * s)
-    part_12 = _put(part_23, t, -4 * part_17 * term_6)
-    grad_c = _weighted(cotangent[:, None], s * term_6[:, None] * part_12)
+    term_4 = _weighted(p, v)
+    total_2 = jnp.sum(jnp.where(p <= 0.5, term_4, 0), axis=1)
+    term_2 = _weighted(_at(p, t), _at(v, t))
+    term_3 = jnp.sum(term_4, axis=1)
+    part_7 = jnp.where(z == z_max[:, None], term_17[:, None], sum_exp_z[:, None] - exp_z)
+    term_5 = part_7 / sum_exp_z[:, None]
+    term_8 = jnp.where(_at(p, t) > 0.5, total_2, term_3 - term_2)
+    term_10 = (1 + _at(c, t)) * (1 - _at(c, t))
+    term_9 = jnp.sqrt(term_10)
+    term_13 = jnp.sin(4 * theta)
+    part_9 = -16 * (6 * term_18 - 1) * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
+    part_10 = term_5 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
+    part_11 = jnp.where(theta <= term_14, -1, 1).astype(dtype)
+    part_12 = jnp.where(theta <= term_15, -1, 1).astype(dtype)
+    part_13 = term_9 + 4 * jnp.where(theta <= term_16, part_11, part_12) * term_13
+    part_14 = _weighted(_at(p, t), part_13 * _at(v, t))
+    part_15 = _weighted(p, (part_14[:, None] + term_9[:, None] * part_10) * s)
+    part_16 = jnp.where(theta <= term_15, 1, -1).astype(dtype)
+    part_17 = 16 * part_16 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
+    part_18 = jnp.where(theta <= term_16, 0, part_17) * part_12
+    part_19 = jnp.where(theta <= term_14, 1, -1).astype(dtype)
+    part_20 = 16 * part_19 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
+    part_21 = (part_18 + jnp.where(theta <= term_16, part_20, 0) * part_11) * s * term_13
+    part_8 = _put(part_15, t, part_9 - 4 * _weighted(_at(p, t), part_21))
+    grad_c = _weighted(cotangent[:, None], s * part_8 / jnp.sqrt(term_10[:, None]))
     return (q, grad_c)
 
 

@@ -14,13 +14,13 @@ Gradients, as derived
         else 1)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by c[j] = s*((v[t]*delta(j, t)*(p[t] - 1)*sin(m) + s*(p[t]*(delta(j,
-        t)*(-v[t]*(p[t]*(1 + (sin(theta) - 2*sin(m + theta))*sin(theta) - cos(m + theta)**2)
-        + cos(m + theta)**2 + sin(theta)**2 - 1) - (sin(m + theta) -
+    (H v) by c[j] = s*(v[t]*delta(j, t)*(p[t] - 1)*sin(m) + s*(p[t]*(delta(j, t)*(-v[t]*(p[t]*(1
+        + (sin(theta) - 2*sin(m + theta))*sin(theta) - cos(m + theta)**2) + cos(m +
+        theta)**2 + sin(theta)**2 - 1) - (sin(m + theta) -
         sin(theta))*sin(theta)*sum(p[i]*v[i] for i in K)) + p[j]*v[t]*(sin(theta) - sin(m +
         theta))*sin(theta)) + p[j]*(v[j] - sum(p[i]*v[i] for i in
-        K))*sin(theta)**2)*sin(theta))/sin(theta)**3 if theta <= pi - m else s*p[j]*(v[j] -
-        sum(p[i]*v[i] for i in K)))
+        K))*sin(theta)**2)*sin(theta) if theta <= pi - m else s*p[j]*(v[j] - sum(p[i]*v[i]
+        for i in K))*sin(theta)**3)/sin(theta)**3
 
 Arguments
     c: input (N, K), >= -1, <= 1
@@ -261,13 +261,13 @@ class _Second(torch.autograd.Function):
             part_13 = -_weighted((t[:, None] == index_K).to(dtype) * term_18, part_12[:, None])
             part_14 = (-1 - _at(p, t)) * _at(c, t) ** 2
             part_15 = -(part_10 + part_14 + 2 * _at(p, t) + term_2 * term_5**2) * _at(v, t)
-            part_16 = part_15 + part_9
-            part_17 = _weighted((t[:, None] == index_K).to(dtype), part_16[:, None])
-            part_18 = _weighted(_at(p, t)[:, None], part_17 + _weighted(p, part_8[:, None]))
-            part_19 = part_13 + (part_11 + part_18) * s * term_10[:, None]
-            part_20 = part_19 / term_11[:, None] ** 1.5
-            part_21 = torch.where(theta[:, None] <= term_13, part_20, _weighted(p, s * term_7))
-            grad_c = _weighted(cotangent[:, None], s * part_21)
+            part_16 = _weighted(p, s * term_7 * term_11[:, None] ** 1.5)
+            part_17 = part_15 + part_9
+            part_18 = _weighted((t[:, None] == index_K).to(dtype), part_17[:, None])
+            part_19 = _weighted(_at(p, t)[:, None], part_18 + _weighted(p, part_8[:, None]))
+            part_20 = part_13 + (part_11 + part_19) * s * term_10[:, None]
+            part_21 = torch.where(theta[:, None] <= term_13, part_20, part_16)
+            grad_c = _weighted(cotangent[:, None], s * part_21 / term_11[:, None] ** 1.5)
         slopes = ()
         if needs[0]:
             slopes += (q,)

@@ -10,9 +10,9 @@ Gradients, as derived
         >= t[k]) - e[n]
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by z[n] = sum(v[k]*exp(z[k])*sum(e[i]*(delta(k, n)/sum(exp(z[m]) for m in N if t[m] >=
-        t[i]) - (exp(z[n]) if t[n] >= t[i] else 0)/sum(exp(z[m]) for m in N if t[m] >=
-        t[i])**2) for i in N if t[k] >= t[i]) for k in N)
+    (H v) by z[n] = sum(v[k]*exp(z[k])*sum(e[i]*(delta(k, n) - exp(z[n])/sum(exp(z[m]) for m in
+        N if t[m] >= t[i]) if t[n] >= t[i] else delta(k, n))/sum(exp(z[m]) for m in N if
+        t[m] >= t[i]) for i in N if t[k] >= t[i]) for k in N)
 
 Arguments
     z: input (N,)
@@ -157,13 +157,13 @@ class _Second(torch.autograd.Function):
             s = torch.sum(g * v, dim=0)
         if needs[1]:
             index_N = torch.arange(N, device=device)
-            exp_z = torch.exp(z)
             part_1 = (index_N[:, None] == index_N).to(dtype)
-            part_2 = _weighted(part_1[:, :, None], torch.exp(-max) / total)
-            part_3 = torch.where(t[:, None] >= t, exp_z[:, None], 0)
-            part_4 = _weighted(e, part_2 - part_3 * torch.exp(-2 * max) / total**2)
-            total_4 = torch.sum(torch.where(t[:, None, None] >= t, part_4, 0), dim=2)
-            product = torch.einsum("b,ba,b->a", v, total_4, exp_z)
+            part_2 = part_1[:, :, None] - exp[:, None, :] / total
+            part_3 = torch.where(t[:, None, None] >= t, part_2, part_1[:, :, None])
+            part_4 = _weighted(e, part_3 * torch.exp(-max) / total)
+            total_4 = torch.sum(torch.where(t[:, None] >= t, part_4, 0), dim=2)
+            exp_z = torch.exp(z)
+            product = torch.einsum("b,ab,b->a", v, total_4, exp_z)
             grad_z = _weighted(cotangent, product)
         slopes = ()
         if needs[0]:

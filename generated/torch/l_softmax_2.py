@@ -14,9 +14,9 @@ Gradients, as derived
         1)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by c[j] = s*(-2*((2*v[t]*(p[t] - 1)*sin(theta) + s*p[t]*(v[t]*(p[t] + 4*((1 -
+    (H v) by c[j] = s*(2*((2*v[t]*(p[t] - 1)*sin(theta) + s*p[t]*(v[t]*(p[t] + 4*((1 -
         p[t])*cos(theta)*(1 if theta <= pi/2 else -1))) - sum(p[i]*v[i] for i in
-        K))*sin(2*theta))*(-1 if theta <= pi/2 else 1)/sin(theta)) if j == t else
+        K))*sin(2*theta))*(1 if theta <= pi/2 else -1)/sin(theta)) if j == t else
         s*p[j]*(v[j] + p[t]*v[t]*(1 + 4*cos(theta)*(-1 if theta <= pi/2 else 1)) -
         sum(p[i]*v[i] for i in K)))
 
@@ -207,16 +207,16 @@ class _Second(torch.autograd.Function):
             part_5 = sum_exp_z[:, None] - exp_z
             term_5 = torch.where(z == z_max[:, None], term_10[:, None], part_5) / sum_exp_z[:, None]
             term_7 = (1 + _at(c, t)) * (1 - _at(c, t))
-            term_12 = _choose(theta <= term_9, -1, 1, dtype)
-            part_7 = _weighted(_at(p, t), (1 + 4 * term_12 * _at(c, t)) * _at(v, t))
-            part_8 = -2 * term_6 * _at(v, t) * torch.sqrt(term_7) / sum_exp_z
-            part_9 = -torch.where(_at(p, t) > 0.5, total_2, term_3 - term_2)
-            part_10 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
-            part_11 = _weighted(p, (part_7[:, None] + part_10 + term_5 * v) * s)
-            part_12 = _choose(theta <= term_9, 1, -1, dtype)
-            part_13 = part_9 + 4 * part_12 * term_6 * _at(c, t) * _at(v, t) / sum_exp_z
-            part_14 = part_8 + _weighted(_at(p, t), s * part_13 * torch.sin(2 * theta))
-            part_6 = _put(part_11, t, -2 * part_14 * term_12 / torch.sqrt(term_7))
+            term_12 = _choose(theta <= term_9, 1, -1, dtype)
+            part_7 = 4 * term_12 * term_6 * _at(c, t) * _at(v, t) / sum_exp_z
+            part_8 = part_7 - torch.where(_at(p, t) > 0.5, total_2, term_3 - term_2)
+            part_9 = (1 + 4 * _choose(theta <= term_9, -1, 1, dtype) * _at(c, t)) * _at(v, t)
+            part_10 = -2 * term_6 * _at(v, t) * torch.sqrt(term_7) / sum_exp_z
+            part_11 = part_10 + _weighted(_at(p, t), s * part_8 * torch.sin(2 * theta))
+            part_12 = 2 * part_11 * term_12 / torch.sqrt(term_7)
+            part_13 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
+            part_14 = (part_13 + term_5 * v + _weighted(_at(p, t)[:, None], part_9[:, None])) * s
+            part_6 = _put(_weighted(p, part_14), t, part_12)
             grad_c = _weighted(cotangent[:, None], s * part_6)
         slopes = ()
         if needs[0]:

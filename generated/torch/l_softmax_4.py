@@ -16,15 +16,15 @@ Gradients, as derived
         pi/2 else 1 if theta <= 3*pi/4 else -1)/sin(theta) if j == t else 1)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by c[j] = s*(-4*((v[t]*(-((s*p[t]**2*sin(4*theta) + 4*((p[t] - 1)*(6*cos(theta)**2 -
-        1)*sin(theta)))*(1 + 2*(((0 if theta <= pi/4 else 1) - (0 if theta <= 3*pi/4 else
-        1))*(0 if theta <= pi/2 else 1)) - 2*(0 if theta <= pi/4 else 1))*sin(theta)) -
-        4*s*p[t]*(p[t] - 1)*(cos(4*theta) - 1)*(1 + cos(4*theta))) + s*p[t]*(1 + 2*(((0 if
-        theta <= pi/4 else 1) - (0 if theta <= 3*pi/4 else 1))*(0 if theta <= pi/2 else 1))
-        - 2*(0 if theta <= pi/4 else 1))*sin(theta)*sin(4*theta)*sum(p[i]*v[i] for i in
-        K))/sin(theta)) if j == t else s*p[j]*((v[j] - sum(p[i]*v[i] for i in K))*sin(theta)
-        + p[t]*v[t]*(4*sin(4*theta)*((-1 if theta <= pi/4 else 1) if theta <= pi/2 else -1
-        if theta <= 3*pi/4 else 1) + sin(theta))))/sin(theta)
+    (H v) by c[j] = s*(16*v[t]*(p[t] - 1)*(6*cos(theta)**2 - 1)*sin(theta)*((1 if theta <= pi/4
+        else -1) if theta <= pi/2 else 1 if theta <= 3*pi/4 else -1) - 4*s*p[t]*((0 if theta
+        <= pi/2 else p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= 3*pi/4 else
+        -1)/sin(theta) - sum(p[i]*v[i] for i in K))*(-1 if theta <= 3*pi/4 else 1) +
+        (p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= pi/4 else -1)/sin(theta)
+        - sum(p[i]*v[i] for i in K) if theta <= pi/2 else 0)*(-1 if theta <= pi/4 else
+        1))*sin(4*theta) if j == t else s*p[j]*((v[j] - sum(p[i]*v[i] for i in
+        K))*sin(theta) + p[t]*v[t]*(4*sin(4*theta)*((-1 if theta <= pi/4 else 1) if theta <=
+        pi/2 else -1 if theta <= 3*pi/4 else 1) + sin(theta))))/sin(theta)
 
 Arguments
     c: input (N, K), >= -1, <= 1
@@ -189,62 +189,63 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_9 = torch.cos(4 * theta)
-        term_11 = torch.full((), 0.7853981633974483, dtype=dtype, device=device)
-        lower = torch.where(theta <= term_11, term_9, -2 - term_9)
-        term_12 = torch.full((), 2.356194490192345, dtype=dtype, device=device)
-        upper = torch.where(theta <= term_12, term_9 - 4, -6 - term_9)
-        term_13 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
-        psi = torch.where(theta <= term_13, lower, upper)
+        term_12 = torch.cos(4 * theta)
+        term_14 = torch.full((), 0.7853981633974483, dtype=dtype, device=device)
+        lower = torch.where(theta <= term_14, term_12, -2 - term_12)
+        term_15 = torch.full((), 2.356194490192345, dtype=dtype, device=device)
+        upper = torch.where(theta <= term_15, term_12 - 4, -6 - term_12)
+        term_16 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
+        psi = torch.where(theta <= term_16, lower, upper)
         part_1 = _put(c, t, psi)
         z = s * part_1
         z_max = torch.amax(z, dim=1)
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        term_16 = (z == z_max[:, None]).to(dtype)
-        sum_z = torch.sum(exp_z - term_16, dim=1)
-        sum_z_2 = torch.sum(term_16, dim=1)
+        term_19 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_19, dim=1)
+        sum_z_2 = torch.sum(term_19, dim=1)
         term = sum_z_2 - 1
-        term_14 = sum_z + term
-        part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-        term_5 = torch.where(_at(z, t) == z_max, term_14, part_2)
-        term_15 = _at(c, t) ** 2
+        part_2 = _choose(theta <= term_14, 1, -1, dtype)
+        term_6 = torch.where(theta <= term_16, part_2, _choose(theta <= term_15, 1, -1, dtype))
+        term_17 = sum_z + term
+        part_3 = sum_exp_z - _exp_difference(_at(z, t), z_max)
+        term_7 = torch.where(_at(z, t) == z_max, term_17, part_3)
+        term_18 = _at(c, t) ** 2
+        term_11 = 2 * term_18 - 1
         if needs[0]:
             index_K = torch.arange(K, device=device)
-            part_3 = _put(p, t, -term_5 / sum_exp_z)
-            part_4 = _choose(theta <= term_11, 1, -1, dtype)
-            part_5 = _choose(theta <= term_12, 1, -1, dtype)
-            part_6 = torch.where(theta <= term_13, part_4, part_5)
-            part_7 = 16 * (2 * term_15 - 1) * part_6 * _at(c, t)
-            g = torch.where(index_K == t[:, None], part_7[:, None], 1) * s * part_3
+            part_4 = _put(p, t, -term_7 / sum_exp_z)
+            part_5 = 16 * term_11 * term_6 * _at(c, t)
+            g = torch.where(index_K == t[:, None], part_5[:, None], 1) * s * part_4
             q = torch.sum(g * v, dim=1)
         if needs[1]:
-            term_2 = _weighted(p, v)
-            total_2 = torch.sum(term_2, dim=1)
-            total_3 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
-            part_8 = sum_exp_z[:, None] - exp_z
-            term_3 = torch.where(z == z_max[:, None], term_14[:, None], part_8) / sum_exp_z[:, None]
-            term_17 = _choose(theta <= term_11, 0, 1, dtype)
-            part_9 = term_17 - _choose(theta <= term_12, 0, 1, dtype)
-            term_4 = 1 + 2 * _choose(theta <= term_13, 0, 1, dtype) * part_9 - 2 * term_17
-            term_8 = (1 + _at(c, t)) * (1 - _at(c, t))
-            term_6 = 1 / torch.sqrt(term_8)
-            term_7 = torch.sqrt(term_8)
-            term_10 = torch.sin(4 * theta)
-            part_11 = _weighted(_at(p, t), s * term_10 * term_4 * term_7 * total_2)
-            part_12 = (1 + term_9) * s * term_5 * torch.sin(2 * theta) ** 2 / sum_exp_z
-            part_13 = -4 * (6 * term_15 - 1) * term_5 * term_7 / sum_exp_z
-            part_14 = -(part_13 + s * term_10 * _at(p, t) ** 2) * term_4 * term_7
-            part_15 = part_11 + (part_14 - 8 * _weighted(_at(p, t), part_12)) * _at(v, t)
-            part_16 = -torch.where(p > 0.5, total_3[:, None], total_2[:, None] - term_2)
-            part_17 = _choose(theta <= term_11, -1, 1, dtype)
-            part_18 = _choose(theta <= term_12, -1, 1, dtype)
-            part_19 = term_7 + 4 * torch.where(theta <= term_13, part_17, part_18) * term_10
-            part_20 = _weighted(_at(p, t), part_19 * _at(v, t))
-            part_21 = (part_20[:, None] + (part_16 + term_3 * v) * term_7[:, None]) * s
-            part_10 = _put(_weighted(p, part_21), t, -4 * part_15 * term_6)
-            grad_c = _weighted(cotangent[:, None], s * term_6[:, None] * part_10)
+            term_4 = _weighted(p, v)
+            total_2 = torch.sum(torch.where(p <= 0.5, term_4, 0), dim=1)
+            term_2 = _weighted(_at(p, t), _at(v, t))
+            term_3 = torch.sum(term_4, dim=1)
+            part_6 = sum_exp_z[:, None] - exp_z
+            term_5 = torch.where(z == z_max[:, None], term_17[:, None], part_6) / sum_exp_z[:, None]
+            term_8 = torch.where(_at(p, t) > 0.5, total_2, term_3 - term_2)
+            term_10 = (1 + _at(c, t)) * (1 - _at(c, t))
+            term_9 = torch.sqrt(term_10)
+            term_13 = torch.sin(4 * theta)
+            term_20 = _choose(theta <= term_14, -1, 1, dtype)
+            term_21 = _choose(theta <= term_15, -1, 1, dtype)
+            part_8 = -16 * (6 * term_18 - 1) * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
+            part_9 = term_9 + 4 * torch.where(theta <= term_16, term_20, term_21) * term_13
+            part_10 = _weighted(_at(p, t), part_9 * _at(v, t))
+            part_11 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
+            part_12 = (part_10[:, None] + (part_11 + term_5 * v) * term_9[:, None]) * s
+            part_13 = _choose(theta <= term_15, 1, -1, dtype)
+            part_14 = 16 * part_13 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
+            part_15 = torch.where(theta <= term_16, 0, part_14) * term_21
+            part_16 = _choose(theta <= term_14, 1, -1, dtype)
+            part_17 = 16 * part_16 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
+            part_18 = part_15 + torch.where(theta <= term_16, part_17, 0) * term_20
+            part_19 = part_8 - 4 * _weighted(_at(p, t), s * part_18 * term_13)
+            part_7 = _put(_weighted(p, part_12), t, part_19)
+            grad_c = _weighted(cotangent[:, None], s * part_7 / torch.sqrt(term_10[:, None]))
         slopes = ()
         if needs[0]:
             slopes += (q,)
