@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from derive.derivation import Derivation, Rule, Step
     from derive.engine import gradient
     from derive.errors import InputError, KernelError, PminusyError, ReplayError
-    from derive.higher import hessian, higher
+    from derive.forwards import hessian, higher
     from derive.loss import Loss
     from derive.notation import library, load, parse, parse_entries, parse_entry, parse_expression
     from derive.products import hvp, jvp, vjp
@@ -64,8 +64,8 @@ PLACES = {
     "check_product": "derive.claims",
     "check_value": "derive.claims",
     "gradient": "derive.engine",
-    "hessian": "derive.higher",
-    "higher": "derive.higher",
+    "hessian": "derive.forwards",
+    "higher": "derive.forwards",
     "hvp": "derive.products",
     "in_cases": "derive.rewrite",
     "jvp": "derive.products",

@@ -10,8 +10,8 @@ from itertools import pairwise, takewhile
 from sympy import Expr, Mul, Rational, S
 
 from derive.derivation import Derivation
+from derive.forwards import higher
 from derive.given import given_point
-from derive.higher import higher
 from derive.index import Delta, Entry, Index, Partial, axis_of, substitute, tensors, walk
 from derive.loss import Declaration, Domain, Loss
 from derive.normal import NormalForm, Undecided

@@ -171,36 +171,42 @@ def _check_domain(declaration: Declaration, point: Point) -> None:
         raise PminusyError(f"{name}: {value} is outside its domain ({declaration.domain.kind})")
 
 
-def table(loss: Loss, point: Point, name: str, wrt: str | None, digits: int) -> Any:
-    """Every entry of a definition, or of its derivative with respect to `wrt`, as decimals."""
-    if name not in loss.defined:
-        raise DerivationError(f"{loss.name} defines no '{name}'")
-    of = loss.defined[name].entry
-    if wrt is None:
+class Decimals:
+    """The values at one point to so many decimals; at each precision what is evaluated is kept."""
+
+    def __init__(self, loss: Loss, point: Point, digits: int) -> None:
+        self.loss, self.point, self.digits = loss, point, digits
+        self._evaluators: dict[int, Evaluator] = {}
+
+    def table(self, name: str, wrt: str | None = None) -> Any:
+        """Every entry of a definition, or of its derivative with respect to `wrt`."""
+        if name not in self.loss.defined:
+            raise DerivationError(f"{self.loss.name} defines no '{name}'")
+        of = self.loss.defined[name].entry
         expr, axes, indices = of, of.tensor.axes, of.indices
-    else:
-        variable = loss.free_entry(wrt, tuple(f"i{k}" for k in range(len(loss.tensor(wrt).axes))))
-        expr = Partial(of, variable)
-        axes, indices = (*of.tensor.axes, *variable.tensor.axes), (*of.indices, *variable.indices)
-    found = {}
-    for place in cartesian(*(range(point.sizes[axis.name]) for axis in axes)):
-        env = dict(zip(indices, place, strict=True))
-        found[place] = _decided(loss, point, expr, env, digits)
-    return nested(found)
+        if wrt is not None:
+            letters = tuple(f"i{k}" for k in range(len(self.loss.tensor(wrt).axes)))
+            variable = self.loss.free_entry(wrt, letters)
+            expr = Partial(of, variable)
+            axes, indices = (*axes, *variable.tensor.axes), (*indices, *variable.indices)
+        found = {}
+        for place in cartesian(*(range(self.point.sizes[axis.name]) for axis in axes)):
+            found[place] = self._decided(expr, dict(zip(indices, place, strict=True)))
+        return nested(found)
 
-
-def _decided(loss: Loss, point: Point, expr: Expr, env: Mapping[Expr, int], digits: int) -> str:
-    """A value to so many decimals, with more precision until its rounding is decided."""
-    precision = 64 + 4 * digits
-    while True:
-        with ctx.workprec(precision):
-            value = Evaluator(loss, point)(expr, env)
-            text = rounded(value, digits)
-        if text is not None:
-            return text
-        if precision > MOST_BITS:
-            raise PminusyError(f"{expr} is not decided to {digits} decimals at this point")
-        precision *= 4
+    def _decided(self, expr: Expr, env: Mapping[Expr, int]) -> str:
+        """A value, with more precision until its rounding is decided."""
+        precision = 64 + 4 * self.digits
+        while True:
+            with ctx.workprec(precision):
+                made = self._evaluators.setdefault(precision, Evaluator(self.loss, self.point))
+                text = rounded(made(expr, env), self.digits)
+            if text is not None:
+                return text
+            if precision > MOST_BITS:
+                at = f"to {self.digits} decimals at this point"
+                raise PminusyError(f"{expr} is not decided {at}")
+            precision *= 4
 
 
 def rounded(value: arb, digits: int) -> str | None:

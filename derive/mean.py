@@ -8,7 +8,7 @@ from sympy import Expr
 
 from derive.batch import PER_SAMPLE, batched, of_sample
 from derive.derivation import Derivation, Rule, Step
-from derive.higher import Forwards, without_hypotheses
+from derive.forwards import Forwards, without_hypotheses
 from derive.index import Delta, Entry, Partial, substitute
 from derive.loss import Loss, variable_letters
 from derive.record import Recorder

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sympy import Expr, exp
 
 from derive.derivation import Derivation
-from derive.higher import hessian
+from derive.forwards import hessian
 from derive.index import (
     TRUE,
     Choice,

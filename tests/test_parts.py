@@ -19,7 +19,7 @@ from codegen.cli import main
 from codegen.documents import FORMATS, PAGE_PARTS, write
 from derive.derivation import Derivation
 from derive.errors import PminusyError
-from derive.given import given_point, table
+from derive.given import Decimals, given_point
 
 FEW = [("softmax_cross_entropy", "a"), ("arcface", "c"), ("huber", "z"), ("info_nce", "U")]
 # Several sums, consts and choices; matrices; a kink inside a sum; names in Greek and long ones.
@@ -189,7 +189,7 @@ def test_every_loss_has_an_example_that_says_something(name: str, wrt: str) -> N
     example = data["parts"]["example"]
     texts = [f"{key}={as_typed(value)}" for key, value in example["given"].items()]
     point = given_point(loss, texts)
-    assert table(loss, point, loss.value.name, wrt, 4) == example["gradient"]
+    assert Decimals(loss, point, 4).table(loss.value.name, wrt) == example["gradient"]
     assert any(digit in json.dumps(example["gradient"]) for digit in "123456789")
 
 

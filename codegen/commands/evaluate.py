@@ -13,13 +13,9 @@ asked for.  With --reduction inputs and targets have a row, or a number, for eac
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from codegen.commands import as_json, say, split_names
-
-if TYPE_CHECKING:
-    from derive import Loss
-    from derive.point import Point
 
 HELP = "numbers: a loss, its definitions and derivatives"
 
@@ -39,18 +35,16 @@ def arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     from derive import load
     from derive.batch import batched
-    from derive.given import given_point
+    from derive.given import Decimals, given_point
 
     loss = load(options.loss)
     if options.reduction != "none":
         loss = batched(loss, options.reduction)
-    point = given_point(loss, options.values)
+    decimals = Decimals(loss, given_point(loss, options.values), options.digits)
     names = split_names(options.of) or [d.name for d in loss.definitions]
-    rows = {name: _values(loss, point, name, None, options.digits) for name in names}
+    rows = {name: decimals.table(name) for name in names}
     for name in split_names(options.wrt):
-        rows[f"d{loss.value.name}/d{name}"] = _values(
-            loss, point, loss.value.name, name, options.digits
-        )
+        rows[f"d{loss.value.name}/d{name}"] = decimals.table(loss.value.name, name)
     if options.json:
         as_json({"loss": loss.name, "values": rows})
         return 0
@@ -58,12 +52,6 @@ def run(options: Namespace) -> int:
     for name, value in rows.items():
         say(f"{name:<{width}} = {_show(value)}")
     return 0
-
-
-def _values(loss: Loss, point: Point, name: str, wrt: str | None, digits: int) -> Any:
-    from derive.given import table
-
-    return table(loss, point, name, wrt, digits)
 
 
 def _show(value: Any) -> str:

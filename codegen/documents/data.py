@@ -91,7 +91,7 @@ def _parts(derivation: Derivation, wanted: Wanted) -> dict[str, Any]:
         return found
     loss, wrt = derivation.loss, derivation.wrt[0].tensor.name
     if "second" in wanted.parts:
-        from derive.higher import hessian
+        from derive.forwards import hessian
 
         found["second"] = data(hessian(loss, wrt))
     if "stable" in wanted.parts:
@@ -119,17 +119,18 @@ def _matrix(derivation: Derivation) -> dict[str, Any] | None:
 def _example(derivation: Derivation, point: Point | None) -> dict[str, Any] | None:
     """The numbers of a worked example: what is given exactly, what follows in decimals."""
     from codegen.documents.example import DIGITS, usual
-    from derive.given import table
+    from derive.given import Decimals
 
     loss, wrt = derivation.loss, derivation.wrt[0].tensor.name
     point = usual(derivation) if point is None else point
     if point is None:
         return None
+    decimals = Decimals(loss, point, DIGITS)
     return {
         "given": {d.name: _texts(point, d.name) for d in loss.declarations},
         "decimals": DIGITS,
-        "values": {d.name: table(loss, point, d.name, None, DIGITS) for d in loss.definitions},
-        "gradient": table(loss, point, loss.value.name, wrt, DIGITS),
+        "values": {d.name: decimals.table(d.name) for d in loss.definitions},
+        "gradient": decimals.table(loss.value.name, wrt),
     }
 
 

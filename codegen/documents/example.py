@@ -15,7 +15,7 @@ from codegen.documents.model import Dress, Part, Section
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
-from derive.given import table
+from derive.given import Decimals
 from derive.index import Choice, Entry, Index, Tensor
 from derive.letters import names_of
 from derive.loss import Loss
@@ -36,7 +36,8 @@ def worked(
     With a matrix form all entries of the gradient come from it.
     """
     loss = derivation.loss
-    values = {d.name: table(loss, point, d.name, None, DIGITS) for d in loss.definitions}
+    decimals = Decimals(loss, point, DIGITS)
+    values = {definition.name: decimals.table(definition.name) for definition in loss.definitions}
     minus = dress.style(derivation.names).minus
     shown = Numbered(loss, dress, point, values, minus)
     rows = [Section("", *row, ()) for row in _given(loss, dress, point, minus)]
@@ -44,7 +45,7 @@ def worked(
         first = shown.place(definition.entry)
         rows += shown.rows(definition.entry, definition.body, first, values[definition.name])
     wrt = derivation.wrt[0]
-    slopes = table(loss, point, loss.value.name, wrt.tensor.name, DIGITS)
+    slopes = decimals.table(loss.value.name, wrt.tensor.name)
     rows += shown.rows(derivation.subject, derivation.result, shown.place(wrt), slopes, wrt)
     if form is not None and isinstance(slopes, list):
         rows[-1] = shown.in_matrices(form, slopes)
@@ -73,8 +74,9 @@ def _telling(derivation: Derivation) -> Iterator[tuple[Point, bool]]:
     loss, wrt = derivation.loss, derivation.wrt[0].tensor.name
     for point in usual_points(loss):
         try:
-            values = [table(loss, point, d.name, None, DIGITS) for d in loss.definitions]
-            slopes = table(loss, point, loss.value.name, wrt, DIGITS)
+            decimals = Decimals(loss, point, DIGITS)
+            values = [decimals.table(definition.name) for definition in loss.definitions]
+            slopes = decimals.table(loss.value.name, wrt)
             numbers = [float(text) for text in _flat([values, slopes])]
             some = any(float(text) for text in _flat(slopes))
         except (PminusyError, ValueError):

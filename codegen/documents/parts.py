@@ -59,7 +59,7 @@ def matrix_forms(
 
 def second(derivation: Derivation, dress: Dress) -> Part | None:
     """The Hessian, as one equation."""
-    from derive.higher import hessian
+    from derive.forwards import hessian
 
     found = hessian(derivation.loss, derivation.wrt[0].tensor.name)
     return Part("Second derivative", (document(found, dress, "brief").main,))

@@ -9,7 +9,7 @@ from sympy import Expr, Integer
 
 from codegen.objectives.fit import Fit
 from derive.engine import gradient
-from derive.higher import hessian
+from derive.forwards import hessian
 from derive.index import Delta, Entry, Index, substitute, total
 from derive.labels import as_labels
 from derive.loss import Domain, Loss

@@ -15,7 +15,7 @@ from codegen.plots.scene import Scene
 from derive.engine import gradient
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
-from derive.higher import hessian
+from derive.forwards import hessian
 from derive.point import Point
 
 GRID = 81
