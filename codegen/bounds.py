@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from sympy import Expr, Integer, Pow, atan, cos, exp, sin, tanh
+from sympy import Expr, Integer, Pow, atan, cos, erf, exp, sin, tanh
 
-from derive.functions import absolute, expm1, largest, relu, sigmoid, signum, softplus, step
+from derive.functions import (
+    absolute,
+    erfc,
+    erfcx,
+    expm1,
+    largest,
+    relu,
+    sigmoid,
+    signum,
+    softplus,
+    step,
+)
 from derive.index import (
     Axis,
     Choice,
@@ -23,9 +34,9 @@ from derive.index import (
 )
 from derive.loss import Domain, Loss
 
-POSITIVE = (exp, sigmoid, softplus, Axis)
+POSITIVE = (exp, sigmoid, softplus, erfc, erfcx, Axis)
 NONNEGATIVE = (*POSITIVE, relu, step, absolute, Delta, Share)
-BOUNDED = (sigmoid, tanh, sin, cos, atan, signum, step, Delta, Share)
+BOUNDED = (sigmoid, tanh, sin, cos, atan, erf, erfc, signum, step, Delta, Share)
 
 
 def positive(expr: Expr, loss: Loss) -> bool:

@@ -52,6 +52,7 @@ BALLS: Mapping[type, Callable[..., arb]] = {
     sympy.acos: arb.acos,
     sympy.atan: arb.atan,
     sympy.erf: arb.erf,
+    functions.erfc: arb.erfc,
     sympy.Pow: arb.__pow__,
     functions.lgamma: arb.lgamma,
     functions.log1p: arb.log1p,
@@ -68,6 +69,7 @@ LIMITS: Mapping[type, tuple[float, float]] = {  # at minus and plus infinity
     sympy.tanh: (-1.0, 1.0),
     sympy.atan: (-math.pi / 2, math.pi / 2),
     sympy.erf: (-1.0, 1.0),
+    functions.erfc: (2.0, 0.0),
     functions.lgamma: (math.nan, math.inf),
     functions.log1p: (math.nan, math.inf),
     functions.expm1: (-1.0, math.inf),
@@ -88,8 +90,8 @@ def rounded(kind: type, *arguments: float) -> float:
     (x, *_) = arguments
     if math.isinf(x):
         return LIMITS.get(kind, (math.nan, math.nan))[x > 0]
-    if x == 0 and kind is log:
-        return -math.inf
+    if x == 0 and kind in (log, functions.lgamma):
+        return -math.inf if kind is log else math.inf
     return _nearest(BALLS[kind], arguments)
 
 

@@ -72,6 +72,8 @@ FUNCTIONS: dict[str, Callable[..., Number]] = {
     "cosh": _cosh,
     "tanh": lambda x: _sinh(x) / _cosh(x),
     "erf": lambda x: x.erf(),
+    "erfc": lambda x: x.erfc(),
+    "erfcx": lambda x: (x * x).exp() * x.erfc(),
     "lgamma": lambda x: x.lgamma(),
     "digamma": lambda x: _gamma_slope(x, 0),
     "trigamma": lambda x: _gamma_slope(x, 1),

@@ -45,7 +45,7 @@ _PLAIN: dict[str, Callable[..., Expr]] = {
         *(sympy.atan, sympy.sinh, sympy.cosh, sympy.tanh, sympy.erf),
         *(functions.absolute, functions.signum, functions.sigmoid, functions.softplus),
         *(functions.relu, functions.lgamma, functions.digamma, functions.trigamma),
-        *(functions.largest, functions.smallest),
+        *(functions.largest, functions.smallest, functions.erfc),
     )
 }
 _ALLOWED = (

@@ -38,8 +38,8 @@ from derive.rules.fold import shallow
 
 CONSTANT, AFFINE, CONVEX, CONCAVE, UNKNOWN = "constant", "affine", "convex", "concave", ""
 FLIPPED = {CONVEX: CONCAVE, CONCAVE: CONVEX}
-SMOOTH = (exp, sin, cos, tanh, sinh, cosh, atan, erf, fn.sigmoid, fn.softplus)
-ALWAYS_POSITIVE = (exp, fn.sigmoid, fn.softplus, fn.trigamma, cosh)
+SMOOTH = (exp, sin, cos, tanh, sinh, cosh, atan, erf, fn.erfc, fn.sigmoid, fn.softplus)
+ALWAYS_POSITIVE = (exp, fn.sigmoid, fn.softplus, fn.trigamma, fn.erfc, cosh)
 RAMPS = (fn.relu, fn.absolute, Abs)
 
 

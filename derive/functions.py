@@ -5,7 +5,7 @@ Each knows its derivative (`fdiff`) and its meaning in simpler terms (`meaning`)
 
 from __future__ import annotations
 
-from sympy import Expr, Function, Integer, S, exp, log
+from sympy import Expr, Function, Integer, S, erf, exp, log, pi, sqrt
 
 from derive.index import Choice, Condition
 
@@ -164,6 +164,35 @@ class signum(Function):
         return S.Zero
 
 
+class erfc(Function):
+    """1 - erf(x), from 2 to 0: it keeps its digits where erf(x) is near 1.
+
+    The normal distribution function is erfc(-x/sqrt(2))/2.
+    """
+
+    is_real = True
+    is_positive = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -2 * exp(-(self.args[0] ** 2)) / sqrt(pi)
+
+    def meaning(self) -> Expr:
+        return 1 - erf(self.args[0])
+
+
+class erfcx(Function):
+    """exp(x^2) erfc(x), about 1/(x sqrt(pi)) for large x, where both of its factors leave a float."""
+
+    is_real = True
+    is_positive = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return 2 * self.args[0] * erfcx(self.args[0]) - 2 / sqrt(pi)
+
+    def meaning(self) -> Expr:
+        return exp(self.args[0] ** 2) * (1 - erf(self.args[0]))
+
+
 class lgamma(Function):
     """log Gamma(x) for x > 0; its derivative is the digamma function."""
 
@@ -222,4 +251,6 @@ def _wins(lead: Expr, argindex: int, first: Expr) -> Expr:
 
 
 # What is short for something simpler, and is read as that where only the value counts.
-BY_MEANING = (sigmoid, softplus, log1p, expm1, log1pmx, expm1mx, log1mexp, grouped, step)
+BY_MEANING = (
+    *(sigmoid, softplus, log1p, expm1, log1pmx, expm1mx, log1mexp, grouped, step, erfc, erfcx),
+)

@@ -41,6 +41,7 @@ _BALLS: dict[str, Callable[..., Any]] = {
     "cosh": lambda x: x.cosh(),
     "tanh": lambda x: x.tanh(),
     "erf": lambda x: x.erf(),
+    "erfc": lambda x: x.erfc(),
     "lgamma": lambda x: x.lgamma() if x > 0 else arb.nan(),
     "digamma": lambda x: x.digamma() if x > 0 else arb.nan(),
     "trigamma": lambda x: arb(2).zeta(x) if x > 0 else arb.nan(),

@@ -59,6 +59,7 @@ FIXED: dict[type, Range] = {
     fn.sigmoid: UNIT,
     tanh: SYMMETRIC,
     erf: SYMMETRIC,
+    fn.erfc: Range(Fraction(0), Fraction(2)),
     sin: SYMMETRIC,
     cos: SYMMETRIC,
     fn.signum: SYMMETRIC,

@@ -20,7 +20,7 @@ REDUCTIONS = ("sum", "prod", "mean", "max", "min")
 FUNCTIONS = (
     *("exp", "log", "log1p", "expm1", "sqrt", "abs", "sign", "sin", "cos", "tan"),
     *("asin", "acos", "atan", "sinh", "cosh", "tanh", "sigmoid", "softplus", "relu"),
-    *("lgamma", "digamma", "trigamma", "erf", "delta", "share"),
+    *("lgamma", "digamma", "trigamma", "erf", "erfc", "delta", "share"),
 )
 WORDS = frozenset((*ROLES, *DOMAINS, *REDUCTIONS, *FUNCTIONS, "pi")) - {"delta"}
 

@@ -42,6 +42,8 @@ FUNCTIONS = {
     sympy.cosh: mpmath.cosh,
     sympy.tanh: mpmath.tanh,
     sympy.erf: mpmath.erf,
+    functions.erfc: mpmath.erfc,
+    functions.erfcx: lambda x: mpmath.exp(x * x) * mpmath.erfc(x),
     functions.lgamma: mpmath.loggamma,
     functions.sigmoid: lambda x: 1 / (1 + mpmath.exp(-x)),
     functions.softplus: lambda x: mpmath.log1p(mpmath.exp(x)),

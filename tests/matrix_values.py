@@ -23,6 +23,7 @@ FUNCTIONS: dict[str, Any] = {
     "asin": np.arcsin,
     "atan": np.arctan,
     "erf": special.erf,
+    "erfc": special.erfc,
     "lgamma": special.gammaln,
     "digamma": special.digamma,
     "sigmoid": special.expit,

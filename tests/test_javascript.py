@@ -243,6 +243,7 @@ def test_errors_in_units_of_what_rounding_loses(name: str) -> None:
 NEAR_1_AND_2 = [1 + k / 64 for k in range(-63, 450)]
 FUNCTIONS: dict[str, tuple[Callable[..., Any], list[list[float]], float]] = {
     "erf": (mpmath.erf, [[k / 50] for k in range(-350, 351)] + [[1e-300], [5e-324]], 2),
+    "erfc": (mpmath.erfc, [[k / 50] for k in range(-350, 1340)] + [[1e-300], [-1e300]], 4),
     "lgamma": (
         mpmath.loggamma,
         [[x] for x in (*NEAR_1_AND_2, 1e-300, 1e-9, 9.5, 33.3, 1e5, 1e15, 1e300)],
@@ -284,6 +285,7 @@ def test_functions_against_mpmath(name: str, run: Run) -> None:
 
 EDGES = {
     "erf": "[Infinity, -Infinity, NaN, 0, 1e300].map(_erf)",
+    "erfc": "[Infinity, -Infinity, NaN, 0, 1e300].map(_erfc)",
     "lgamma": "[Infinity, NaN, 0, 1, 2, -1].map(_lgamma)",
     "sigmoid": "[Infinity, -Infinity, NaN].map(_sigmoid)",
     "softplus": "[Infinity, -Infinity, NaN].map(_softplus)",
@@ -294,6 +296,7 @@ EDGES = {
 }
 VALUES = {
     "erf": ["1", "-1", "NaN", "0", "1"],
+    "erfc": ["0", "2", "NaN", "1", "0"],
     "lgamma": ["Infinity", "NaN", "Infinity", "0", "0", "NaN"],
     "sigmoid": ["1", "0", "NaN"],
     "softplus": ["Infinity", "0", "NaN"],

@@ -6,12 +6,15 @@ Each is cut off where the rest is below the rounding of fp64.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
+from mpmath import mp, mpf
 from sympy import Expr, Function, Integer, Pow, Rational, bernoulli, exp, log
 
 from derive.functions import (
     absolute,
     digamma,
+    erfcx,
     expm1,
     expm1mx,
     log1mexp,
@@ -27,6 +30,8 @@ TERMS = 18
 FACTORIALS = 21  # beyond them less is left at |x| = 1 than the rounding of fp64
 SHIFT = 8  # recurrences take x up to here, where the expansions hold
 ASYMPTOTIC = 10
+CENTER = Rational(15, 4)  # erfcx takes [0, infinity) to [-1, 1], with this in the middle
+ERFCX = 24  # terms, which leave 6e-17
 
 
 def _polynomial(coefficients: Sequence[Rational], x: Expr) -> Expr:
@@ -81,10 +86,37 @@ def _trigamma(x: Expr) -> Expr:
     return Choice(Condition("<", x, Integer(SHIFT)), far(x + SHIFT) + up, far(x))
 
 
+@lru_cache(maxsize=1)
+def erfcx_coefficients() -> tuple[Rational, ...]:
+    """Of (1 + 2 x) erfcx(x) for x >= 0, by powers of (x - c)/(x + c), as floats."""
+
+    def curve(y: mpf) -> mpf:
+        if y == 1:
+            return 2 / mp.sqrt(mp.pi)
+        x = CENTER.p * (1 + y) / (CENTER.q * (1 - y))
+        return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
+
+    with mp.workdps(40):
+        found = mp.chebyfit(curve, [-1, 1], ERFCX)
+    return tuple(Rational(*float(value).as_integer_ratio()) for value in reversed(found))
+
+
+def _erfcx(x: Expr) -> Expr:
+    """Chebyshev's approximation of (1 + 2 x) erfcx(x), and 2 exp(x^2) - erfcx(-x) below 0.
+
+    Source: Shepherd and Laframboise (1981).
+    """
+    size = absolute(x)
+    y = 1 - 2 * CENTER / (size + CENTER)
+    above = _polynomial(erfcx_coefficients(), y) / (1 + 2 * size)
+    return Choice(Condition("<", x, Integer(0)), 2 * exp(x**2) - above, above)
+
+
 SERIES: Mapping[type[Function], Callable[[Expr], Expr]] = {
     expm1mx: _expm1mx,
     log1pmx: _log1pmx,
     log1mexp: _log1mexp,
+    erfcx: _erfcx,
     digamma: _digamma,
     trigamma: _trigamma,
 }

@@ -26,6 +26,7 @@ from codegen.stabilize import (
     means,
     mixtures,
     near_one,
+    normal,
     overlaps,
     roots,
     shares,
@@ -34,7 +35,18 @@ from codegen.stabilize import (
 )
 from derive.derivation import Derivation, Rule, Step
 from derive.errors import KernelError
-from derive.functions import expm1, expm1mx, grouped, log1mexp, log1p, log1pmx, sigmoid, softplus
+from derive.functions import (
+    erfc,
+    erfcx,
+    expm1,
+    expm1mx,
+    grouped,
+    log1mexp,
+    log1p,
+    log1pmx,
+    sigmoid,
+    softplus,
+)
 from derive.index import Entry, rebuild
 from derive.loss import Definition, Loss
 from derive.record import Checker, Recorder
@@ -45,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     *bregman.RULES,
     *overlaps.RULES,
     *hyperbolic.RULES,
+    *normal.RULES,
     *complement.FIRST,
     *near_one.RULES,
     *logs.RULES,
@@ -54,6 +67,7 @@ RULES: tuple[Rule, ...] = (
     *logistic.RULES,
     *sigmoids.RULES,
     *complement.RULES,
+    *normal.LAST,
     *choices.RULES,
     *near_one.LAST,
     *roots.RULES,
@@ -68,7 +82,9 @@ SECOND: tuple[Rule, ...] = (
     *shares.RULES,
 )  # first, for second derivatives
 OPTIONAL: tuple[Rule, ...] = differences.OPTIONAL  # only where measuring chose them
-WRITTEN = (expm1, expm1mx, grouped, log1mexp, log1p, log1pmx, sigmoid, softplus)
+WRITTEN = (
+    *(erfc, erfcx, expm1, expm1mx, grouped, log1mexp, log1p, log1pmx, sigmoid, softplus),
+)
 
 
 @dataclass(frozen=True)

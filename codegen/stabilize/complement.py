@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Mul, S, exp, sqrt
+from sympy import Add, Expr, Mul, S, erf, exp, sqrt
 
 from codegen.bounds import is_fixed, is_fraction, is_weight, nonnegative, vanishes
 from codegen.stabilize.local import body_of, powers, rule, without
 from codegen.stabilize.logistic import to_sigmoid
 from codegen.stabilize.softmax import is_largest, rest_of_sum
-from derive.functions import expm1, sigmoid
+from derive.functions import erfc, expm1, sigmoid
 from derive.index import TRUE, Choice, Condition, Delta, Entry, Index, Total, substitute, total
 from derive.loss import Loss
 
@@ -21,6 +21,8 @@ def complement_of(node: Expr, loss: Loss) -> Expr | None:
         return complement_of(number * body, loss)
     if isinstance(node, sigmoid):
         return sigmoid(-node.args[0])
+    if isinstance(name, erfc) and number in (S.Half, 1):
+        return erf(name.args[0]) if number == 1 else erfc(-name.args[0]) / 2
     if isinstance(node, exp) and nonnegative(-node.args[0], loss):
         return -expm1(node.args[0])
     left = exp((-node).args[0]) if isinstance(-node, expm1) else 1 - node

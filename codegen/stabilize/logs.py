@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Mul, Pow, exp, factor_terms, log
+from sympy import Add, Expr, Mul, Pow, exp, expand_mul, factor_terms, log
 
 from codegen.bounds import nonnegative
 from codegen.stabilize.local import body_of, rule, split_exp, without
@@ -103,7 +103,7 @@ def spread_exp(node: Expr, loss: Loss) -> Expr | None:
     if own is None or not node.is_Mul:
         return None
     for bracket in Mul.make_args(cofactor):
-        terms = bracket.args if bracket.is_Add else ()
+        terms = Add.make_args(expand_mul(bracket)) if bracket.is_Add else ()
         inside = [split_exp(_opened(term, loss)) for term in terms]
         if any(v is not None and entries(v) & entries(own) for _, v in inside):
             new = (c * exp(_collected(own + v) if v is not None else own) for c, v in inside)

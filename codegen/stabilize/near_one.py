@@ -9,7 +9,17 @@ from sympy import Add, Expr, Integer, Mul, Pow, S, exp, log, tanh
 from codegen.bounds import nonnegative
 from codegen.stabilize.complement import complement_of
 from codegen.stabilize.local import body_of, powers, rule, split_exp, without
-from derive.functions import absolute, expm1, expm1mx, grouped, log1mexp, log1p, log1pmx, sigmoid
+from derive.functions import (
+    absolute,
+    erfc,
+    expm1,
+    expm1mx,
+    grouped,
+    log1mexp,
+    log1p,
+    log1pmx,
+    sigmoid,
+)
 from derive.index import Choice, Condition, entries
 from derive.loss import Loss
 
@@ -174,14 +184,15 @@ def log_of_complement(node: Expr, loss: Loss) -> Expr | None:
     inside = node.args[0]
     share = 1 - inside
     left = complement_of(share, loss)
-    if 1 not in inside.args or left is None or _is_exponential(left):
+    if 1 not in inside.args or left is None or _has_rule(left):
         return None
     return Choice(Condition("<", share, S.Half), log1p(-share), log(grouped(left)))
 
 
-def _is_exponential(left: Expr) -> bool:
+def _has_rule(left: Expr) -> bool:
     """Whether the logarithm of what is left of 1 has a rule of its own."""
-    return isinstance(left, sigmoid | exp) or isinstance(-left, expm1)
+    own = isinstance(left.as_coeff_Mul()[1], sigmoid | exp | erfc)
+    return own or isinstance(-left, expm1)
 
 
 @rule("quotient of exponentials", "exp(u) overflows in both; their quotient is between -1 and 1")

@@ -41,6 +41,7 @@ LIBRARY: dict[type, str] = {
     sympy.acos: "acos",
     sympy.atan: "atan",
     sympy.erf: "erf",
+    functions.erfc: "erfc",
     functions.lgamma: "lgamma",
     functions.absolute: "fabs",
 }

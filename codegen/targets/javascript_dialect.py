@@ -35,6 +35,7 @@ FUNCTIONS: dict[type, str] = {
     sympy.cosh: "Math.cosh({})",
     sympy.tanh: "Math.tanh({})",
     sympy.erf: "_erf({})",
+    functions.erfc: "_erfc({})",
     functions.lgamma: "_lgamma({})",
     functions.sigmoid: "_sigmoid({})",
     functions.softplus: "_softplus({})",
@@ -56,10 +57,14 @@ FUNCTIONS: dict[type, str] = {
 # Each after those that it calls.
 HELPERS = (
     *("inside", "exp_difference", "sigmoid", "softplus", "step", "weighted", "power"),
-    *("product_tail", "polynomial", "erf", "lgamma", "lost", "total"),
+    *("product_tail", "polynomial", "erfc_tail", "erf", "erfc", "lgamma", "lost", "total"),
     *("sum_lost", "product_lost", "leading", "corrected"),
 )
-NEEDS = {"erf": ("polynomial", "product_tail"), "lgamma": ("polynomial",)}
+NEEDS = {
+    "erf": ("polynomial", "product_tail", "erfc_tail"),
+    "erfc": ("polynomial", "product_tail", "erfc_tail", "erf"),
+    "lgamma": ("polynomial",),
+}
 DIALECT = Dialect(
     name="javascript",
     functions=FUNCTIONS,

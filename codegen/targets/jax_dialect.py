@@ -24,6 +24,7 @@ JAX = ArrayDialect(
         sympy.cosh: "jnp.cosh({})",
         sympy.tanh: "jnp.tanh({})",
         sympy.erf: "jax.lax.erf({})",
+        functions.erfc: "jax.lax.erfc({})",
         functions.lgamma: "jax.lax.lgamma({})",
         functions.sigmoid: "_sigmoid({})",
         functions.softplus: "_softplus({})",

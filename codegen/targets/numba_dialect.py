@@ -50,6 +50,7 @@ LIBRARY: dict[type, str] = {
     sympy.acos: "math.acos",
     sympy.atan: "math.atan",
     sympy.erf: "math.erf",
+    functions.erfc: "math.erfc",
     functions.lgamma: "math.lgamma",
     functions.absolute: "abs",
 }

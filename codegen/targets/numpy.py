@@ -35,7 +35,7 @@ BUILTINS = ("dict", "float", "int", "isinstance", "len", "max", "tuple", "zip", 
 HELPERS = (
     *("_exp_difference", "_largest", "_exponentials", "_sums", "_sigmoid", "_softplus"),
     *("_decay", "_sigmoids", "_softpluses", "_where"),
-    *("_weighted", "_erf", "_lgamma", "_blocks", "_room", "_put", "_weights"),
+    *("_weighted", "_erf", "_erfc", "_lgamma", "_blocks", "_room", "_put", "_weights"),
     *("_sum_lost", "_product_lost", "_leading", "_corrected"),
 )
 SUMMARIES = {

@@ -31,6 +31,7 @@ NUMPY = ArrayDialect(
         sympy.cosh: "np.cosh({})",
         sympy.tanh: "np.tanh({})",
         sympy.erf: "_erf({})",
+        functions.erfc: "_erfc({})",
         functions.lgamma: "_lgamma({})",
         functions.sigmoid: "_sigmoid({})",
         functions.softplus: "_softplus({})",

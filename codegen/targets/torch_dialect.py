@@ -24,6 +24,7 @@ TORCH = ArrayDialect(
         sympy.cosh: "torch.cosh({})",
         sympy.tanh: "torch.tanh({})",
         sympy.erf: "torch.erf({})",
+        functions.erfc: "torch.erfc({})",
         functions.lgamma: "torch.lgamma({})",
         functions.sigmoid: "_sigmoid({})",
         functions.softplus: "_softplus({})",
