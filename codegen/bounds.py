@@ -17,6 +17,7 @@ from derive.functions import (
     step,
 )
 from derive.index import (
+    TRUE,
     Axis,
     Choice,
     Delta,
@@ -136,7 +137,7 @@ def bounded(expr: Expr, loss: Loss) -> bool:
         return _never_above_zero(expr.args[0])
     if isinstance(expr, Pow):
         if expr.exp == -1 and is_shifted_sum(expr.base):
-            return True
+            return bool(expr.base.args[2] == TRUE)  # else it may be over none
         whole = isinstance(expr.exp, Integer) and expr.exp > 0
         return whole and bounded(expr.base, loss)
     if isinstance(expr, Choice):
@@ -178,16 +179,18 @@ def _sorted_tensors(expr: Expr) -> list[Tensor]:
     return sorted(tensors(expr), key=lambda tensor: tensor.name)
 
 
-def is_shifted(exponent: Expr, index: Expr) -> bool:
-    """Whether `exponent` is f(index) minus the maximum of f, so that its own maximum is 0."""
+def is_shifted(exponent: Expr, index: Expr, sides: bool = False) -> bool:
+    """Whether `exponent` is f(index) minus the maximum of f, so that its own maximum is 0.
+
+    With `sides` also where f is a choice, and the exponent has one of its sides.
+    """
     for arg in exponent.args if exponent.is_Add else ():
         peak = -arg
         if isinstance(peak, Maximum):
             inner, body, _ = peak.open()
-            if (
-                inner.axis == _axis_of(index)
-                and substitute(body, {inner: index}) == exponent + peak
-            ):
+            bodies = body.args[1:] if sides and isinstance(body, Choice) else (body,)
+            here = [substitute(f, {inner: index}) for f in bodies]
+            if inner.axis == _axis_of(index) and exponent + peak in here:
                 return True
     return False
 
@@ -207,5 +210,7 @@ def is_shifted_sum(expr: Expr) -> bool:
 
 def _never_above_zero(exponent: Expr) -> bool:
     """Whether the exponent is f minus the maximum of f, at some index or label."""
+    if any(peak.args[2] != TRUE for peak in exponent.atoms(Maximum)):
+        return False  # the index may be one of those that the maximum is not over
     places = [*free_indices(exponent), *exponent.atoms(Index), *exponent.atoms(Entry)]
     return any(is_shifted(exponent, place) for place in places)

@@ -133,7 +133,7 @@ def _exp_of_shift(expr: Expr, to: Builder) -> Expr | None:
     exponent = expr.args[0]
     for arg in Add.make_args(exponent):
         if isinstance(-arg, Maximum) and any(
-            is_shifted(exponent, place)
+            is_shifted(exponent, place, sides=True)
             for place in (*free_indices(exponent), *exponent.atoms(Entry))
         ):
             return exp_difference(lower(exponent - arg, to), lower(-arg, to))

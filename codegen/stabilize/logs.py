@@ -103,8 +103,12 @@ def spread_exp(node: Expr, loss: Loss) -> Expr | None:
     if own is None or not node.is_Mul:
         return None
     for bracket in Mul.make_args(cofactor):
-        terms = Add.make_args(expand_mul(bracket)) if bracket.is_Add else ()
+        terms = bracket.args if bracket.is_Add else ()
         inside = [split_exp(_opened(term, loss)) for term in terms]
+        if not any(v is not None and entries(v) & entries(own) for _, v in inside):
+            terms = Add.make_args(expand_mul(bracket)) if terms else ()
+            inside = [split_exp(_opened(term, loss)) for term in terms]
+            inside = inside if any(v == -own for _, v in inside) else []
         if any(v is not None and entries(v) & entries(own) for _, v in inside):
             new = (c * exp(_collected(own + v) if v is not None else own) for c, v in inside)
             return without(cofactor, bracket) * Add(*new)

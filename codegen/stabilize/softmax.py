@@ -241,6 +241,10 @@ def _times_exp(expr: Expr, exponent: Expr) -> Expr | None:
     if expr.is_Add:
         terms = [_times_exp(term, exponent) for term in expr.args]
         return None if None in terms else Add(*terms)
+    if isinstance(expr, Choice):
+        condition, *sides = expr.args
+        each = [side if side == 0 else _times_exp(side, exponent) for side in sides]
+        return None if None in each else Choice(condition, *each)
     if isinstance(expr, Total):
         index, body, guard = expr.open()
         inside = _times_exp(body, exponent)
