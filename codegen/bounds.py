@@ -17,7 +17,6 @@ from derive.functions import (
     step,
 )
 from derive.index import (
-    TRUE,
     Axis,
     Choice,
     Delta,
@@ -137,7 +136,7 @@ def bounded(expr: Expr, loss: Loss) -> bool:
         return _never_above_zero(expr.args[0])
     if isinstance(expr, Pow):
         if expr.exp == -1 and is_shifted_sum(expr.base):
-            return bool(expr.base.args[2] == TRUE)  # else it may be over none
+            return True
         whole = isinstance(expr.exp, Integer) and expr.exp > 0
         return whole and bounded(expr.base, loss)
     if isinstance(expr, Choice):
@@ -210,7 +209,5 @@ def is_shifted_sum(expr: Expr) -> bool:
 
 def _never_above_zero(exponent: Expr) -> bool:
     """Whether the exponent is f minus the maximum of f, at some index or label."""
-    if any(peak.args[2] != TRUE for peak in exponent.atoms(Maximum)):
-        return False  # the index may be one of those that the maximum is not over
     places = [*free_indices(exponent), *exponent.atoms(Index), *exponent.atoms(Entry)]
     return any(is_shifted(exponent, place) for place in places)

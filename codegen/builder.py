@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -72,12 +72,22 @@ class KernelFunction:
         given = {names.get(k, k): self._array(k, v) for k, v in arguments.items() if k != "out"}
         if "out" in arguments:
             given["out"] = arguments["out"]
-        function = self.functions[f"{self.kernel.name}_value_and_gradient"]
+        function = self._function
         more = {} if whole else options
         if self.accumulate:
             return widened(function, given, more, self.accumulate)
         loss, gradients = function(**given, **more)
         return loss, gradients
+
+    @cached_property
+    def _function(self) -> Callable[..., tuple[Any, dict[str, Any]]]:
+        """The loss and its gradients, of which there may be none."""
+        name = self.kernel.name
+        if any(key for key, _ in self.kernel.outputs):
+            both: Callable[..., tuple[Any, dict[str, Any]]]
+            both = self.functions[f"{name}_value_and_gradient"]
+            return both
+        return lambda **arguments: (self.functions[name](**arguments), {})
 
     @cached_property
     def _names(self) -> Mapping[str, str]:

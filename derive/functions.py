@@ -181,7 +181,7 @@ class erfc(Function):
 
 
 class erfcx(Function):
-    """exp(x^2) erfc(x), about 1/(x sqrt(pi)) for large x, where both of its factors leave a float."""
+    """exp(x^2) erfc(x), about 1/(x sqrt(pi)) for large x, where neither factor is a float."""
 
     is_real = True
     is_positive = True

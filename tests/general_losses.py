@@ -149,6 +149,7 @@ L = log(sum(exp(2*log(sum(exp(a[s, k]) for k in K))) for s in T))""",
     "minimum": "a: input[K]\nL = min(a[k] for k in K)**2",
     "product": "a: input[K]\nL = prod(1 + a[k]**2 for k in K)",
     "error function": "z: input\nL = z*erf(z)/2",
+    "complementary error function": "z: input\nL = z*erfc(z) - log(erfc(2*z))",
     "conditions": """
 z: input
 y: target

@@ -166,6 +166,35 @@ def test_gamma_functions(dtype: Any) -> None:
             assert abs(mpf(float(mine)) - exact) <= 8 * unit, at
 
 
+@pytest.mark.parametrize("target", ["numpy", "c"])
+def test_tails_of_the_normal_distribution(target: str) -> None:
+    """The log of the distribution function, and the slope of it, from -1e6 to 8."""
+    text = "x: input\nL = log((1 + erf(x))/2)\n"
+    kernel = codegen.build(derive.parse(text, name="log_normal"), target, wrt=["x"])
+    x = np.concatenate([-np.geomspace(1e-6, 1e6, 200), np.linspace(0, 5, 100)])
+    value, slope = kernel(x=x)
+    with mp.workdps(40):
+        for got, slope_got, at in zip(value, slope["x"], map(mpf, map(float, x)), strict=True):
+            tail = mp.erfc(-at) / 2
+            far = at < -1e4  # two terms of the asymptotic series are enough there
+            log = (
+                -(at**2) - mp.log(-2 * at * mp.sqrt(mp.pi)) - 1 / (2 * at**2)
+                if far
+                else mp.log(tail)
+            )
+            exact = -2 * at if far else mp.exp(-(at**2)) / (tail * mp.sqrt(mp.pi))
+            assert abs(got / log - 1) < 2**-47, at
+            assert abs(slope_got / exact - 1) < (1e-8 if far else 2**-47), at
+
+
+def test_lgamma_beyond_the_floats() -> None:
+    """It is infinite at 0 and where it overflows, and no error."""
+    found = codegen.build(derive.parse("x: input >= 0\nL = lgamma(x)\n"), wrt=[])(
+        x=np.array([0.0, 1.0, 1e306, np.nan])
+    )
+    assert str(found[0]) == "[inf  0. inf nan]"
+
+
 def test_one_plus_a_small_number_keeps_it() -> None:
     """log(1 + x) is one function, also where the gradient reads 1 + x as well."""
     text = "z: input\ny: target\nnu: const > 0 = 4\nL = (nu + 1)/2 * log(1 + (z - y)**2/nu)\n"

@@ -18,11 +18,13 @@ TEXTS = [load(name).text for name in library()]
 TOKEN = re.compile(r"\w+|\*\*|[<>=!]=|\s+|.", re.DOTALL)
 KEPT = """
 x y a p W t i j k K D N L input param target const in simplex unit binary sum max min mean prod for
-if else and or not exp log sqrt abs sign sigmoid relu lgamma erf erfc tan asin atan delta pi 0 1 2 -1 0.5
-1e9 1e-9 9 1000 lambda import + - * / ** ( ) [ ] , : = == != < > . ' { } @ := ; # λ é \\
+if else and or not exp log sqrt abs sign sigmoid relu lgamma erf erfc tan asin atan delta pi 0 1
+2 -1 0.5 1e9 1e-9 9 1000 lambda import + - * / ** ( ) [ ] , : = == != < > . ' { } @ := ; # λ é \\
 """
 WORDS = [*KEPT.split(), '"""', "\n", "\n"]
-FUNCTIONS = "exp log sqrt sin cos tan asin acos atan sinh cosh tanh erf erfc lgamma abs sigmoid relu"
+FUNCTIONS = (
+    "exp log sqrt sin cos tan asin acos atan sinh cosh tanh erf erfc lgamma abs sigmoid relu"
+)
 
 
 def read(text: str) -> Loss | None:

@@ -24,7 +24,8 @@ PATH = Path(__file__).with_name("red_cases.txt")
 PLACES = 2
 MORE = {
     "sin": mpmath.sin, "cos": mpmath.cos, "asin": mpmath.asin, "acos": mpmath.acos,
-    "atan": mpmath.atan, "log1p": mpmath.log1p, "erf": mpmath.erf, "erfc": mpmath.erfc, "lgamma": mpmath.loggamma,
+    "atan": mpmath.atan, "log1p": mpmath.log1p, "erf": mpmath.erf, "erfc": mpmath.erfc,
+    "lgamma": mpmath.loggamma,
     "digamma": mpmath.digamma, "trigamma": lambda x: mpmath.psi(1, x), "pi": mp.pi,
 }  # fmt: skip
 

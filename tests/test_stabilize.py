@@ -24,6 +24,8 @@ u: input > 0
 y: target[K] in simplex
 s: target in unit
 t: target in K
+d: target[K] in binary
+r: target in sign
 g: const > 0
 p[i] = exp(a[i] - max(a[k] for k in K)) / sum(exp(a[k] - max(a[n] for n in K)) for k in K)
 X[i] = exp(b[i] - max(b[k] for k in K)) / sum(exp(b[k] - max(b[n] for n in K)) for k in K)
@@ -45,6 +47,7 @@ G = exp(g*z) - g*z - 1
 H = exp(-exp(-z))
 B = u*q if z > 0 else g*sigmoid(-v)
 C = sqrt(sum(a[k]**2 for k in K))
+J = (1 + erf(z/sqrt(2)))/2
 """
 SHIFTED = "sum(exp(a[k] - max(a[n] for n in K)) for k in K)"
 GUARDED = "sum(exp(a[k] - max(a[n] for n in K if b[n] <= b[t])) for k in K if b[k] <= b[t])"
@@ -290,6 +293,70 @@ CASES = {
         "sum(b[j]*((2*p[j] - 1)*sum(p[k]**2*b[k] for k in K) - p[j]**2*b[j]) for j in K)",
         "sum(1/(2*p[j]*y[j] + p[j]*sum(p[k]*(3*p[k] - 2*y[k]) for k in K) - 4*p[j]**2"
         " + 2*p[j] - y[j] + sum(p[k]*(y[k] - p[k]) for k in K)) for j in K)",
+    ],
+    "complementary error function": ["1 + erf(z)", "g - g*erf(z - s)", "u*erf(z) - u + s"],
+    "log of the normal distribution function": [
+        "log(erfc(z)/2)",
+        "log(erfc(-r*z/sqrt(2))/2)",
+        "log(u*erfc(z - s))",
+        "log(erfc(z))",
+    ],
+    "density over the normal distribution function": [
+        "exp(-z**2)/erfc(z)",
+        "s*exp(-z**2/2 + g)/erfc(-z/sqrt(2))",
+        "exp(-z**2/2)/(u*erfc(r*z/sqrt(2)))",
+    ],
+    "quotients by tails apart": [
+        "(s*erfc(z) + u)/erfc(z)",
+        "exp(-z**2)*(s/erfc(z) - u/erfc(-z))",
+        "(s*erfc(z) - u*erfc(-z))/(g*erfc(z)*erfc(-z))",
+    ],
+    "sum less its own term": [
+        "sum(exp(a[k]) for k in K) - exp(a[t])",
+        "z - exp(g*a[t] + s) + exp(s)*sum(exp(g*a[k]) for k in K)",
+        "sum(1/(2*sum(exp(a[i]*b[k]) for k in K) - 2*exp(a[i]*b[i])) for i in K)",
+    ],
+    "sum at a class less the term of each": [
+        "sum(b[j]*(u*delta(j, t)*sum(exp(g*a[k]) for k in K) - u*exp(g*a[j])) for j in K)",
+    ],
+    "own term into the sum": [
+        "exp(z) + sum(exp(a[k]) for k in K if k != t)",
+        "1 + sum(exp(a[k] - a[t]) for k in K if k != t)",
+        "1/(g*exp(z) + g*exp(s)*sum(exp(a[k]) for k in K if k != t))",
+    ],
+    "shares of the others in a choice": [
+        "sum(b[j]*(s*exp(a[j]) if j != t else -sum(exp(a[k]) for k in K if k != t))"
+        "/(1 + exp(z)*sum(exp(a[k]) for k in K if k != t)) for j in K)",
+    ],
+    "logits less that of the class": [
+        "log(sum(exp(a[k] + b[k]) for k in K)) - a[t] - b[t]",
+        "u*log(sum(exp(g*a[k] + s*b[k]) for k in K)) - u*g*a[t] - u*s*b[t] + z",
+    ],
+    "positive weights into the exponentials": [
+        "log(sum(exp(a[k])*p[k] for k in K))",
+        "log(sum(u**b[k]*exp(a[k]) for k in K if k != t))",
+    ],
+    "binary weight as a guard": [
+        "sum(d[k]*exp(a[k]) for k in K)",
+        "u*sum((1 - d[k])*b[k]*exp(a[k]) for k in K if k != t)",
+        "sum((d[k] - 1)*sum(exp(a[n] - a[k]) for n in K) for k in K)",
+    ],
+    "sum less the part of a mask": [
+        "z*sum(exp(a[k]) for k in K) - z*sum(exp(a[k]) for k in K if d[k] == 1)",
+    ],
+    "sum of products as a product of sums": [
+        "sum(exp(a[i] - b[k]) for i in K for k in K if d[i] == 1 and d[k] == 0)",
+        "sum(b[i]*sum(a[k]*exp(a[i] - z*b[k]) for k in K) for i in K)",
+    ],
+    "sums of exponentials that cancel": [
+        "(z*sum(exp(a[k]) for k in K) + s)/(sum(exp(a[k]) for k in K)*sum(exp(b[k]) for k in K))",
+        "sum(exp(a[k]) for k in K)*(s/sum(exp(a[k]) for k in K) + z)",
+        "exp(z)*(s*sum(exp(a[k]) for k in K) - u*(1 - z*sum(exp(a[k]) for k in K)))"
+        "/(1 + u*sum(exp(a[k]) for k in K))",
+    ],
+    "sign out of a sum of exponentials": [
+        "z/(-1 - sum(exp(a[k]) for k in K))",
+        "1/(-exp(z) - sum(exp(a[k]) for k in K))**2",
     ],
     "sigmoid by sign": ["sigmoid(z)", "sigmoid(-z)"],
     "softplus without overflow": ["softplus(z)", "softplus(-z)"],

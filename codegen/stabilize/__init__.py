@@ -66,6 +66,7 @@ RULES: tuple[Rule, ...] = (
     *apart.FIRST,
     *logs.RULES,
     softmax.expose,
+    softmax.weights_into_exps,
     *own_terms.RULES,
     *apart.RULES,
     *softmax.RULES,
@@ -87,9 +88,7 @@ SECOND: tuple[Rule, ...] = (
     *shares.RULES,
 )  # first, for second derivatives
 OPTIONAL: tuple[Rule, ...] = differences.OPTIONAL  # only where measuring chose them
-WRITTEN = (
-    *(erfc, erfcx, expm1, expm1mx, grouped, log1mexp, log1p, log1pmx, sigmoid, softplus),
-)
+WRITTEN = (*(erfc, erfcx, expm1, expm1mx, grouped, log1mexp, log1p, log1pmx, sigmoid, softplus),)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from sympy import Add, Expr, Mul, Pow, S, exp, log
 
 from codegen.bounds import is_weight, nonnegative, positive
 from codegen.stabilize.local import powers, rule, split_exp, without
-from codegen.stabilize.partial import is_member
+from codegen.stabilize.partial import both, member
 from derive.functions import sigmoid, softplus
-from derive.index import TRUE, Total
+from derive.index import TRUE, Choice, Condition, Total
 from derive.loss import Loss
 
 
@@ -96,8 +96,12 @@ def own_and_sums(node: Expr, loss: Loss) -> tuple[Expr, Expr] | None:
 def _has_sums(product: Expr, loss: Loss) -> bool:
     sums = [f for f in Mul.make_args(product) if isinstance(f, Total) and f.args[1].has(exp)]
     held = all(split_exp(f.open()[1])[1] is not None for f in sums)
-    return bool(sums) and held and all(
-        nonnegative(f, loss) if f in sums else positive(f, loss) for f in Mul.make_args(product)
+    return (
+        bool(sums)
+        and held
+        and all(
+            nonnegative(f, loss) if f in sums else positive(f, loss) for f in Mul.make_args(product)
+        )
     )
 
 
@@ -141,19 +145,23 @@ def _other_way(node: Expr, loss: Loss) -> Expr | None:
         v, u = found
         rest, own = split_exp(node / base**n)
         left = S.Zero if own is None else own
-        other = rest * exp(left + n * v) * u**-n * sigmoid(log(u) - v) ** n
+        other = rest * exp(left + n * v) * u**-n
         below = [part for part, m in powers(other) if isinstance(part, Total) and m.is_negative]
-        safe = all(_has_terms(part, node, loss) for part in below)
-        if safe and (left.expand() != 0 or rest.has(exp)):
-            return other
+        wheres = [_where_it_has_terms(part, node, loss) for part in below]
+        if None in wheres or (left.expand() == 0 and not rest.has(exp)):
+            continue
+        there = both(*(where for where in wheres if where is not None))
+        quotient = other if there == TRUE else Choice(there, other, S.Zero)
+        return quotient * sigmoid(log(u) - v) ** n
     return None
 
 
-def _has_terms(part: Total, node: Expr, loss: Loss) -> bool:
-    """Whether the sum is over more than nothing, or the product is 0 where it is not."""
-    index, body, guard = part.open()
-    whole = guard == TRUE and positive(body, loss)
-    return whole or (not is_weight(split_exp(body)[0], loss) and is_member(node, part, loss))
+def _where_it_has_terms(part: Total, node: Expr, loss: Loss) -> Condition | None:
+    """Where the sum is over more than nothing; elsewhere the product is 0."""
+    _, body, guard = part.open()
+    if guard == TRUE and positive(body, loss):
+        return TRUE
+    return None if is_weight(split_exp(body)[0], loss) else member(node, part, loss)
 
 
 def _sums_in_share(base: Expr, loss: Loss) -> tuple[Expr, Expr] | None:

@@ -123,7 +123,9 @@ def _opened(term: Expr, loss: Loss) -> Expr:
 
 def _collected(exponent: Expr) -> Expr:
     """The exponent with what its terms share taken out."""
-    collected: Expr = factor_terms(exponent.expand())
+    plain = exponent.expand()
+    longer = len(Add.make_args(plain)) > len(Add.make_args(exponent))
+    collected: Expr = exponent if longer else factor_terms(plain)
     return collected
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sympy import Expr, Mul, S, exp, log
+from sympy import Add, Expr, Mul, S, exp, factor_terms, log
 
 from codegen.stabilize.apart import own_and_sums
 from codegen.stabilize.local import powers, rule, split_exp, without
-from derive.functions import sigmoid
+from derive.functions import grouped, sigmoid
 from derive.index import (
     TRUE,
     Choice,
@@ -16,6 +16,7 @@ from derive.index import (
     Delta,
     Entry,
     Index,
+    Maximum,
     Total,
     entries,
     substitute,
@@ -26,9 +27,10 @@ from derive.rules.compare import negated
 
 
 def _sums(term: Expr) -> Iterator[tuple[Expr, Total]]:
-    """Each way to read the term as a cofactor times a sum of exponentials."""
+    """Each way to read the term as a cofactor times a sum of exponentials, not yet shifted."""
     for factor in Mul.make_args(term):
-        if isinstance(factor, Total) and split_exp(factor.args[1])[1] is not None:
+        exponent = split_exp(factor.args[1])[1] if isinstance(factor, Total) else None
+        if exponent is not None and not exponent.has(Maximum):
             yield without(term, factor), factor
 
 
@@ -43,7 +45,7 @@ def _same(one: Expr, two: Expr) -> bool:
 def _place(term: Expr, cofactor: Expr, body: Expr, index: Index) -> Expr | None:
     """The index or label at which the term is -cofactor times the body of the sum."""
     labels = [e for e in entries(term) if e.tensor.label == index.axis]
-    free = [i for i in term.atoms(Index) if not i.is_bound and i.axis == index.axis]
+    free = [i for i in term.atoms(Index) if i.axis == index.axis]
     for place in (*sorted(labels, key=str), *sorted(free, key=str)):
         if _same(-term, cofactor * substitute(body, {index: place})):
             return place
@@ -61,7 +63,8 @@ def less_own_term(node: Expr, loss: Loss) -> Expr | None:
             index, body, guard = whole.open()
             for own in node.args if guard == TRUE and not cofactor.has(Delta) else ():
                 place = _place(own, cofactor, body, index) if own != arg else None
-                if place is not None:
+                # A sum for each index would be one for each pair, if it is not so already.
+                if place is not None and (isinstance(place, Entry) or whole.has(place)):
                     rest = total(index, body, Condition("!=", index, place))
                     return node - arg - own + cofactor * rest
     return None
@@ -84,6 +87,8 @@ def at_class_less_term(node: Expr, loss: Loss) -> Expr | None:
                 place = _place(own, c, body, index) if own != arg else None
                 if place is not None and place in deltas[0].args:
                     (label,) = (x for x in deltas[0].args if x != place)
+                    if not isinstance(label, Entry):
+                        continue
                     rest = total(index, body, Condition("!=", index, label))
                     here = Condition("==", place, label)
                     return node - arg - own + c * Choice(here, rest, own / c)
@@ -162,4 +167,52 @@ def _share(side: Expr, others: Total, where: Condition) -> Expr | None:
     return None
 
 
-RULES = (less_own_term, at_class_less_term, own_into_sum, shares_in_choice)
+@rule(
+    "logits less that of the class",
+    "an offset of all classes cancels before anything is added to it",
+)
+def less_logit_of_class(node: Expr, loss: Loss) -> Expr | None:
+    """c log sum_k exp(f_k) - c f_t = c log sum_k exp(f_k - f_t), where f is a sum."""
+    for arg in node.args if node.is_Add else ():
+        for factor in Mul.make_args(arg):
+            whole = factor.args[0] if isinstance(factor, log) else S.Zero
+            one, exponent = split_exp(whole.args[1]) if isinstance(whole, Total) else (S.Zero, None)
+            if one != 1 or exponent is None or exponent.has(Maximum):
+                continue
+            scale, others = without(arg, factor), (node - arg).expand()
+            index, body, guard = whole.open()
+            labels = [e for e in entries(node) if e.tensor.label == index.axis]
+            for place in sorted(labels, key=str):
+                f, own = _at(body.args[0], index, place)
+                line = (-scale * own).expand()
+                terms = Add.make_args(others)
+                if line.is_Add and all(term in terms for term in line.args):
+                    gap = Choice(Condition("==", index, place), S.Zero, _gap(f, own, index, place))
+                    return others - line + scale * log(total(index, exp(gap), guard))
+    return None
+
+
+def _at(exponent: Expr, index: Index, place: Expr) -> tuple[Expr, Expr]:
+    """The exponent of the other classes, and that of the one at the place."""
+    exponent = exponent.xreplace({node: node.meaning() for node in exponent.atoms(grouped)})
+    if isinstance(exponent, Choice) and exponent.args[0] == Condition("==", index, place):
+        return exponent.args[2], exponent.args[1]
+    return exponent, substitute(exponent, {index: place})
+
+
+def _gap(f: Expr, own: Expr, index: Index, place: Expr) -> Expr:
+    """f less that of the class, each term less its own before they are added up."""
+    left = list(Add.make_args(own.expand()))
+    found: list[Expr] = []
+    for term in Add.make_args(f.expand()):
+        there = substitute(term, {index: place})
+        if there in left:
+            left.remove(there)
+            apart = factor_terms(term - there)
+            found.append(grouped(apart) if apart.is_Add else apart)
+        else:
+            found.append(term)
+    return Add(*found, *(-term for term in left))
+
+
+RULES = (less_own_term, at_class_less_term, own_into_sum, shares_in_choice, less_logit_of_class)

@@ -8,7 +8,7 @@ from typing import Any
 from sympy import Add, Expr, Integer, Mul, S, exp
 
 from codegen.stabilize.local import rule, split_exp, without
-from derive.index import TRUE, Condition, Entry, Index, Total, entries, substitute, total
+from derive.index import TRUE, Condition, Entry, Index, Maximum, Total, entries, substitute, total
 from derive.loss import Loss
 
 
@@ -51,7 +51,8 @@ def mask_to_guard(node: Expr, loss: Loss) -> Expr | None:
         return None
     index, body, guard = node.open()
     inner = [f for f in Mul.make_args(body) if isinstance(f, Total) and f.args[1].has(exp)]
-    if split_exp(body)[1] is None and not inner:
+    exponent = split_exp(body)[1]
+    if not inner and (exponent is None or not exponent.has(index) or exponent.has(Maximum)):
         return None
     for factor in Mul.make_args(body):
         mask = _mask(factor, index, loss)
@@ -66,7 +67,7 @@ def mask_to_guard(node: Expr, loss: Loss) -> Expr | None:
     "each sum has a largest term of its own, and the logarithm takes them apart",
 )
 def separate(node: Expr, loss: Loss) -> Expr | None:
-    """sum_i sum_j exp(f_i + g_j) over i in A, j in B = (sum of exp f over A)(that of exp g over B)."""
+    """sum_i sum_j exp(f_i + g_j) = (sum_i exp f_i)(sum_j exp g_j), each over a part of its axis."""
     if not isinstance(node, Total):
         return None
     outer, body, guard = node.open()
@@ -117,23 +118,24 @@ def less_part(node: Expr, loss: Loss) -> Expr | None:
             inner, inside, holds = some.open()
             here = [substitute(x, {inner: index}) for x in (inside, holds)]
             entry, value = here[1].operands if here[1].op == "==" else (S.Zero, S.Zero)
-            if inner.axis == index.axis and c == -d and here[0] == body:
-                if _is_binary(entry, loss) and value in (0, 1):
-                    left = Condition("==", entry, 1 - value)
-                    return node - whole - part + c * total(index, body, left)
+            same = inner.axis == index.axis and c == -d and here[0] == body
+            if same and _is_binary(entry, loss) and value in (0, 1):
+                left = Condition("==", entry, 1 - value)
+                return node - whole - part + c * total(index, body, left)
     return None
 
 
-def is_member(node: Expr, part: Total, loss: Loss) -> bool:
-    """Whether a factor of the product is 0 unless the sum has a term there: it is not over none."""
+def member(node: Expr, part: Total, loss: Loss) -> Condition | None:
+    """Where the sum has a term, if a factor of the product is 0 elsewhere: it is not over none."""
     index, _, guard = part.open()
     weights = [factor for factor in Mul.make_args(node) if not factor.has(exp)]
     places = {i for i in node.atoms(Index) if i.axis == index.axis and not i.is_bound}
     places |= {e for e in entries(node) if e.tensor.label == index.axis}
-    return any(
-        _allows(substitute(guard, {index: place}), Mul(*weights), loss)
-        for place in sorted(places, key=str)
-    )
+    for place in sorted(places, key=str):
+        here = substitute(guard, {index: place})
+        if _allows(here, Mul(*weights), loss):
+            return here
+    return None
 
 
 def _allows(guard: Condition, weight: Expr, loss: Loss) -> bool:

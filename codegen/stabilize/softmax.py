@@ -115,6 +115,23 @@ def shift_quotient(node: Expr, loss: Loss) -> Expr | None:
 
 
 @rule(
+    "positive weights into the exponentials",
+    "the largest term is that of weight and exponential together",
+    holds="the weights are > 0",
+)
+def weights_into_exps(node: Expr, loss: Loss) -> Expr | None:
+    """log sum_k c_k exp(f_k) = log sum_k exp(f_k + log c_k)."""
+    if not isinstance(node, log) or not isinstance(node.args[0], Total):
+        return None
+    index, body, guard = node.args[0].open()
+    weight, exponent = split_exp(body)
+    if exponent is None or not weight.has(index) or not positive(weight, loss):
+        return None
+    # In a bracket: SymPy takes the exponential of a logarithm back.
+    return log(total(index, exp(exponent + grouped(log(weight))), guard))
+
+
+@rule(
     "log-sum-exp",
     "the largest term is taken out of the sum, after which no exponent is above 0"
     " and nothing overflows",
