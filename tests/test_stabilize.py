@@ -47,7 +47,7 @@ G = exp(g*z) - g*z - 1
 H = exp(-exp(-z))
 B = u*q if z > 0 else g*sigmoid(-v)
 C = sqrt(sum(a[k]**2 for k in K))
-J = (1 + erf(z/sqrt(2)))/2
+Y = sigmoid(z - u)
 """
 SHIFTED = "sum(exp(a[k] - max(a[n] for n in K)) for k in K)"
 GUARDED = "sum(exp(a[k] - max(a[n] for n in K if b[n] <= b[t])) for k in K if b[k] <= b[t])"
@@ -120,7 +120,11 @@ CASES = {
     "quotient by several exponentials": [
         "(s*exp(z) - exp(v))/(u*exp(z/2 + v/2) + exp(z) + exp(v))"
     ],
-    "odds to probability": ["exp(z)*sigmoid(-z)", "s*exp(z - s)*sigmoid(s - z)**2"],
+    "odds to probability": [
+        "exp(z)*sigmoid(-z)",
+        "s*exp(z - s)*sigmoid(s - z)**2",
+        "u*exp(z)*sigmoid(-z - log(u))",
+    ],
     "odds to probability in a sum": [
         "sigmoid(z)*(s - u*exp(-z))",
         "g*sigmoid(g*z - g*log(u))*(s - u**g*exp(-g*z))",
@@ -224,6 +228,7 @@ CASES = {
         "log(sigmoid(z + u) - sigmoid(z))",
         "log(sigmoid(-z) - sigmoid(-z - u))",
     ],
+    "log of a difference of names": ["log(q - Y)", "log(1 + Y - q)"],
     "slopes over a difference of sigmoids": [
         "(sigmoid(z)*sigmoid(-z)/g - sigmoid(s)*sigmoid(-s)/g)/(sigmoid(z) - sigmoid(s))",
     ],

@@ -130,14 +130,17 @@ def _with(term: Expr) -> Expr:
     "numerator and denominator share exp(x)",
 )
 def odds(node: Expr, loss: Loss) -> Expr | None:
-    """exp(x) sigmoid(-x)^n = sigmoid(x) sigmoid(-x)^(n-1)."""
+    """exp(x) sigmoid(-x)^n = sigmoid(x) sigmoid(-x)^(n-1); c exp(x) counts as exp(x + log c)."""
     if not node.is_Mul:
         return None
     _, x = split_exp(node)
     for base, n in powers(node):
         whole = isinstance(base, sigmoid) and n.is_Integer and n > 0
-        if x is not None and whole and (x + base.args[0]).expand() == 0:
-            return node * exp(-x) / base * sigmoid(-base.args[0])
+        rest = (x + base.args[0]).expand() if x is not None and whole else S.One
+        if all(
+            isinstance(term.as_coeff_Mul()[1], log) or term == 0 for term in Add.make_args(rest)
+        ):
+            return node * exp(rest - x) / base * sigmoid(-base.args[0])
     return None
 
 

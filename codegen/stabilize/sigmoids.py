@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sympy import Expr, factor_terms, log, tanh
+from sympy import Add, Expr, S, factor_terms, log, tanh
 
-from codegen.stabilize.local import powers, rule, without
-from derive.functions import log1mexp, sigmoid, softplus
+from codegen.stabilize.local import body_of, powers, rule, without
+from derive.functions import erfc, log1mexp, sigmoid, softplus
 from derive.index import free_indices
 from derive.loss import Loss
 
@@ -32,6 +32,26 @@ def log_of_difference(node: Expr, loss: Loss) -> Expr | None:
         return None
     _, a, b = found
     return -softplus(-a) - softplus(b) + log1mexp((b - a).expand())
+
+
+@rule(
+    "log of a difference of names",
+    "the names are written out: what is left of their difference keeps its digits",
+)
+def log_of_names(node: Expr, loss: Loss) -> Expr | None:
+    """log(p - q) and log(1 - p - q), where the names stand for logistic or error functions."""
+    if not isinstance(node, log) or not node.args[0].is_Add:
+        return None
+    found = []
+    for term in node.args[0].args:
+        sign, name = term.as_coeff_Mul()
+        body = body_of(name, loss)
+        kind = S.One if body is None else body.as_coeff_Mul()[1]
+        if not term.is_number and not isinstance(kind, sigmoid | erfc):
+            return None
+        found.append(term if body is None else sign * body)
+    names = sum(1 for term in node.args[0].args if not term.is_number)
+    return log(Add(*found)) if names > 1 else None
 
 
 @rule(
@@ -70,4 +90,4 @@ def difference(node: Expr, loss: Loss) -> Expr | None:
     return c * tanh(factor_terms(((a - b) / 2).expand())) * both
 
 
-RULES = (log_of_difference, slopes_over_difference, difference)
+RULES = (log_of_names, log_of_difference, slopes_over_difference, difference)
