@@ -65,27 +65,27 @@ def usual(derivation: Derivation) -> Point | None:
 
     Preferred is one where no definition rounds to 0: what follows from it would look wrong.
     """
-    found = list(_telling(derivation))
-    return next((point for point, zeros in found if not zeros), found[0][0] if found else None)
-
-
-def _telling(derivation: Derivation) -> Iterator[tuple[Point, bool]]:
-    """The usual points with finite values and some slope, and whether a definition rounds to 0."""
     loss, wrt = derivation.loss, derivation.wrt[0].tensor.name
+    second_best: Point | None = None
     for point in usual_points(loss):
+        decimals = Decimals(loss, point, DIGITS)
         try:
-            decimals = Decimals(loss, point, DIGITS)
-            values = [decimals.table(definition.name) for definition in loss.definitions]
-            slopes = decimals.table(loss.value.name, wrt)
-            numbers = [float(text) for text in _flat([values, slopes])]
-            some = any(float(text) for text in _flat(slopes))
+            values = _numbers([decimals.table(definition.name) for definition in loss.definitions])
+            zeros = 0 in values
+            if zeros and second_best is not None:
+                continue
+            slopes = _numbers(decimals.table(loss.value.name, wrt))
         except (PminusyError, ValueError):
             continue  # A kink, or a value that is no number: the next point.
-        if all(map(isfinite, numbers)) and some:
-            zeros = any(float(text) == 0 for text in _flat(values))
-            yield point, zeros
+        if all(map(isfinite, values + slopes)) and any(slopes):
             if not zeros:
-                return
+                return point
+            second_best = point
+    return second_best
+
+
+def _numbers(texts: Any) -> list[float]:
+    return [float(text) for text in _flat(texts)]
 
 
 def _flat(texts: Any) -> Iterator[str]:
