@@ -54,6 +54,11 @@ def batched(loss: Loss, reduction: str = "mean") -> Loss:
     )
 
 
+def has_samples(loss: Loss, name: str) -> bool:
+    """Whether each sample has its own of a name, as of inputs, targets and definitions."""
+    return name in _moved_names(loss)
+
+
 def of_sample(loss: Loss, expr: Expr, sample: Index) -> Expr:
     """An expression of the loss as it stands for one sample of a batch."""
     moved = _moved_names(loss)

@@ -76,15 +76,7 @@ def affine_stage(curvature: Curvature) -> tuple[Loss, str] | None:
     (name,) = users
     if curvature(loss.defined[name].body) not in (AFFINE, CONSTANT):
         return None
-    needed, kept = {loss.value.name}, []
-    for definition in reversed(loss.definitions):
-        if definition.name in needed and definition.name != name:
-            kept.append(definition)
-            needed |= {tensor.name for tensor in tensors(definition.body)}
-    declared = tuple(d for d in loss.declarations if d.name in needed)
-    image = Declaration(loss.tensor(name), "input")
-    definitions = tuple(reversed(kept))
-    return replace(loss, declarations=(image, *declared), definitions=definitions), name
+    return loss.from_name(name), name
 
 
 def _pulled_back(loss: Loss, wrt: str, name: str, inner: Property) -> Property:

@@ -14,6 +14,7 @@ _TALL = re.compile(r"\\(frac|sum|prod|max_|min_|begin)")
 # A name of several letters at the end: a bracket after it would look like the call of a function.
 _WORD = re.compile(r"\\mathrm\{\w{2,}\}(?:_\{[^{}]*\})?$")
 _OPERATORS = {"log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
+_CIRCULAR = re.compile(r"\\(sin|cos|tan)h?\b")  # their powers are written sin^2 x
 _SPECIAL = {
     "asin": r"\arcsin",
     "acos": r"\arccos",
@@ -103,6 +104,9 @@ def _fraction(above: Piece, below: Piece) -> Piece:
 
 
 def _power(base: Piece, exponent: Piece) -> Piece:
+    circular = _CIRCULAR.match(base.text) if base.level in (PREFIX, ATOM) else None
+    if circular and exponent.text.isdigit():
+        return Piece(f"{circular[0]}^{{{exponent.text}}}{base.text[circular.end() :]}", base.level)
     low = base.text if base.level == ATOM else bracket(base.text)
     return Piece(f"{low}^{{{exponent.text}}}", POW)
 

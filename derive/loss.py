@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, count
 from typing import Any
@@ -138,6 +138,19 @@ class Loss:
         for tensor in tensors(self.defined[name].body):
             found |= self.below(tensor.name)
         return frozenset(found)
+
+    def from_name(self, name: str) -> Loss:
+        """The loss as a function of a defined name, which becomes an input, and of whatever
+        else it still depends on."""
+        needed, kept = {self.value.name}, []
+        for definition in reversed(self.definitions):
+            if definition.name in needed and definition.name != name:
+                kept.append(definition)
+                needed |= {tensor.name for tensor in tensors(definition.body)}
+        declared = tuple(d for d in self.declarations if d.name in needed)
+        image = Declaration(self.tensor(name), "input")
+        definitions = tuple(reversed(kept))
+        return replace(self, declarations=(image, *declared), definitions=definitions)
 
     def tensor(self, name: str) -> Tensor:
         """The tensor of a declared or defined name."""

@@ -6,8 +6,9 @@ from typing import Any
 
 from sympy import Expr
 
-from derive.batch import PER_SAMPLE, batched, of_sample
+from derive.batch import batched, has_samples, of_sample
 from derive.derivation import Derivation, Rule, Step
+from derive.engine import gradient
 from derive.forwards import Forwards, without_hypotheses
 from derive.index import Delta, Entry, Partial, substitute
 from derive.loss import Loss, variable_letters
@@ -23,9 +24,11 @@ def gradient_of_mean(one: Derivation) -> Derivation:
 
     Raises DerivationError where the loss is written over the whole batch already.
     """
-    loss = batched(one.loss, "mean")
-    tensor = loss.tensor(one.wrt[0].tensor.name)
-    variable = loss.free_entry(tensor.name, variable_letters(loss, tensor.axes, frozenset()))
+    loss, name = batched(one.loss, "mean"), one.wrt[0].tensor.name
+    if one.loss.weight is not None and name in one.loss.defined:
+        return gradient(loss, name)  # what the mean divides by may change with it, too
+    tensor = loss.tensor(name)
+    variable = loss.free_entry(name, variable_letters(loss, tensor.axes, frozenset()))
     return _OfMean(loss, loss.value.entry).from_one(one, variable)
 
 
@@ -53,7 +56,7 @@ def _alone(expr: Expr, one: Loss, slope: Slope) -> Expr:
     """d L_m / d x_nj is that of one sample at n, for m = n; what is shared moves every sample."""
     (sample,), variable = expr.args[0].indices, expr.args[1]
     by, result = slope
-    if one.declared[by.tensor.name].role in PER_SAMPLE:
+    if has_samples(one, by.tensor.name):
         first, *places = variable.indices
     else:
         first, places = sample, list(variable.indices)

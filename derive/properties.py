@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flint import arb
 from sympy import Expr, Mul
 
 from derive.convexity import bending, convexity
@@ -18,12 +19,14 @@ from derive.limits import limits
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.poly import number
+from derive.point import Point
 from derive.ranges import Range, Ranges
 from derive.statement import Property, assumed, point_where, value_at
 
 
 def properties(loss: Loss, wrt: str) -> tuple[Property, ...]:
-    """Every property that applies to the loss as a function of one name."""
+    """Every property that applies to the loss as a function of one name, declared or defined."""
+    loss = loss.from_name(wrt) if wrt in loss.defined else loss
     slope = gradient(loss, wrt)
     found = [*_sums(slope), *slope_bound(slope), *bending(loss, wrt)]
     if not slope.wrt[0].indices:
@@ -57,9 +60,12 @@ def sums_to_zero(slope: Derivation, place: int = -1) -> Property:
     if zero:
         given = tuple(dict.fromkeys((*slope.hypotheses, *sorted(form.used))))
         return Property(title, "proved", statement, loss, (whole,), None, given)
-    example = point_where(
-        loss, lambda point: value_at(loss, whole, point, strict=True), lambda value: 0 not in value
-    )
+
+    def summed(point: Point) -> arb | None:
+        here = value_at(loss, slope.of, point)  # the loss itself has a value
+        return None if here is None else value_at(loss, whole, point, strict=True)
+
+    example = point_where(loss, summed, lambda value: 0 not in value)
     status = "refuted" if example else "unknown"
     return Property(title, status, statement, loss, (whole,), example)
 

@@ -88,6 +88,13 @@ def test_gradient_of_a_mean_from_that_of_one_sample(name: str, wrt: str) -> None
     assert verdict.status == "proved", verdict
 
 
+def test_gradient_of_a_mean_by_a_definition() -> None:
+    loss = derive.load("softmax_cross_entropy")
+    found = gradient_of_mean(derive.gradient(loss, "p"))
+    assert found.formula == "-y[m, j]/(N*p[m, j])"
+    assert derive.check(batched(loss, "mean"), "p[m, j]", found.formula).status == "proved"
+
+
 def test_what_every_sample_shares_leaves_the_sum() -> None:
     loss = derive.parse(
         "w: param[D]\nx: input[D]\ny: target\n"

@@ -20,6 +20,7 @@ from codegen.documents import FORMATS, PAGE_PARTS, write
 from derive.derivation import Derivation
 from derive.errors import PminusyError
 from derive.given import Decimals, given_point
+from derive.properties import properties
 
 FEW = [("softmax_cross_entropy", "a"), ("arcface", "c"), ("huber", "z"), ("info_nce", "U")]
 # Several sums, consts and choices; matrices; a kink inside a sum; names in Greek and long ones.
@@ -150,6 +151,26 @@ def test_the_notebook_of_an_unforeseen_loss_runs(name: str) -> None:
 @pytest.mark.parametrize(("name", "wrt"), cases())
 def test_json_keeps_to_its_schema(name: str, wrt: str) -> None:
     checked(write(derive.gradient(derive.load(name), wrt), "json"))
+
+
+STAGED = [name for name in derive.library() if len(derive.load(name).definitions) > 1]
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_a_derivative_by_a_definition_has_every_part(name: str) -> None:
+    """What is said of dL/dp is said of the loss as a function of p, whatever p is made of."""
+    loss = derive.load(name)
+    derivation = derive.gradient(loss, loss.definitions[-2].name)
+    parts = checked(write(derivation, "json", parts=PAGE_PARTS))["parts"]
+    assert {one["property"] for one in parts["properties"]} >= {"convexity"}
+    assert parts["second"]["result"]["language"]
+
+
+def test_a_property_of_probabilities_is_shown_where_the_loss_has_a_value() -> None:
+    facts = properties(derive.load("softmax_cross_entropy"), "p")
+    (sums,) = (fact for fact in facts if fact.name == "gradient sums to zero")
+    assert sums.status == "refuted" and sums.counterexample is not None
+    assert all(value > 0 for value in sums.counterexample.point.values["p"].values())
 
 
 @pytest.mark.parametrize(("name", "wrt"), FEW)
