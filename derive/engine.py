@@ -25,6 +25,7 @@ from derive.index import (
 )
 from derive.loss import Definition, Loss, variable_letters
 from derive.normal import Undecided
+from derive.printing import language
 from derive.record import Checker, Recorder, shorten
 from derive.rules import calculus, chain, fold, ignored, sums
 from derive.rules.registry import register
@@ -201,7 +202,8 @@ class Engine:
             if Diff not in kinds(inner.here):
                 break
             if not any(inner.apply(rule) for rule in calculus.TABLE):
-                raise DerivationError(f"no rule of differentiation applies to {inner.here}")
+                left = language(inner.here, self.loss)
+                raise DerivationError(f"no rule of differentiation applies to {left}")
         recorder.group(DIFFERENTIATE, inner, _names(inner))
         self.simplify(recorder)
 

@@ -52,6 +52,7 @@ def derivations() -> Iterator[derive.Derivation]:
         yield derive.gradient(get(name), wrt)
     for name, wrt in (("softmax_cross_entropy", "a"), ("sigmoid_mse", "z"), ("arcface", "c")):
         yield derive.hessian(derive.load(name), wrt)
+    yield derive.hessian(extra("largest_entry"), "a")
     yield in_cases(derive.gradient(derive.load("softmax_cross_entropy"), "a", "p"))
     yield in_cases(derive.hessian(derive.load("softmax_cross_entropy"), "a"))
     for name in ("softmax_cross_entropy", "entropy", "kl_divergence"):

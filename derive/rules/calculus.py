@@ -175,6 +175,15 @@ def product_over_axis(body: Expr, variable: Entry) -> Expr | None:
     return bind(Product, index, inner, guard) * total(index, d(inner, variable) / inner, guard)
 
 
+@calculus(
+    "derivative of a share",
+    "which entry is meant or attains an extremum does not change near by",
+    holds="off the ties",
+)
+def share(body: Expr, variable: Entry) -> Expr | None:
+    return S.Zero if isinstance(body, Share | Delta) else None
+
+
 TABLE: tuple[Rule, ...] = (
     constant,
     independent,
@@ -188,4 +197,5 @@ TABLE: tuple[Rule, ...] = (
     choice,
     extremum,
     product_over_axis,
+    share,
 )
