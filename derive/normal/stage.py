@@ -109,7 +109,7 @@ class Stage(NormalForm):
         body = self.loss.defined[of.tensor.name].at(of)
         poly = self(body)
         result: Poly = {}
-        for tensor in tensors(body):
+        for tensor in sorted(tensors(body), key=lambda tensor: tensor.name):
             if tensor == variable.tensor:
                 entry, passed = variable, constant(1)
             elif variable.tensor in needs(self.loss, tensor):
