@@ -11,8 +11,13 @@ from derive.styles import ATOM, BIG, GREEK, MUL, POW, PREFIX, Clause, Piece, Sty
 _COMMANDS = {letter: "\\" + name for name, letter in GREEK.items() if name not in ("lam", "lamda")}
 _COMMANDS["ο"] = "o"
 _TALL = re.compile(r"\\(frac|sum|prod|max_|min_|begin)")
-# A name of several letters at the end: a bracket after it would look like the call of a function.
-_WORD = re.compile(r"\\mathrm\{\w{2,}\}(?:_\{[^{}]*\})?$")
+# A name of several letters.  A bracket after it would look like the call of a function, and
+# another name beside it like one longer name.
+_LONG = r"\\mathrm\{(?:\w|\\_){2,}\}(?:_\{[^{}]*\})?"
+_WORD = re.compile(_LONG + "$")
+_SPACED = re.compile(_LONG + r"(?:\^\{[^{}]*\})?$")
+_LONG_FIRST = re.compile(_LONG + r"|\\mathbf\{1\}\[")
+_ACCENTS = {"hat", "bar", "tilde", "dot"}
 _OPERATORS = {"log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
 _CIRCULAR = re.compile(r"\\(sin|cos|tan)h?\b")  # their powers are written sin^2 x
 _SPECIAL = {
@@ -38,8 +43,14 @@ def _letter(character: str) -> str:
     return plain or f"U{ord(character):04X}"
 
 
+def _is_symbol(word: str) -> bool:
+    """Whether a word is set as one letter: x, gamma, or either with a number, as in x1."""
+    stem = word.rstrip("0123456789")
+    return len(stem) == 1 or stem in GREEK
+
+
 def _word(word: str) -> str:
-    """A name without digits or underscores."""
+    """A name without digits."""
     if word in GREEK:
         return _COMMANDS[GREEK[word]]
     if len(word) == 1:
@@ -48,22 +59,30 @@ def _word(word: str) -> str:
     if all(character in _COMMANDS for character in word):
         return "".join(f"{{{_COMMANDS[character]}}}" for character in word)
     letters = "".join(_letter(c) if c.isascii() else rf"{{{_letter(c)}}}" for c in word)
+    letters = letters.replace("_", r"\_")
     return rf"\mathrm{{{letters}}}"
 
 
 def _name_parts(name: str) -> tuple[str, list[str]]:
-    """The stem of a name and its subscripts: w1 is w with 1, a_b is a with b."""
+    """The stem of a name and its subscripts: w1 is w with 1, x_max is x with max.
+
+    Words hold together: log_prob is one name, and neither a logarithm nor an entry of one.
+    """
     stem, *rest = (part for part in name.split("_") if part)
+    if rest and not _is_symbol(stem):
+        numbers = [rest.pop()] if rest[-1].isdigit() else []
+        return _word("_".join((stem, *rest))), numbers
     digits = re.fullmatch(r"(.*?\D)(\d+)", stem)
     below = [digits[2]] if digits else []
-    subscripts = [part if part.isdigit() else latex_name(part) for part in rest]
-    return _word(digits[1] if digits else stem), below + subscripts
+    symbol = _word(digits[1] if digits else stem)
+    while rest and rest[0] in _ACCENTS:
+        symbol = rf"\{rest.pop(0)}{{{symbol}}}"
+    return symbol, below + [part if part.isdigit() else latex_name(part) for part in rest]
 
 
 def latex_name(name: str) -> str:
-    """A name in math mode: gamma, w1, KL and a_b come out as a mathematician writes them."""
-    stem, below = _name_parts(name)
-    return f"{stem}_{{{','.join(below)}}}" if below else stem
+    """A name in math mode: gamma, w1, KL, y_hat and x_max as a mathematician writes them."""
+    return latex_entry(name, ())
 
 
 def _subscript(indices: Sequence[str]) -> str:
@@ -72,11 +91,19 @@ def _subscript(indices: Sequence[str]) -> str:
 
 
 def latex_entry(name: str, indices: Sequence[str]) -> str:
-    """An entry of a tensor, its indices below."""
+    """An entry of a tensor, its indices below, after what its name has there."""
     stem, below = _name_parts(name)
-    if not indices:
-        return latex_name(name)
-    return f"{stem}_{{{_subscript([*below, *indices])}}}"
+    if indices:
+        below.append(_subscript(indices))
+    return f"{stem}_{{{','.join(below)}}}" if below else stem
+
+
+def beside(left: str, right: str) -> str:
+    """The sign or the space between two factors."""
+    called = _WORD.search(left) and right.startswith(("(", r"\left("))
+    if right[0].isdigit() or called:
+        return r" \cdot "
+    return r" \, " if _SPACED.search(left) or _LONG_FIRST.match(right) else " "
 
 
 def bracket(text: str) -> str:
@@ -94,8 +121,7 @@ def _product(factors: Sequence[Piece]) -> Piece:
     texts.append(last.text if last.level >= PREFIX else bracket(last.text))
     joined = texts[0]
     for text in texts[1:]:
-        called = _WORD.search(joined) and text.startswith(("(", r"\left("))
-        joined += rf" \cdot {text}" if text[0].isdigit() or called else f" {text}"
+        joined += beside(joined, text) + text
     return Piece(joined, BIG if last.level == PREFIX else MUL)
 
 

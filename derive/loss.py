@@ -211,7 +211,7 @@ def variable_letters(loss: Loss, axes: tuple[Axis, ...], taken: frozenset[str]) 
         names.update(letters)
     chosen: list[str] = []
     for axis in axes:
-        usual = "nm" if axis.name == "N" else "jrsmlquvhg"
+        usual = "nmrslquvhg" if axis.name == "N" else "jrsmlquvhg"
         letter = next(c for c in [*usual, *(f"i{k}" for k in range(1, 100))] if c not in names)
         names.add(letter)
         chosen.append(letter)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sympy import E, Expr, Rational
 
-from derive.latex_style import LATEX
+from derive.latex_style import LATEX, beside
 from derive.letters import SUBSCRIPTS
 from derive.matrix_nodes import SCALAR, Mat
 from derive.matrix_tree import parts
@@ -194,13 +194,14 @@ class Printer:
         texts = [style.wrap(piece, POW) for piece in pieces[:-1]]
         ends_open = last.level in (HAD, MUL)
         texts.append(last.text if ends_open else style.wrap(last, POW))
+        text = self._joined(texts, self.signs.times)
+        return Piece(text, HAD if last.level == HAD else MUL)
+
+    def _joined(self, texts: list[str], between: str) -> str:
         text = texts[0]
         for part in texts[1:]:
-            text += (r" \cdot " if part[0].isdigit() and self.signs.fractions else "") or (
-                self.signs.times
-            )
-            text += part
-        return Piece(text, HAD if last.level == HAD else MUL)
+            text += (beside(text, part) if self.signs.fractions else between) + part
+        return text
 
     def _had(self, node: Mat) -> Piece:
         above, below = node.args[: node.data], node.args[node.data :]
@@ -212,7 +213,7 @@ class Printer:
         return Piece(text, HAD)
 
     def _matmul(self, node: Mat) -> Piece:
-        return Piece(" ".join(self.wrap(arg) for arg in node.args), MUL)
+        return Piece(self._joined([self.wrap(arg) for arg in node.args], " "), MUL)
 
     def _transpose(self, node: Mat) -> Piece:
         return Piece(self.wrap(node.args[0], ATOM) + self.signs.transposed, POW)

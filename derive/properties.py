@@ -13,6 +13,7 @@ from sympy import Expr, Mul
 
 from derive.convexity import bending, convexity
 from derive.derivation import Derivation
+from derive.divergence import Bound, divergence_bounds, entropy_bound, gibbs
 from derive.engine import gradient
 from derive.index import Entry, fresh, substitute, total
 from derive.limits import limits
@@ -20,6 +21,7 @@ from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.poly import number
 from derive.point import Point
+from derive.printing import language
 from derive.ranges import Range, Ranges
 from derive.statement import Property, assumed, point_where, value_at
 
@@ -70,19 +72,56 @@ def sums_to_zero(slope: Derivation, place: int = -1) -> Property:
     return Property(title, status, statement, loss, (whole,), example)
 
 
+def bounds(loss: Loss) -> tuple[Property, ...]:
+    """What is known of the values of a loss."""
+    return (value_bounds(loss), *_least_at_entropy(loss))
+
+
 def value_bounds(loss: Loss) -> Property:
     """Between which numbers the loss lies; where nothing is proved, whether it is >= 0."""
     body, name = loss.value.body, loss.value.name
+    given = assumed(loss, body)
     within = Ranges(loss)(loss.value.entry)
+    better = None if within.bounded else divergence_bounds(loss) or entropy_bound(loss)
+    if better is not None:
+        return _chained(loss, within, better)
     if within != Range():
-        statement = f"the loss is bounded: {_between(name, within)}"
-        given = assumed(loss, body)
-        return Property("value bounds", "proved", statement, loss, (body,), None, given)
+        return Property(
+            "value bounds", "proved", _between(name, within), loss, (body,), None, given
+        )
     example = point_where(
         loss, lambda point: value_at(loss, loss.value.entry, point), lambda value: value < 0
     )
     status = "refuted" if example else "unknown"
     return Property("value bounds", status, f"{name} >= 0", loss, (body,), example)
+
+
+def _chained(loss: Loss, within: Range, found: Bound) -> Property:
+    """The bounds of a chain, and those that the range knows where the chain has none."""
+    steps, name = list(found.chain), loss.value.name
+    if found.lower is None and within.lower > -float("inf"):
+        steps.insert(0, number(within.lower))  # type: ignore[arg-type]
+    if found.upper is None and within.upper < float("inf"):
+        steps.append(number(within.upper))  # type: ignore[arg-type]
+    ends = [
+        None if end == loss.value.body else language(end, loss) for end in (steps[0], steps[-1])
+    ]
+    statement = f"{_within(name, *ends)}, since {found.why}"
+    given = assumed(loss, loss.value.body)
+    return Property("value bounds", "proved", statement, loss, tuple(steps), None, given, "<=")
+
+
+def _least_at_entropy(loss: Loss) -> Iterator[Property]:
+    """Of a cross-entropy: that it is at least the entropy of its targets."""
+    found = gibbs(loss)
+    if found is None:
+        return
+    bound, *alike = found
+    a, w = (each.tensor.name if isinstance(each, Entry) else language(each, loss) for each in alike)
+    statement = f"{loss.value.name} is at least the entropy of {w}, which it is where {a} is {w}"
+    statement += f", since {bound.why} (Gibbs' inequality)"
+    given = assumed(loss, loss.value.body)
+    yield Property("entropy bound", "proved", statement, loss, bound.chain, None, given, "<=")
 
 
 def slope_bound(slope: Derivation) -> Iterator[Property]:
@@ -96,7 +135,9 @@ def slope_bound(slope: Derivation) -> Iterator[Property]:
         return
     lower, upper = (front * number(end) for end in within)  # type: ignore[arg-type]
     steps = (lower, expr, upper)
-    statement = "the gradient is bounded, entry by entry"
+    ends = (language(end, loss) for end in (lower, upper))
+    every = "every entry of the gradient" if slope.wrt[0].indices else "the gradient"
+    statement = f"{every} lies between {' and '.join(ends)}"
     given = tuple(dict.fromkeys((*slope.hypotheses, *assumed(loss, expr))))
     yield Property("gradient bounds", "proved", statement, loss, steps, None, given, "<=")
 
@@ -109,10 +150,15 @@ def _is_constant(loss: Loss, factor: Expr, ranges: Ranges) -> bool:
 
 
 def _between(name: str, within: Range) -> str:
-    lower, upper = within
-    if not within.bounded:
-        return f"{name} >= {lower}" if lower > -float("inf") else f"{name} <= {upper}"
-    return f"{lower} <= {name} <= {upper}"
+    infinite = (-float("inf"), float("inf"))
+    lower, upper = (None if end in infinite else str(end) for end in within)
+    return _within(name, lower, upper)
+
+
+def _within(name: str, lower: str | None, upper: str | None) -> str:
+    if lower is not None and upper is not None:
+        return f"{lower} <= {name} <= {upper}"
+    return f"{name} >= {lower}" if lower is not None else f"{name} <= {upper}"
 
 
 def saturation(slope: Derivation) -> list[Property]:
@@ -120,7 +166,8 @@ def saturation(slope: Derivation) -> list[Property]:
     found = []
     name = slope.wrt[0].tensor.name
     for end, value in limits(slope):
-        statement = f"the gradient tends to this as {name} -> {end}"
+        to = "a limit" if value is None else language(value, slope.loss)
+        statement = f"the gradient tends to {to} as {name} -> {end}"
         status = "unknown" if value is None else "proved"
         shown = () if value is None else (value,)
         given = () if value is None else slope.hypotheses
@@ -130,6 +177,7 @@ def saturation(slope: Derivation) -> list[Property]:
 
 __all__ = [
     "Property",
+    "bounds",
     "convexity",
     "properties",
     "saturation",

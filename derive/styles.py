@@ -180,8 +180,9 @@ _SIGNS = {"sum": "Σ", "prod": "Π", "max": "max", "min": "min", "argmax": "argm
 
 
 def unicode_name(name: str) -> str:
-    """A name for the terminal: gamma becomes γ."""
-    return GREEK.get(name, name)
+    """A name for the terminal: gamma becomes γ, and lambda_2 λ_2."""
+    stem, line, below = name.partition("_")
+    return GREEK.get(stem, stem) + line + below
 
 
 def subscript(letters: Sequence[str]) -> str:

@@ -41,6 +41,7 @@ from derive.index import (
     order,
     total,
 )
+from derive.latex_style import latex_entry, latex_name
 from derive.letters import names_of
 from derive.loss import Loss
 from derive.notation import library, load, parse, parse_expression
@@ -137,7 +138,7 @@ GALLERY = [
         named("W", I_, M) * named("x", M) + named("w1") * named("my_rate"),
         "my_rate*w1 + W[i, m]*x[m]",
         "my_rate·w1 + Wᵢₘ·xₘ",
-        r"\mathrm{my}_{\mathrm{rate}} w_{1} + W_{im} x_{m}",
+        r"\mathrm{my\_rate} \, w_{1} + W_{im} x_{m}",
     ),
     (named("a", T), "a[t]", "aₜ", "a_{t}"),
     (1 / sqrt(2 * pi), "sqrt(2)/(2*sqrt(pi))", "√2/(2·√π)", r"\frac{\sqrt{2}}{2 \sqrt{\pi}}"),
@@ -155,6 +156,32 @@ def test_gallery(expr: Expr, plain: str, terminal: str, tex: str) -> None:
     assert read(plain) == expr
 
 
+@pytest.mark.parametrize(
+    ("name", "alone", "entry"),
+    [
+        ("gamma", r"\gamma", r"\gamma_{ij}"),
+        ("lambda_2", r"\lambda_{2}", r"\lambda_{2,ij}"),
+        ("y_hat", r"\hat{y}", r"\hat{y}_{ij}"),
+        ("x_max", r"x_{\mathrm{max}}", r"x_{\mathrm{max},ij}"),
+        ("layer_1", r"\mathrm{layer}_{1}", r"\mathrm{layer}_{1,ij}"),
+        # Words hold together: no logarithm of anything, and not an entry of `hidden`.
+        ("log_p", r"\mathrm{log\_p}", r"\mathrm{log\_p}_{ij}"),
+        ("hidden_weights", r"\mathrm{hidden\_weights}", r"\mathrm{hidden\_weights}_{ij}"),
+        ("conv_weight_2", r"\mathrm{conv\_weight}_{2}", r"\mathrm{conv\_weight}_{2,ij}"),
+    ],
+)
+def test_names_of_several_parts(name: str, alone: str, entry: str) -> None:
+    assert latex_name(name) == alone
+    assert latex_entry(name, "ij") == entry
+
+
+def test_long_names_stand_apart() -> None:
+    """Side by side they would read as one name; a bracket after one as a call."""
+    rate, divergence = named("my_rate"), named("KL")
+    assert latex(2 * rate * divergence, LOSS) == r"2 \, \mathrm{my\_rate} \, \mathrm{KL}"
+    assert latex(rate * (1 + Z), LOSS) == r"\mathrm{my\_rate} \cdot (1 + z)"
+
+
 def test_nodes_outside_the_language() -> None:
     chain = total(i1, Partial(named("KL"), named("p", i1)) * Partial(named("p", i1), named("a", J)))
     assert unicode(chain, LOSS) == "Σᵢ (∂KL/∂pᵢ)·(∂pᵢ/∂aⱼ)"
@@ -170,7 +197,7 @@ def test_nodes_outside_the_language() -> None:
 def test_a_step_is_an_indicator() -> None:
     assert language(step(Z) * U, LOSS) == "u*(1 if z > 0 else 0)"
     assert unicode(step(Z) * U, LOSS) == "u·1[z > 0]"
-    assert latex(step(Z) * U, LOSS) == r"u \mathbf{1}[z > 0]"
+    assert latex(step(Z) * U, LOSS) == r"u \, \mathbf{1}[z > 0]"
 
 
 @pytest.mark.parametrize("name", library())

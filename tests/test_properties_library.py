@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -185,6 +186,12 @@ def test_bounds_of_the_value_hold(name: str) -> None:
         assert claimed.counterexample is not None
         below = value(loss, claimed.counterexample.point)
         assert below is not None and below < 0
+        return
+    if claimed.relation == "<=":
+        for point in tried(loss):
+            if value(loss, point) is not None:
+                ends = [evaluate(loss, step, point) for step in claimed.steps]
+                assert all(two > one - SLACK for one, two in pairwise(ends)), point
         return
     lower = numbers[0] if "L >=" in claimed.statement or "H >=" in claimed.statement else None
     upper = numbers[-1] if "<=" in claimed.statement else None

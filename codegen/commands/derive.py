@@ -179,10 +179,10 @@ def _parts(options: Namespace, to: str) -> tuple[str, ...]:
 
 
 def _properties(loss: Loss, options: Namespace) -> int:
-    from derive.properties import properties, value_bounds
+    from derive.properties import bounds, properties
 
     names = split_names(options.wrt) if options.wrt else _variables(loss)
-    rows = [_property_row(None, value_bounds(loss))]
+    rows = [_property_row(None, found) for found in bounds(loss)]
     rows += [_property_row(name, found) for name in names for found in properties(loss, name)]
     if options.json:
         as_json({"loss": loss.name, "properties": rows})

@@ -99,9 +99,9 @@ def _parts(derivation: Derivation, wanted: Wanted) -> dict[str, Any]:
 
         found["stable"] = [data(each) for each in stabilizations(loss)]
     if "properties" in wanted.parts:
-        from derive.properties import properties, value_bounds
+        from derive.properties import bounds, properties
 
-        every = (value_bounds(loss), *properties(loss, wrt))
+        every = (*bounds(loss), *properties(loss, wrt))
         found["properties"] = [property_data(each) for each in every]
     if "example" in wanted.parts or wanted.example is not None:
         found["example"] = _example(derivation, wanted.example)

@@ -16,6 +16,8 @@ SPACED = re.compile(
     r"(?=(?:<mrow>)?(?:<m(?:under|sub)>)?<mi>[a-z]\w+</mi>(?:<mi>\w</mi></m(?:under|sub)>)?<mo>\u2061)"
 )
 THIN = '<mspace width="0.1667em"></mspace>'
+# A roman name with an underscore: as text it stays one word, not a row of letters.
+UNDERSCORED = re.compile(r"\\mathrm(?=\{\w*\\_)")
 REMEDY = "HTML needs quickjs-ng: pip install 'pminusy[documents]'"
 FORMULA = """JSON.stringify(temml.renderToString({formula}, {{
   displayMode: {display}, annotate: false, throwOnError: true, trust: false
@@ -42,7 +44,8 @@ def asset(name: str) -> str:
 @lru_cache(maxsize=1 << 12)
 def mathml(formula: str, display: bool = False) -> str:
     """A formula in LaTeX as one <math> element; PminusyError where Temml cannot read it."""
-    call = FORMULA.format(formula=json.dumps(formula), display=json.dumps(display))
+    read = UNDERSCORED.sub(r"\\textrm", formula)
+    call = FORMULA.format(formula=json.dumps(read), display=json.dumps(display))
     engine, refused = _engine()
     try:
         return SPACED.sub(rf"\1{THIN}", str(json.loads(engine.eval(call))))

@@ -75,10 +75,10 @@ def stable(derivation: Derivation, dress: Dress) -> Part | None:
 
 def facts(derivation: Derivation, dress: Dress) -> Part | None:
     """What holds of the loss and of this gradient: bounds, convexity, sums, limits."""
-    from derive.properties import properties, value_bounds
+    from derive.properties import bounds, properties
 
     loss = derivation.loss
-    found = [value_bounds(loss), *properties(loss, derivation.wrt[0].tensor.name)]
+    found = [*bounds(loss), *properties(loss, derivation.wrt[0].tensor.name)]
     statements = tuple(_statement(each, dress) for each in found if each.status != "unknown")
     return Part("Properties", statements=statements) if statements else None
 
