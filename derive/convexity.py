@@ -36,6 +36,7 @@ from derive.statement import Property, assumed, definitions_of, point_where, val
 
 BOUNDS = (Rational(1, 4), Rational(1, 2), Integer(1), Integer(2))
 MOST_WAYS = 4
+AFFINE_IN = " is affine in "
 DISCRETE = ("binary", "sign")
 
 
@@ -80,7 +81,9 @@ def affine_stage(curvature: Curvature) -> tuple[Loss, str] | None:
 
 
 def _pulled_back(loss: Loss, wrt: str, name: str, inner: Property) -> Property:
-    statement = f"the loss is convex in {wrt}: {name} is affine in {wrt}, and {inner.statement}"
+    why = inner.statement.partition(": ")[2]
+    rest = f" {why}" if AFFINE_IN in why else f" and {inner.statement}"
+    statement = f"the loss is convex in {wrt}: {name}{AFFINE_IN}{wrt},{rest}"
     return replace(inner, statement=statement, name="convexity")
 
 
@@ -89,7 +92,8 @@ def _by_parts(curvature: Curvature) -> Property | None:
     body = loss.value.body
     if curvature(body) not in (CONSTANT, AFFINE, CONVEX):
         return None
-    statement = f"the loss is convex in {wrt}: its parts are, and so are their sums, "
+    parts = "its parts, multiplied out," if curvature.multiplied_out else "its parts"
+    statement = f"the loss is convex in {wrt}: {parts} are, and so are their sums, "
     statement += "maxima and compositions"
     return Property("convexity", "proved", statement, loss, (body,), None, assumed(loss, body))
 

@@ -44,7 +44,10 @@ RAMPS = (fn.relu, fn.absolute, Abs)
 
 
 class Curvature:
-    """How expressions of a loss bend as functions of one declared name."""
+    """How expressions of a loss bend as functions of one declared name.
+
+    `multiplied_out` says whether a sum had to be, for its terms to tell.
+    """
 
     def __init__(self, loss: Loss, name: str) -> None:
         self.loss, self.name = loss, name
@@ -52,6 +55,7 @@ class Curvature:
         self.moving = {name} | {d.name for d in loss.definitions if name in loss.below(d.name)}
         self._defined: dict[str, str] = {}
         self._smooth: dict[str, bool] = {}
+        self.multiplied_out = False
 
     def varies(self, expr: Any) -> bool:
         """Whether an expression depends on the name."""
@@ -75,7 +79,9 @@ class Curvature:
         if not self.is_smooth(expr):
             return UNKNOWN
         terms = Add.make_args(shallow(self.loss).expr(expr))
-        return _sum_of({self(term) for term in terms})
+        found = _sum_of({self(term) for term in terms})
+        self.multiplied_out |= found != UNKNOWN
+        return found
 
     def _entry(self, entry: Entry) -> str:
         name = entry.tensor.name

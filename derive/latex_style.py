@@ -16,7 +16,7 @@ _TALL = re.compile(r"\\(frac|sum|prod|max_|min_|begin)")
 _LONG = r"\\mathrm\{(?:\w|\\_){2,}\}(?:_\{[^{}]*\})?"
 _WORD = re.compile(_LONG + "$")
 _SPACED = re.compile(_LONG + r"(?:\^\{[^{}]*\})?$")
-_LONG_FIRST = re.compile(_LONG + r"|\\mathbf\{1\}\[")
+_LONG_FIRST = re.compile(_LONG + r"|\\mathbf\{1\}(?:\\!\\left)?\[")
 _ACCENTS = {"hat", "bar", "tilde", "dot"}
 _OPERATORS = {"log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
 _CIRCULAR = re.compile(r"\\(sin|cos|tan)h?\b")  # their powers are written sin^2 x
@@ -180,6 +180,12 @@ def _choice(cases: Sequence[tuple[Piece, str]], otherwise: Piece) -> Piece:
     return Piece(r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}", PREFIX)
 
 
+def _indicator(condition: str) -> Piece:
+    tall = _TALL.search(condition)
+    opening, closing = (r"\!\left[", r"\right]") if tall else ("[", "]")
+    return Piece(rf"\mathbf{{1}}{opening}{condition}{closing}")
+
+
 def _derivative(of: str, by: Sequence[str], direct: bool) -> Piece:
     text = _nabla(of, by)
     return Piece(rf"\left.{text}\right|_{{\text{{direct}}}}" if direct else text, POW)
@@ -188,6 +194,8 @@ def _derivative(of: str, by: Sequence[str], direct: bool) -> Piece:
 def _nabla(of: str, by: Sequence[str]) -> str:
     order = f"^{{{len(by)}}}" if len(by) > 1 else ""
     below = r"\, ".join(rf"\partial {name}" for name in by)
+    if order and len(set(by)) == 1:
+        below = rf"\partial {by[0]}{order}"
     return rf"\frac{{\partial{order}{of and ' '}{of}}}{{{below}}}"
 
 
@@ -214,7 +222,7 @@ LATEX = Style(
     call=_call,
     binder=_binder,
     choice=_choice,
-    indicator=lambda condition: Piece(rf"\mathbf{{1}}[{condition}]"),
+    indicator=_indicator,
     derivative=_derivative,
     diff=_diff,
     share=_share,

@@ -18,6 +18,7 @@ from derive.styles import GREEK
 
 STYLES = ("text", "unicode", "latex")
 PLAIN_ONES = "a bold 1 (in plain text, 1 as a vector)"
+NUMBERS = "Every quantity is a number."
 LARGEST = 120
 
 
@@ -79,17 +80,19 @@ def free_order(derivation: Derivation) -> tuple[Index, ...] | None:
 
 
 def stacked_names(loss: Loss) -> dict[str, str]:
-    """A capital letter for each name whose rows are samples, unless it is taken."""
+    """A capital letter for each name whose rows are samples; where it is taken by something else,
+    the name with `_all`, so that it is not mistaken for one sample's."""
     taken = {*loss.declared, *loss.defined, *(axis.name for axis in loss.axes)}
     taken |= {*_fixed(loss)}
     found: dict[str, str] = {}
     for name in (*loss.declared, *loss.defined):
         capital = name[:1].upper() + name[1:]
-        if name in GREEK and capital not in GREEK:
+        if not _is_stacked(loss, name) or capital == name:
             continue
-        if _is_stacked(loss, name) and capital not in taken:
-            found[name] = capital
-            taken.add(capital)
+        known = name not in GREEK or capital in GREEK
+        free = known and capital not in taken
+        found[name] = capital if free else loss.unused_name(f"{name}_all")
+        taken.add(found[name])
     return found
 
 
@@ -146,9 +149,9 @@ class _Words:
 
 
 def _convention(loss: Loss, left: Mat, tree: Mat, stacked: Mapping[str, str], words: _Words) -> str:
-    said = [*_layout(loss, left, tree, stacked, words), *_signs(tree, words)]
+    said = [*_layout(loss, left, tree, stacked, words), *_signs(loss, tree, words)]
     if not said:
-        return "Every quantity is a number."
+        return NUMBERS
     text = "; ".join(said)
     return text[:1].upper() + text[1:] + "."
 
@@ -170,15 +173,33 @@ def _layout(
             yield f"{words.shown(node)} has {entry} in row {row} and column {column}"
     used = {node.data for node in nodes if node.op == "name"}
     used |= {n for node in nodes if node.op == "derivative" for n in (node.data[0], *node.data[1])}
-    samples = [name for name in (*loss.declared, *loss.defined) if name in used]
-    rows = [name for name in samples if _is_stacked(loss, name)]
-    if rows:
-        whole = ", ".join(words.name(name) for name in rows)
-        plain = ", ".join(words.plain(name) for name in rows)
-        yield f"row {words.formula('n')} of {whole} is {plain} of sample {words.formula('n')}"
+    yield from _samples(loss, [n for n in (*loss.declared, *loss.defined) if n in used], words)
 
 
-def _signs(tree: Mat, words: _Words) -> Iterator[str]:
+def _samples(loss: Loss, names: list[str], words: _Words) -> Iterator[str]:
+    """Where in names with a leading axis of samples the values of one sample are."""
+    stacked = [name for name in names if _is_stacked(loss, name)]
+    renamed = [name for name in stacked if words.printer.names.get(name, name) != name]
+    vectors = [n for n in names if [axis.name for axis in loss.tensor(n).axes] == [BATCH]]
+    here = _sample(loss, words)
+    whole, alike, flat = (
+        ", ".join(map(words.name, some))
+        for some in (renamed, [name for name in stacked if name not in renamed], vectors)
+    )
+    if renamed:
+        yield f"row {here} of {whole} is {', '.join(map(words.plain, renamed))} of sample {here}"
+    if alike:
+        yield f"row {here} of {alike} is that of sample {here}"
+    if vectors:
+        yield f"entry {here} of {flat} is that of sample {here}"
+
+
+def _sample(loss: Loss, words: _Words) -> str:
+    """The index of a sample, a letter that the loss does not use."""
+    return words.formula(loss.unused_name("n", "i", "k"))
+
+
+def _signs(loss: Loss, tree: Mat, words: _Words) -> Iterator[str]:
     """What the signs in a tree mean."""
     nodes = list(dict.fromkeys(tree.walk()))
     ops = {node.op for node in nodes if node.shape != SCALAR}
@@ -190,9 +211,14 @@ def _signs(tree: Mat, words: _Words) -> Iterator[str]:
     for node in (node for node in nodes if node.op == "unit"):
         yield f"{words.shown(node)} is 1 at {words.plain(node.data)} and 0 elsewhere"
     for node in (node for node in nodes if node.op == "onehot"):
-        label = f"{words.printer.name(node.data)}_n" if words.mark else f"{node.data}[n]"
-        row = words.formula("n")
+        row = _sample(loss, words)
+        here = row.strip(words.mark) if words.mark else row
+        label = f"{words.printer.name(node.data)}_{here}" if words.mark else f"{node.data}[{row}]"
         yield f"row {row} of {words.shown(node)} is 1 at {words.formula(label)} and 0 elsewhere"
+    if any(node.op == "step" for node in nodes):
+        style = words.printer.signs.style
+        one = style.indicator("c").text if words.mark else "1[c]"
+        yield f"{words.formula(one)} is 1 where {words.formula('c')} holds and 0 elsewhere"
     if ops & {"had", "pow"}:
         yield "circled products, quotients and powers are taken entry by entry"
     if ops & {"call", "step", "choice"}:

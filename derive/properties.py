@@ -136,10 +136,14 @@ def slope_bound(slope: Derivation) -> Iterator[Property]:
     lower, upper = (front * number(end) for end in within)  # type: ignore[arg-type]
     steps = (lower, expr, upper)
     ends = (language(end, loss) for end in (lower, upper))
-    every = "every entry of the gradient" if slope.wrt[0].indices else "the gradient"
-    statement = f"{every} lies between {' and '.join(ends)}"
+    every = "every entry of " if slope.wrt[0].indices else ""
+    statement = f"{every}{_called(slope)} lies between {' and '.join(ends)}"
     given = tuple(dict.fromkeys((*slope.hypotheses, *assumed(loss, expr))))
     yield Property("gradient bounds", "proved", statement, loss, steps, None, given, "<=")
+
+
+def _called(slope: Derivation) -> str:
+    return f"d{slope.of.tensor.name}/d{slope.wrt[0].tensor.name}"
 
 
 def _is_constant(loss: Loss, factor: Expr, ranges: Ranges) -> bool:
@@ -167,7 +171,7 @@ def saturation(slope: Derivation) -> list[Property]:
     name = slope.wrt[0].tensor.name
     for end, value in limits(slope):
         to = "a limit" if value is None else language(value, slope.loss)
-        statement = f"the gradient tends to {to} as {name} -> {end}"
+        statement = f"{_called(slope)} tends to {to} as {name} -> {end}"
         status = "unknown" if value is None else "proved"
         shown = () if value is None else (value,)
         given = () if value is None else slope.hypotheses

@@ -241,14 +241,20 @@ def _unicode_binder(small: bool) -> Callable[[str, Sequence[Clause], Piece], Pie
 
 def _unicode_derivative(of: str, by: Sequence[str], direct: bool) -> Piece:
     power = str(len(by)).translate(_SUPERSCRIPTS) if len(by) > 1 else ""
-    text = f"∂{power}{of}/" + "".join(f"∂{name}" for name in by)
+    text = f"∂{power}{of}/" + _unicode_below(by, power)
     return Piece(f"({text})|direct") if direct else Piece(text, MUL)
 
 
 def _unicode_diff(body: Piece, by: Sequence[str]) -> Piece:
     power = str(len(by)).translate(_SUPERSCRIPTS) if len(by) > 1 else ""
     text = body.text if body.level == ATOM else _round(body.text)
-    return Piece(f"∂{power}/{''.join(f'∂{name}' for name in by)} {text}", PREFIX)
+    return Piece(f"∂{power}/{_unicode_below(by, power)} {text}", PREFIX)
+
+
+def _unicode_below(by: Sequence[str], power: str) -> str:
+    if power and len(set(by)) == 1:
+        return f"∂{by[0]}{power}"
+    return "".join(f"∂{name}" for name in by)
 
 
 def unicode_style(small: bool) -> Style:

@@ -256,8 +256,8 @@ def test_style_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert row["right"]["text"] == "-y*1[L > 0]"
 
 
-def test_a_name_whose_capital_is_taken_keeps_its_own() -> None:
-    """t stands for its samples as rows, although T is a const; the convention says so."""
+def test_a_name_whose_capital_is_taken_gets_another() -> None:
+    """The rows of all samples are not T, which is a const, nor t, which is one sample's."""
     text = (
         "z: input[K]\nt: target[K] in simplex\nT: const > 0 = 2\n"
         "p[i] = exp(z[i]/T)/sum(exp(z[k]/T) for k in K)\n"
@@ -265,5 +265,19 @@ def test_a_name_whose_capital_is_taken_keeps_its_own() -> None:
     )
     form = matrix_form(derive.gradient(batched(derive.parse(text), "mean"), "z"))
     assert form is not None
-    assert form.right["text"] == "(P - t)/N"
-    assert "row n of Z, t, P is z, t, p of sample n" in form.convention
+    assert form.right["text"] == "(P - t_all)/N"
+    assert "row n of Z, t_all, P is z, t, p of sample n" in form.convention
+
+
+def test_what_a_convention_says_of_samples() -> None:
+    """A name may be the usual letter of a sample or of their number, and a number of each sample
+    is a vector over them."""
+    triplet = matrix_form(derive.gradient(batched(derive.load("triplet"), "mean"), "a"))
+    assert triplet is not None
+    assert triplet.right["text"] == "2*diag(1[L > 0]) (n_all - P) / N"
+    assert "row i of A, P, n_all is a, p, n of sample i" in triplet.convention
+    assert "entry i of L is that of sample i" in triplet.convention
+    assert "1[c] is 1 where c holds and 0 elsewhere" in triplet.convention
+    batch = matrix_form(derive.gradient(derive.load("info_nce"), "U"))
+    assert batch is not None
+    assert "row n of P is p of sample n; row n of U, V is that of sample n" in batch.convention

@@ -174,7 +174,7 @@ def test_numbers_stand_in_the_formulas(
     """Every line is a right equation, as its own two sides say when Python reads them."""
     found = derivation(name, wrt)
     text = write(found, "text", example=given_point(found.loss, given))
-    shown = text[text.index("In numbers") :]
+    shown = text[text.index("A numerical example") :]
     for line in lines:
         assert f"  {line}\n" in shown, shown
     for to in ("latex", "markdown", "html"):
@@ -210,8 +210,9 @@ def test_numbers_stand_in_the_matrix_form(
     loss = loss if reduction == "none" else batched(loss, reduction)
     found = derive.gradient(loss, wrt)
     text = write(found, "text", parts=("matrix",), example=given_point(loss, given))
-    shown = text[text.index("In numbers") :].split("\n\n")[0]
-    left, right, value = " ".join(shown[shown.rindex("  ∂") :].split()).split(" = ")
+    shown = text[text.index("A numerical example") :].split("\n\n")[0]
+    equation = shown[shown.rindex("  ∂") : shown.index("  Entries are counted")]
+    left, right, value = " ".join(equation.split()).split(" = ")
     assert left == f"∂{loss.value.name}/∂{wrt}"
     array = r"\(([-\d.]+(?:[,;] [-\d.]+)+)\)"
     code = re.sub(array, r"M('\1')", f"{right} - {value}".replace("−", "-"))

@@ -106,7 +106,7 @@ def test_an_unforeseen_loss_has_every_form(name: str) -> None:
         assert "Lemma 1" in text or to == "json"
     page = Page(write(derivation, "html", parts=PAGE_PARTS))
     assert not page.open and page.tags["math"] > 20
-    assert "In numbers" in "".join(page.text) and "Properties" in "".join(page.text)
+    assert "A numerical example" in "".join(page.text) and "Properties" in "".join(page.text)
     data = checked(write(derivation, "json", parts=PAGE_PARTS))
     assert list(data["parts"]) == list(PAGE_PARTS)
     assert data["parts"]["second"]["steps"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from sympy import S
 
-from codegen.atlas.sliders import argument, sizes
+from codegen.atlas.sliders import arguments, sizes
 from codegen.builder import KernelFunction, build
 from codegen.kernel import Kernel
 from codegen.targets.javascript_names import keys_of, module_names
@@ -37,7 +37,7 @@ def live(loss: Loss, function: KernelFunction, source: str) -> Live:
     modules = [_module("loss", function.kernel, source)]
     data: dict[str, Any] = {
         "loss": {**_call(function.kernel), "name": loss.value.name},
-        "arguments": [argument(d, place) for place, d in enumerate(loss.declarations)],
+        "arguments": arguments(loss, function),
         "sizes": sizes(loss),
         "simplex": _distribution(loss),
     }

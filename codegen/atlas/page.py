@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
@@ -20,7 +20,7 @@ from codegen.builder import build
 from codegen.documents.html import HELPERS
 from codegen.documents.latex import DRESS
 from codegen.documents.mathml import styles
-from codegen.documents.model import NESTED, PAGE_PARTS, Document, Wanted
+from codegen.documents.model import NESTED, PAGE_PARTS, Wanted
 from codegen.documents.parts import whole
 from codegen.emit import render
 from codegen.plots.pictures import pictures
@@ -90,14 +90,14 @@ def loss_page(loss: Loss, slug: str, measuring: bool = False) -> Page:
     sources = [file.text for file in (*numpy.dense, *numpy.labels)]
     accuracy = kept(loss.name, sources) or (measured(loss) if measuring else ())
     tried = live(loss, function, module.text)
-    document = _document(loss, names[0], PAGE_PARTS)
+    first, *others = (gradient(loss, name) for name in names)
+    document = whole(first, DRESS, NESTED, Wanted(PAGE_PARTS, others=tuple(others)))
     text = _with_scripts(
         "atlas_loss.html.j2",
         title=f"{document.title} · Atlas of losses",
         modules=tried.modules,
         own=("live.js", "page.js"),
         document=document,
-        others=[_other(loss, name) for name in names[1:]],
         name=loss.name,
         value=DRESS.name(loss.value.name),
         defined=tried.definitions,
@@ -137,17 +137,6 @@ def index_page(cards: Sequence[Card]) -> str:
 
 def _order(card: Card) -> tuple[str, str]:
     return card.title.lower(), card.slug
-
-
-def _document(loss: Loss, name: str, parts: tuple[str, ...]) -> Document:
-    return whole(gradient(loss, name), DRESS, NESTED, Wanted(parts))
-
-
-def _other(loss: Loss, name: str) -> Markup:
-    """A further gradient: what was said of the loss is not said again."""
-    document = replace(_document(loss, name, ("second",)), variables=(), definitions=())
-    text = render("fragment.html.j2", document=document, **HELPERS)
-    return Markup(text.replace('id="step-', f'id="step-{loss.tensor(name).name}-'))
 
 
 def _with_scripts(

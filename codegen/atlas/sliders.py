@@ -7,6 +7,10 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
+from codegen.builder import KernelFunction
+from derive.batch import PER_SAMPLE, names_batch
 from derive.loss import Declaration, Loss
 
 REACH = Decimal(6)
@@ -18,8 +22,32 @@ STARTS = ("0.6", "0.4", "0.75", "0.3", "0.5")
 SHARES = ("0.5", "0.3", "0.2", "0.1", "0.1")
 
 
-def argument(declaration: Declaration, place: int = 0) -> dict[str, Any]:
-    """The control of the declared name at this place, and where each of five entries starts."""
+def arguments(loss: Loss, function: KernelFunction) -> list[dict[str, Any]]:
+    """The controls of a loss; they start where its gradient, by its kernel, is not 0."""
+    tried = (
+        [argument(d, p, turn) for p, d in enumerate(loss.declarations)] for turn in range(MOST)
+    )
+    found = list(tried)
+    return next((controls for controls in found if _tells(loss, controls, function)), found[0])
+
+
+def _tells(loss: Loss, controls: list[dict[str, Any]], function: KernelFunction) -> bool:
+    """Whether some entry of the gradient is not 0 at the start."""
+    count, given = sizes(loss), {}
+    for declaration, control in zip(loss.declarations, controls, strict=True):
+        shape = tuple(count[axis.name] for axis in declaration.tensor.axes)
+        start = np.resize(np.array(control["start"], dtype=float), shape)
+        value = start if declaration.tensor.label is None else start.astype(np.int64)
+        rows = declaration.role in PER_SAMPLE and not names_batch(loss)
+        given[declaration.name] = value[np.newaxis] if rows else value
+    with np.errstate(all="ignore"):
+        _, slopes = function(**given)
+    return any(np.any(slope) for slope in slopes.values())
+
+
+def argument(declaration: Declaration, place: int = 0, turn: int = 0) -> dict[str, Any]:
+    """The control of the declared name at this place, and where each of five entries starts;
+    another `turn` starts them elsewhere."""
     tensor, kind = declaration.tensor, declaration.domain.kind
     control: dict[str, Any] = {
         "name": declaration.name,
@@ -33,13 +61,13 @@ def argument(declaration: Declaration, place: int = 0) -> dict[str, Any]:
         return {**control, "kind": "label", "of": tensor.label.name, "start": ["0"] * MOST}
     if kind in ("binary", "sign"):
         choices = ["0", "1"] if kind == "binary" else ["-1", "1"]
-        starts = [choices[1 - k % 2] for k in range(MOST)]
+        starts = [choices[1 - (k + turn) % 2] for k in range(MOST)]
         return {**control, "kind": "choice", "choices": choices, "start": starts}
     if kind == "simplex":
         one_hot = ["1"] + ["0"] * (MOST - 1)
         starts = one_hot if declaration.role == "target" else list(SHARES)
         return {**control, "kind": "simplex", **_steps(Decimal(0), Decimal(1)), "start": starts}
-    return {**control, "kind": "number", **_numbers(declaration, place)}
+    return {**control, "kind": "number", **_numbers(declaration, (2 + turn) * place + turn)}
 
 
 def sizes(loss: Loss) -> dict[str, int]:
@@ -59,7 +87,7 @@ def sizes(loss: Loss) -> dict[str, int]:
     return found
 
 
-def _numbers(declaration: Declaration, place: int) -> dict[str, Any]:
+def _numbers(declaration: Declaration, first: int) -> dict[str, Any]:
     """The range of a number: its domain, cut to a part that says something."""
     domain, default = declaration.domain, _decimal(declaration.default)
     low, high = _decimal(domain.lower), _decimal(domain.upper)
@@ -77,7 +105,7 @@ def _numbers(declaration: Declaration, place: int) -> dict[str, Any]:
     step = _step(low, high)
     low, high = low + step * open_low, high - step * open_high
     # Vectors that are compared with each other start apart.
-    starts = [_start(declaration, low, high, step, k + 2 * place) for k in range(MOST)]
+    starts = [_start(declaration, low, high, step, k + first) for k in range(MOST)]
     return {"low": _plain(low), "high": _plain(high), "step": _plain(step), "start": starts}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -72,6 +73,15 @@ def write_file(path: Path, text: str | bytes) -> None:
             raise
     except OSError as error:
         raise PminusyError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def text_width() -> int:
+    """How many columns a derivation may take: those of a terminal, up to a hundred; a pipe's are
+    always as many."""
+    most, least = 100, 40
+    if not sys.stdout.isatty():
+        return most
+    return max(least, min(most, shutil.get_terminal_size((most, 24)).columns))
 
 
 def deliver(text: str | bytes, out: str | None) -> None:

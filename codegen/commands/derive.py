@@ -26,6 +26,7 @@ from codegen.commands import (
     product_options,
     say,
     split_names,
+    text_width,
     write_file,
 )
 from derive.errors import PminusyError
@@ -126,7 +127,7 @@ def _variables(loss: Loss) -> list[str]:
 
 def _deliver(found: list[Derivation], options: Namespace) -> None:
     """Print the documents, or write them to a file, with the pictures that they show beside it."""
-    from codegen.documents import BESIDE, files, write
+    from codegen.documents import BESIDE, WIDTH, files, write
     from derive.rewrite import in_cases
 
     to = "json" if options.json else options.to
@@ -139,7 +140,10 @@ def _deliver(found: list[Derivation], options: Namespace) -> None:
     groups = [(d, []) for d in found] if single else [(found[0], found[1:])]
     made = [{"example": _example(d.loss, options), "others": more, **how} for d, more in groups]
     if name is None or (to not in BESIDE and to != "pdf"):
-        texts = [write(d, to, **with_) for (d, _), with_ in zip(groups, made, strict=True)]
+        width = text_width() if name is None else WIDTH
+        texts = [
+            write(d, to, width=width, **with_) for (d, _), with_ in zip(groups, made, strict=True)
+        ]
         deliver(_joined(texts, to), name)
         return
     out, documents = Path(name), []

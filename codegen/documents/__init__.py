@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from codegen.documents.latex import fragment as latex_fragment
-from codegen.documents.model import DETAILS, PAGE_PARTS, PARTS, Wanted
+from codegen.documents.model import DETAILS, PAGE_PARTS, PARTS, WIDTH, Wanted
 from codegen.documents.parts import of_loss
 from derive.derivation import Derivation
 from derive.errors import PminusyError
@@ -45,6 +45,7 @@ def write(
     parts: Sequence[str] = (),
     example: Point | None = None,
     others: Sequence[Derivation] = (),
+    width: int = WIDTH,
 ) -> str:
     """A derivation in one of FORMATS.
 
@@ -54,13 +55,14 @@ def write(
     and a fragment hold one.
     `parts` names what else a document is to say: some of PARTS, where the derivation is the
     gradient of a loss; `example` is a point whose numbers are put into the formulas.
+    `width` is how many columns a text takes.
     Plots stand inside HTML and notebooks; LaTeX and Markdown need files beside them: `files`.
     Raises PminusyError for a format or a detail that does not exist, and where what a format
     needs is not installed.
     """
     if "plots" in parts and to in BESIDE:
         raise PminusyError(f"plots are files beside a document in {to}: write it with -o FILE")
-    wanted = replace(_wanted(derivation, to, parts, example), others=tuple(others))
+    wanted = replace(_wanted(derivation, to, parts, example), others=tuple(others), width=width)
     return _text(derivation, to, fragment, detail, wanted)
 
 
@@ -138,6 +140,7 @@ __all__ = [
     "FORMATS",
     "PAGE_PARTS",
     "PARTS",
+    "WIDTH",
     "files",
     "latex_fragment",
     "typeset",

@@ -166,7 +166,7 @@ def _variable(declaration: Declaration, loss: Loss, dress: Dress) -> Variable:
         default = dress.show(declaration.default, loss, None)
         facts.append(f"{dress.name(tensor.name)} = {default}")
     place = f"{dress.name(tensor.name)} {dress.member} {space}"
-    return Variable(place, declaration.role, dress.comma.join(facts))
+    return Variable(place, declaration.role, tuple(facts))
 
 
 def _facts(declaration: Declaration, loss: Loss, dress: Dress) -> Iterator[str]:

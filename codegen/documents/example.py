@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import isfinite
@@ -26,38 +26,33 @@ from derive.substituted import Substituted
 from derive.usual import usual_points
 
 DIGITS = 4
+HEADING = "A numerical example"
+ROUNDED = f"numbers are rounded to {DIGITS} decimals."
 
 
 def worked(
-    derivation: Derivation, dress: Dress, point: Point, form: MatrixForm | None = None
+    slopes: Sequence[Derivation], dress: Dress, point: Point, forms: Sequence[MatrixForm | None]
 ) -> Part:
-    """The definitions and the gradient at a point, for the first entry and then for all.
+    """The definitions and the gradients at a point, for the first entry and then for all.
 
-    With a matrix form all entries of the gradient come from it.
+    With a matrix form all entries of a gradient come from it.
     """
-    loss = derivation.loss
+    loss = slopes[0].loss
     decimals = Decimals(loss, point, DIGITS)
     values = {definition.name: decimals.table(definition.name) for definition in loss.definitions}
-    minus = dress.style(derivation.names).minus
+    minus = dress.style(slopes[0].names).minus
     shown = Numbered(loss, dress, point, values, minus)
     rows = [Section("", *row, ()) for row in _given(loss, dress, point, minus)]
     for definition in loss.definitions:
         first = shown.place(definition.entry)
         rows += shown.rows(definition.entry, definition.body, first, values[definition.name])
-    wrt = derivation.wrt[0]
-    slopes = decimals.table(loss.value.name, wrt.tensor.name)
-    rows += shown.rows(derivation.subject, derivation.result, shown.place(wrt), slopes, wrt)
-    if form is not None and isinstance(slopes, list):
-        rows[-1] = shown.in_matrices(form, slopes)
-    return Part(f"In numbers, entries counted from 0, to {DIGITS} decimals", tuple(rows))
-
-
-def worked_usual(
-    derivation: Derivation, dress: Dress, form: MatrixForm | None = None
-) -> Part | None:
-    """The same at a usual point, where there is one."""
-    point = usual(derivation)
-    return None if point is None else worked(derivation, dress, point, form)
+    for slope, form in zip(slopes, forms, strict=True):
+        wrt = slope.wrt[0]
+        numbers = decimals.table(loss.value.name, wrt.tensor.name)
+        rows += shown.rows(slope.subject, slope.result, shown.place(wrt), numbers, wrt)
+        if form is not None and isinstance(numbers, list):
+            rows[-1] = shown.in_matrices(form, numbers)
+    return Part(HEADING, tuple(rows), said=f"Entries are counted from 0; {ROUNDED}")
 
 
 def usual(derivation: Derivation) -> Point | None:

@@ -15,6 +15,8 @@ SPACED = re.compile(
     r"(</m(?:i|n|sub|sup|subsup|frac|sqrt|root)>|form=\"postfix\"[^>]*>[^<]*</mo>(?:</mrow>)?)"
     r"(?=(?:<mrow>)?(?:<m(?:under|sub)>)?<mi>[a-z]\w+</mi>(?:<mi>\w</mi></m(?:under|sub)>)?<mo>\u2061)"
 )
+# Two fractions side by side: TeX keeps their bars apart.
+FRACTIONS = re.compile(r"(</mfrac>)(?=(?:<mrow>)?<mfrac>)")
 THIN = '<mspace width="0.1667em"></mspace>'
 # A roman name with an underscore: as text it stays one word, not a row of letters.
 UNDERSCORED = re.compile(r"\\mathrm(?=\{\w*\\_)")
@@ -48,7 +50,8 @@ def mathml(formula: str, display: bool = False) -> str:
     call = FORMULA.format(formula=json.dumps(read), display=json.dumps(display))
     engine, refused = _engine()
     try:
-        return SPACED.sub(rf"\1{THIN}", str(json.loads(engine.eval(call))))
+        made = SPACED.sub(rf"\1{THIN}", str(json.loads(engine.eval(call))))
+        return FRACTIONS.sub(rf"\1{THIN}", made)
     except refused as error:
         why = str(error).partition("\n")[0]
         raise PminusyError(f"no MathML for the formula {formula}: {why}") from error

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Show = Callable[[Basic, Loss, Names | None], str]
 DETAILS = ("brief", "normal", "full")
 NESTED = "nested"
+WIDTH = 100
 PARTS = ("matrix", "second", "stable", "properties", "example", "plots")
 PAGE_PARTS = PARTS[:-1]  # what a page says when nothing is asked for: plots take their time
 
@@ -87,7 +88,7 @@ class Variable:
 
     place: str
     role: str
-    facts: str
+    facts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class Wanted:
     """What else a document is to say: some of PARTS, with an example at this point.
 
     `pictures` are those of the part "plots", under the addresses of `picture_at`; `others` are
-    further derivations of the same loss, which refer to what stands before them.
+    further derivations of the same loss, which refer to what stands before them; `width` is how
+    many columns a text takes.
     """
 
     parts: tuple[str, ...] = ()
@@ -103,6 +105,7 @@ class Wanted:
     pictures: tuple[Picture, ...] = ()
     picture_at: str = "{}"
     others: tuple[Derivation, ...] = ()
+    width: int = WIDTH
 
 
 NOTHING = Wanted()
@@ -153,7 +156,7 @@ class Document:
 
     `plain` is the result as one would type it; `verdict` says how many steps were confirmed,
     `proof` what it means that they were.  `others` are further derivations of the same loss;
-    `before` is how many sections stand before those of this one.
+    `before` is how many sections stand before those of this one.  `notation` says what signs mean.
     """
 
     name: str
@@ -169,6 +172,7 @@ class Document:
     parts: tuple[Part, ...] = ()
     others: tuple[Document, ...] = ()
     before: int = 0
+    notation: str = ""
 
     @property
     def main(self) -> Section:

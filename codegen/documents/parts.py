@@ -6,30 +6,47 @@ does not have (the second derivative of a Jacobian, say) is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codegen.documents.document import document, section, with_others
-from codegen.documents.model import PARTS, Document, Dress, Part, Section, Statement, Wanted
+from codegen.documents.model import (
+    PAGE_PARTS,
+    PARTS,
+    Document,
+    Dress,
+    Part,
+    Section,
+    Statement,
+    Wanted,
+)
+from codegen.documents.notation import notation
 from codegen.documents.words import signs
 from derive.derivation import Derivation
 from derive.errors import PminusyError
+from derive.functions import signum, step
+from derive.index import Choice, Share, nodes, tensors
 from derive.letters import names_of
+from derive.loss import Loss
 from derive.printing import language
 
 if TYPE_CHECKING:
     from derive.matrix import MatrixForm
     from derive.properties import Property
 
-OF_EACH = ("matrix", "second")  # the others speak of the loss, or are said of its first gradient
+OFF_KINKS_ONLY = "This holds away from where a condition in the gradient changes over."
 NO_MATRIX = "There is none: too long, or with indices that no product of matrices can have."
 
 
 def matrix(derivation: Derivation, dress: Dress) -> Part | None:
     """The result in matrix notation; of a gradient, also that of the mean over a batch."""
+    from derive.matrix_nodes import SCALAR
+
     medium = dress.medium
     forms, said = matrix_forms(derivation, medium, lambda name: dress.inline(dress.name(name)))
+    if len(forms) > 1 and forms[0].tree.shape == SCALAR:
+        forms = forms[1:]  # The first is the result as it stands above.
     rows = tuple(Section("", form.left[medium], form.right[medium], ()) for form in forms)
     return Part("Matrix form", rows, said=said if forms else NO_MATRIX)
 
@@ -39,7 +56,7 @@ def matrix_forms(
 ) -> tuple[list[MatrixForm], str]:
     """The forms of a derivation and of the mean over a batch, and the layout of both."""
     from derive.batch import names_batch
-    from derive.matrix import matrix_form
+    from derive.matrix import NUMBERS, matrix_form
     from derive.mean import gradient_of_mean
 
     loss = derivation.loss
@@ -53,6 +70,8 @@ def matrix_forms(
         weighted = "" if loss.weight is None else f", weighted by {language(loss.weight, loss)}"
         mean = f"; {mean_of} is the mean of {of} over a batch of {show('N')}{weighted}"
     sentences = [form.typeset if medium == "latex" else form.convention for form in forms]
+    if len(sentences) > 1:  # Numbers become vectors over a batch.
+        sentences = [said for said in sentences if said != NUMBERS]
     clauses = [clause for said in sentences for clause in said.rstrip(".").split("; ")]
     return forms, f"{'; '.join(dict.fromkeys(clauses))}{mean}."
 
@@ -62,25 +81,46 @@ def second(derivation: Derivation, dress: Dress) -> Part | None:
     from derive.forwards import hessian
 
     found = hessian(derivation.loss, derivation.wrt[0].tensor.name)
-    return Part("Second derivative", (document(found, dress, "brief").main,))
+    said = OFF_KINKS_ONLY if _has_kinks(derivation) or _has_kinks(found) else ""
+    return Part("Second derivative", (document(found, dress, "brief").main,), said=said)
 
 
-def stable(derivation: Derivation, dress: Dress) -> Part | None:
+def _has_kinks(derivation: Derivation) -> bool:
+    """Whether a derivative chooses between values as the variable moves."""
+    loss, name = derivation.loss, derivation.wrt[0].tensor.name
+    choices = (n for n in nodes(derivation.result) if isinstance(n, Choice | Share | step | signum))
+    decided = (n.args[0] for n in choices)
+    return any(name in loss.below(t.name) for what in decided for t in tensors(what))
+
+
+def stable(every: Sequence[Derivation], dress: Dress) -> Part | None:
     """How each definition is kept from overflowing and from losing digits."""
     from codegen.explain import stabilizations
 
-    sections = tuple(section(each, dress, "normal") for each in stabilizations(derivation.loss))
+    sections = tuple(section(each, dress, "normal") for each in stabilizations(every[0].loss))
     return Part("Stable form", sections) if sections else None
 
 
-def facts(derivation: Derivation, dress: Dress) -> Part | None:
-    """What holds of the loss and of this gradient: bounds, convexity, sums, limits."""
+def facts(every: Sequence[Derivation], dress: Dress) -> Part | None:
+    """What holds of the loss and of its gradients: bounds, convexity, sums, limits."""
     from derive.properties import bounds, properties
 
-    loss = derivation.loss
-    found = [*bounds(loss), *properties(loss, derivation.wrt[0].tensor.name)]
+    loss = every[0].loss
+    found = [*bounds(loss)]
+    for name in (each.wrt[0].tensor.name for each in every):
+        found += [each for each in properties(loss, name) if _tells(each, loss, name)]
     statements = tuple(_statement(each, dress) for each in found if each.status != "unknown")
     return Part("Properties", statements=statements) if statements else None
+
+
+def _tells(found: Property, loss: Loss, name: str) -> bool:
+    """Whether a reader may have expected it: scores of classes only may be shifted for nothing."""
+    if found.name != "gradient sums to zero" or found.status == "proved":
+        return True
+    targets = [d for d in loss.declarations if d.role == "target"]
+    classes = {d.tensor.label for d in targets}
+    classes |= {d.tensor.axes[-1] for d in targets if d.domain.kind == "simplex"}
+    return loss.tensor(name).axes[-1] in classes
 
 
 def _statement(found: Property, dress: Dress) -> Statement:
@@ -110,20 +150,21 @@ def place(found: Property) -> str:
     return f"{', '.join(where)}: it is {decimal(example.true)}"
 
 
-def example(derivation: Derivation, dress: Dress, wanted: Wanted) -> Part | None:
+def example(every: Sequence[Derivation], dress: Dress, wanted: Wanted) -> Part | None:
     """Numbers in every formula: those given, else usual ones."""
-    from codegen.documents.example import worked, worked_usual
+    from codegen.documents.example import usual, worked
     from derive.matrix import matrix_form
 
-    form = matrix_form(derivation) if "matrix" in wanted.parts else None
-    if wanted.example is not None:
-        return worked(derivation, dress, wanted.example, form)
-    return worked_usual(derivation, dress, form)
+    forms = [matrix_form(each) if "matrix" in wanted.parts else None for each in every]
+    point = wanted.example if wanted.example is not None else usual(every[0])
+    return None if point is None else worked(every, dress, point, forms)
 
 
-MAKERS: dict[str, Callable[[Derivation, Dress], Part | None]] = {
+OF_EACH: dict[str, Callable[[Derivation, Dress], Part | None]] = {
     "matrix": matrix,
     "second": second,
+}
+OF_LOSS: dict[str, Callable[[Sequence[Derivation], Dress], Part | None]] = {
     "stable": stable,
     "properties": facts,
 }
@@ -132,31 +173,45 @@ MAKERS: dict[str, Callable[[Derivation, Dress], Part | None]] = {
 def whole(derivation: Derivation, dress: Dress, detail: str, wanted: Wanted) -> Document:
     """The document of a derivation with these parts."""
     laid_out = document(derivation, dress, detail)
-    laid_out = replace(laid_out, parts=tuple(parts(derivation, dress, wanted)))
-    if not wanted.others:
-        return laid_out
-    laid_out = with_others(laid_out, derivation, wanted.others, dress, detail)
-    own = Wanted(tuple(part for part in wanted.parts if part in OF_EACH))
-    others = zip(laid_out.others, wanted.others, strict=True)
-    more = (replace(text, parts=tuple(parts(each, dress, own))) for text, each in others)
-    return replace(laid_out, others=tuple(more))
+    if wanted.others:
+        laid_out = with_others(laid_out, derivation, wanted.others, dress, detail)
+    every = (derivation, *wanted.others)
+    texts = [
+        replace(text, parts=tuple(_own_parts(each, dress, wanted)))
+        for text, each in zip((laid_out, *laid_out.others), every, strict=True)
+    ]
+    # What is said of the loss and of all its gradients comes after the last of them.
+    texts[-1] = replace(texts[-1], parts=(*texts[-1].parts, *_shared_parts(every, dress, wanted)))
+    laid_out = replace(texts[0], others=tuple(texts[1:]))
+    names = frozenset((*derivation.loss.declared, *derivation.loss.defined))
+    said = notation(laid_out, names) if dress.medium == "latex" else ""
+    return replace(laid_out, notation=said)
 
 
-def parts(derivation: Derivation, dress: Dress, wanted: Wanted) -> Iterator[Part]:
-    """The parts that are wanted and that this derivation has, in their order."""
+def _own_parts(derivation: Derivation, dress: Dress, wanted: Wanted) -> Iterator[Part]:
+    """The parts that are wanted of this derivation alone, and that it has, in their order."""
     unknown = [name for name in wanted.parts if name not in PARTS]
     if unknown:
         raise PminusyError(f"no part '{unknown[0]}'; there are {', '.join(PARTS)}")
-    first = of_loss(derivation)
-    for name, make in MAKERS.items():
-        asked = name in wanted.parts and (first or name == "matrix")
+    for name, make in OF_EACH.items():
+        asked = name in wanted.parts and (of_loss(derivation) or name == "matrix")
         part = make(derivation, dress) if asked else None
+        # Where all is asked for, what there is not need not be said.
+        if part is not None and not (part.said == NO_MATRIX and set(PAGE_PARTS) <= {*wanted.parts}):
+            yield part
+
+
+def _shared_parts(every: Sequence[Derivation], dress: Dress, wanted: Wanted) -> Iterator[Part]:
+    """The parts on the loss, and on all of these gradients together."""
+    if not of_loss(every[0]):
+        return
+    slopes = [each for each in every if of_loss(each) and each.loss == every[0].loss]
+    for name, make in OF_LOSS.items():
+        part = make(slopes, dress) if name in wanted.parts else None
         if part is not None:
             yield part
-    if not first:
-        return
     if wanted.example is not None or "example" in wanted.parts:
-        part = example(derivation, dress, wanted)
+        part = example(slopes, dress, wanted)
         if part is not None:
             yield part
     if wanted.pictures:

@@ -11,6 +11,7 @@ import numpy as np
 from codegen.plots.paper import figure, lines, math
 from codegen.plots.scene import Scene
 from derive.errors import PminusyError
+from derive.latex_style import latex_entry
 from derive.loss import Loss
 
 REACH = 6.0
@@ -75,10 +76,18 @@ def line_label(scene: Scene) -> str:
     """The entry that moves, and what it is measured against."""
     name = entry_label(scene)
     if scene.axes:
-        return f"{name}, of the target class; the others 0"
+        fixed = [f"{math(d.name)} = {_shown(scene.values[d.name])}" for d in scene.unlike]
+        where = f"\nwhere {', '.join(fixed)}" if fixed else ""
+        return f"{name}{scene.of_the_target}; the others {scene.others}{where}"
     targets = [d.name for d in scene.loss.declarations if d.role == "target" and not d.tensor.axes]
     fixed = [f"{math(t)} = {float(scene.values[t]):g}" for t in targets]
     return f"{name}, where {', '.join(fixed)}" if fixed else name
+
+
+def _shown(value: Any) -> str:
+    """The entries of a vector; of what is larger the first ones, by which it goes on."""
+    entries = [f"{entry:g}".replace("-", "−") for entry in np.ravel(value)]
+    return f"({', '.join(entries)})" if np.ndim(value) == 1 else f"{', '.join(entries[:3])}, …"
 
 
 def _label(loss: Loss) -> str:
@@ -88,13 +97,12 @@ def _label(loss: Loss) -> str:
 
 
 def slope_label(scene: Scene) -> str:
-    return rf"$\partial {scene.loss.value.name}/\partial {{{entry_label(scene).strip('$')}}}$"
+    of, by = (label.strip("$") for label in (math(scene.loss.value.name), entry_label(scene)))
+    return rf"$\partial {{{of}}}/\partial {{{by}}}$"
 
 
 def entry_label(scene: Scene) -> str:
-    if not scene.axes:
-        return math(scene.wrt)
-    return f"{math(scene.wrt)[:-1]}_{{{','.join('0' for _ in scene.axes)}}}$"
+    return f"${latex_entry(scene.wrt, ['0' for _ in scene.axes])}$"
 
 
 def bends_down(slopes: Any) -> Any:

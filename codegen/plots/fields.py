@@ -16,6 +16,7 @@ from derive.engine import gradient
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
 from derive.forwards import hessian
+from derive.latex_style import latex_entry
 from derive.point import Point
 
 GRID = 81
@@ -36,7 +37,7 @@ def surface(scene: Scene) -> Any:
         filled = here.contourf(xs, ys, losses, LEVELS)
         here.contour(xs, ys, losses, LEVELS, colors="white", linewidths=0.5)
         here.quiver(at_x, at_y, -slopes[..., 0], -slopes[..., 1], color="white", width=0.004)
-        here.set_xlabel(f"{_entry(scene, 0)}, of the target class")
+        here.set_xlabel(f"{_entry(scene, 0)}{scene.of_the_target}")
         here.set_ylabel(_entry(scene, 1))
         here.grid(False)
         page.colorbar(filled, ax=here, label=f"{math(scene.loss.value.name)}; arrows: −gradient")
@@ -80,7 +81,7 @@ def jacobian(scene: Scene) -> Any:
     found = hessian(scene.loss, scene.wrt)
     by = math(scene.wrt)[1:-1]
     twice = rf"\partial {{{by}}}_i\,\partial {{{by}}}_j"
-    pictures = [(rf"$\partial^2 {scene.loss.value.name}/{twice}$", found)]
+    pictures = [(rf"$\partial^2 {{{math(scene.loss.value.name)[1:-1]}}}/{twice}$", found)]
     for definition in scene.loss.definitions:
         axes = [axis.name for axis in definition.entry.tensor.axes]
         if axes == list(scene.axes) and scene.wrt in scene.loss.below(definition.name):
@@ -153,7 +154,7 @@ def _plane(scene: Scene, low: float, high: float, steps: int) -> tuple[Any, Any,
 
 def _entry(scene: Scene, number: int) -> str:
     place = np.unravel_index(number, scene.shape)
-    return f"{math(scene.wrt)[:-1]}_{{{','.join(map(str, place))}}}$"
+    return f"${latex_entry(scene.wrt, [str(at) for at in place])}$"
 
 
 def _point(scene: Scene) -> Point:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from codegen.builder import KernelFunction, build
 from codegen.points import mark_of
 from derive.batch import PER_SAMPLE, names_batch
 from derive.errors import PminusyError
-from derive.loss import Declaration, Loss
+from derive.loss import Declaration, Domain, Loss
 from derive.sampling import allows
 
 CLASSES = 3
+UNLIKE = (1.0, 0.5, -0.5)
 CONST = 2.0  # of a const without a default
 
 
@@ -51,6 +53,20 @@ class Scene:
         self.kernel: KernelFunction = self.built or build(self.loss, wrt=[self.wrt])
         self.axes = tuple(axis.name for axis in found.tensor.axes)
         self.values = {d.name: self._value(d) for d in self.loss.declarations}
+
+    @property
+    def of_the_target(self) -> str:
+        """What to say of the first entry: that it is the true class's, if entries are classes'."""
+        targets = [d for d in self.loss.declarations if d.role == "target"]
+        axes = self.loss.declared[self.wrt].tensor.axes
+        shared = [d.tensor.label in axes for d in targets if d.tensor.label]
+        shared += [d.tensor.axes[-1] in axes for d in targets if d.domain.kind == "simplex"]
+        return ", of the target class" if any(shared) else ""
+
+    @property
+    def others(self) -> str:
+        """The value of the entries that do not move, which all have one."""
+        return f"{float(np.ravel(self.values[self.wrt])[-1]):g}"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,7 +119,31 @@ class Scene:
             return np.full(shape, (float(low) + float(high)) / 2)
         if declaration.role == "const":
             return np.full(shape, max(CONST, float(low) + 1 if low is not None else CONST))
+        if declaration in self.unlike:
+            return _unlike(self.unlike.index(declaration), shape)
         return np.full(shape, 0.0 if low is None else float(low) + 1)
+
+    @cached_property
+    def unlike(self) -> list[Declaration]:
+        """The names with axes that stay, were all of whose entries alike nothing would come of it:
+        a layer's weights, and what is measured against the name that moves.  Biases stay 0."""
+        shown = [d for d in self.loss.declarations if d.role in ("input", "param")]
+        deepest = max((len(d.tensor.axes) for d in shown), default=0)
+        return [
+            d
+            for d in shown
+            if d.name != self.wrt
+            and d.tensor.axes
+            and d.domain == Domain()
+            and (d.role == "input" or len(d.tensor.axes) == deepest)
+        ]
+
+
+def _unlike(turn: int, shape: tuple[int, ...]) -> Any:
+    """Numbers in rows of which no two are alike, nor those of the next turn."""
+    if len(shape) > 1:
+        return (1 + np.arange(np.prod(shape)).reshape(shape)) / 10
+    return np.resize(np.roll(UNLIKE, turn), shape)
 
 
 def _first(shape: tuple[int, ...], value: float, rest: float) -> Any:
