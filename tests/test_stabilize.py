@@ -63,6 +63,7 @@ CASES = {
         "sum((Q[i] - T[i])*log(Q[i]/T[i]) for i in K)",
     ],
     "divergences from a mixture": [
+        "sum(P[i]*log(2*P[i]/(P[i] + Q[i])) + Q[i]*log(2*Q[i]/(P[i] + Q[i])) for i in K)/2",
         "s*D + (1 - s)*sum(P[i]*log(P[i]/M[i]) for i in K)",
         "s*sum(y[i]*log(y[i]/M[i]) for i in K) + (1 - s)*sum(P[i]*log(P[i]/M[i]) for i in K)",
     ],
@@ -71,7 +72,13 @@ CASES = {
         "s/2*log(1/V[t]) + s/2*sum(y[i]*log(y[i]/V[i]) for i in K)"
         " + (1 - s)*sum(P[i]*log(P[i]/V[i]) for i in K)",
     ],
+    "log of a share of a sum": [
+        "log(p[t]/(p[t] + X[t]))",
+        "sum(y[k]*log(2*p[k]/(3*p[k] + X[k])) for k in K)",
+    ],
     "log of a share of a mixture": [
+        "log(P[t]/(P[t]/3 + 2*Q[t]/3))",
+        "sum(P[i]*log(2*P[i]/(P[i] + Q[i])) for i in K)",
         "log(P[t]/M[t])",
         "sum(y[i]*log(y[i]/M[i]) for i in K)",
     ],

@@ -44,6 +44,8 @@ def _same(one: Expr, two: Expr) -> bool:
 
 def _place(term: Expr, cofactor: Expr, body: Expr, index: Index) -> Expr | None:
     """The index or label at which the term is -cofactor times the body of the sum."""
+    if split_exp(term)[1] is None:
+        return None
     labels = [e for e in entries(term) if e.tensor.label == index.axis]
     free = [i for i in term.atoms(Index) if i.axis == index.axis]
     for place in (*sorted(labels, key=str), *sorted(free, key=str)):
@@ -77,7 +79,7 @@ def less_own_term(node: Expr, loss: Loss) -> Expr | None:
 def at_class_less_term(node: Expr, loss: Loss) -> Expr | None:
     """c delta_tj sum_k f_k - c f_j = c times (the sum of f_k over k != t if j = t else -f_j)."""
     for arg in node.args if node.is_Add else ():
-        for cofactor, whole in _sums(arg):
+        for cofactor, whole in _sums(arg) if arg.has(Delta) else ():
             deltas = [f for f in Mul.make_args(cofactor) if isinstance(f, Delta)]
             index, body, guard = whole.open()
             if len(deltas) != 1 or guard != TRUE:

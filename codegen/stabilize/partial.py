@@ -112,13 +112,16 @@ def less_part(node: Expr, loss: Loss) -> Expr | None:
         for part in Mul.make_args(arg)
         if isinstance(part, Total) and part.args[1].has(exp)
     ]
-    for whole, c, all_of in found:
+    parts = [item for item in found if item[2].args[2].op == "=="]
+    for whole, c, all_of in found if parts else ():
         index, body, guard = all_of.open()
-        for part, d, some in found if guard == TRUE else ():
+        for part, d, some in parts if guard == TRUE else ():
+            if c != -d:
+                continue
             inner, inside, holds = some.open()
             here = [substitute(x, {inner: index}) for x in (inside, holds)]
             entry, value = here[1].operands if here[1].op == "==" else (S.Zero, S.Zero)
-            same = inner.axis == index.axis and c == -d and here[0] == body
+            same = inner.axis == index.axis and here[0] == body
             if same and _is_binary(entry, loss) and value in (0, 1):
                 left = Condition("==", entry, 1 - value)
                 return node - whole - part + c * total(index, body, left)

@@ -16,6 +16,7 @@ from derive.errors import KernelError
 from derive.index import Axis, Choice, Condition, Delta, Entry, Index, order
 
 ADD, MUL, SIGN, POW, ATOM = range(1, 6)
+EXACT = 2**62  # beyond what 64 bits hold, a quotient of whole numbers is written as a float
 
 
 @dataclass
@@ -104,7 +105,7 @@ def _negative(term: Expr) -> bool:
 def _product(expr: Expr, at: Layout) -> tuple[str, int]:
     number, rest = expr.as_coeff_Mul()
     above, below = halves(rest)
-    if not isinstance(number, Rational):
+    if not isinstance(number, Rational) or max(abs(number.p), number.q) > EXACT:
         above, number = [number, *above], Integer(1)
     sign = "-" if number < 0 else ""
     if abs(number.p) != 1 or not above:

@@ -13,6 +13,7 @@ from derive.errors import KernelError
 from derive.index import Axis, Choice, Condition, Delta, Entry, Index, order
 
 TEST, ADD, MUL, SIGN, ATOM = range(5)
+EXACT = 2**62  # beyond what 64 bits hold, a quotient of whole numbers is written as a float
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Writer:
     def _product(self, expr: Expr) -> tuple[str, int]:
         number, rest = expr.as_coeff_Mul()
         above, below = _halves(rest)
-        if not isinstance(number, Rational):
+        if not isinstance(number, Rational) or max(abs(number.p), number.q) > EXACT:
             above, number = [number, *above], Integer(1)
         sign = "-" if number < 0 else ""
         if abs(number.p) != 1 or not above:
