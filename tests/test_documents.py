@@ -14,6 +14,7 @@ import pytest
 import derive
 from codegen.documents import DETAILS, FORMATS, write
 from codegen.documents.latex import escape
+from codegen.documents.text import dress_of
 from derive.derivation import Derivation, Step
 from derive.errors import PminusyError
 from derive.loss import Loss
@@ -74,8 +75,10 @@ def test_each_format_says_the_result_and_every_rule(name: str, wrt: str, to: str
     assert text == write(d, to)
     assert text.endswith("\n")
     shown = text.replace("│", " ") if to == "text" else text
-    expected = {"text": str(d), "json": json.dumps(d.formula)[1:-1]}.get(to, "")
-    assert " ".join(expected.split()) in " ".join(shown.split())
+    dress = dress_of(d)
+    sides = (dress.show(each, d.loss, d.names) for each in (d.subject, d.result))
+    expected = {"text": " = ".join(sides), "json": json.dumps(d.formula)[1:-1]}.get(to, "")
+    assert "".join(expected.split()) in "".join(shown.split())
     for step in d.steps:
         assert step.name in text
     for hypothesis in d.hypotheses:

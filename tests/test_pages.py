@@ -265,6 +265,7 @@ def test_a_function_stands_apart_from_what_it_follows(formula: str, spaces: int)
     ("typed", "shown"),
     [
         ("for x >= 0 it is 1/(1 + exp(-x))", "for x ≥ 0 it is 1/(1 + exp(−x))"),
+        ("x^2 overflows, of T^2", "x² overflows, of T²"),
         ("v'Hv >= 0, the gradient's sum", "v′Hv ≥ 0, the gradient's sum"),
         ("psi = (-1)**k * cos(2*theta) - 2*k", "ψ = (−1)^k · cos(2·θ) − 2·k"),
         ("2*L(z) -> oo, straight-line, the delta", "2·L(z) → ∞, straight-line, the delta"),

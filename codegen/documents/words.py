@@ -10,7 +10,7 @@ from derive.styles import GREEK
 SIGNS = {">=": "≥", "<=": "≤", "->": "→", "**": "^"}
 MINUS = re.compile(r"(?<![\w)\]])-(?=[\w.(|])|(?<= )-(?= )")
 INFINITY = re.compile(r"\b(?:oo|infinity)\b")
-SQUARE = re.compile(r"(?<=[\w)\]])\^2(?![\w(.])")
+SQUARE = re.compile(r"(?<![\w$])(\w+)\^2(?=[\s,.;:)]|$)")
 PARTIAL = re.compile(r"\bd(\w+)/d(\w+)\b")
 TIMES = re.compile(r"(?<=[\w)\]])( ?)\*(?=\1[\w(])")
 PRIME = re.compile(r"(?<![A-Za-z]{2})'")  # v'Hv, but not the gradient's
@@ -22,7 +22,7 @@ def signs(text: str, names: Collection[str] = ()) -> str:
     for typed, sign in SIGNS.items():
         text = text.replace(typed, sign)
     text = TIMES.sub(r"\1·", INFINITY.sub("∞", MINUS.sub("−", text)))
-    text = SQUARE.sub("²", text)
+    text = SQUARE.sub(r"\1²", text)
     text = PARTIAL.sub(lambda found: _derivative(found, names), text)
     return LETTER.sub(lambda found: _letter(found[0], names), PRIME.sub("′", text))
 
