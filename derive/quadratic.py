@@ -13,6 +13,7 @@ from derive.index import (
     TRUE,
     Choice,
     Entry,
+    Index,
     Tensor,
     Total,
     free_indices,
@@ -87,19 +88,28 @@ def diagonal(found: Quadratic) -> Iterator[tuple[Expr, Expr]]:
 
 
 def bounded_by(loss: Loss, weight: Expr, constant_: Expr) -> bool:
-    """Whether weight <= constant: each sum in it is at least its entry at the weight's index."""
+    """Whether weight <= constant: each sum in it is at least its entry at one of the weight's
+    indices."""
     form = NormalForm(loss, assume=True)
     gap = to_expr(form(constant_ - weight))
-    for node in sorted(nodes(gap), key=order):
-        if isinstance(node, Total) and nonnegative_poly(form, form(node)):
-            bound, body, guard = node.args
-            if guard != TRUE:
-                continue
-            for index in sorted(free_indices(gap), key=order):
-                if index.axis == bound.axis:
-                    rest = exp(Entry(Tensor("rest of a sum")))
-                    gap = gap.xreplace({node: body.xreplace({bound: index}) + rest})
-                    break
+    sums = [node for node in sorted(nodes(gap), key=order) if isinstance(node, Total)]
+    at = sorted(free_indices(gap), key=order)
+    most = max((sum(index.axis == node.axis for index in at) for node in sums), default=0)
+    return any(_closes(form, _opened(form, gap, sums, at, turn)) for turn in range(max(most, 1)))
+
+
+def _opened(form: NormalForm, gap: Expr, sums: list[Total], at: list[Index], turn: int) -> Expr:
+    """Each sum of what is not below 0 as its entry at one of the indices, and a rest of its own."""
+    for number, node in enumerate(sums):
+        bound, body, guard = node.args
+        own = [index for index in at if index.axis == bound.axis]
+        if own and guard == TRUE and nonnegative_poly(form, form(node)):
+            rest = exp(Entry(Tensor(f"rest of sum {number}")))
+            gap = gap.xreplace({node: body.xreplace({bound: own[turn % len(own)]}) + rest})
+    return gap
+
+
+def _closes(form: NormalForm, gap: Expr) -> bool:
     whole = cleared(form, form(gap))
     if not whole or nonnegative_poly(form, whole):
         return whole is not None

@@ -7,6 +7,7 @@ proves that; a sum whose weights are >= 0 and sum to 1 lies where its terms do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 from itertools import product as cartesian
@@ -27,6 +28,7 @@ from derive.index import (
     Share,
     Total,
     free_indices,
+    tensors,
     total,
 )
 from derive.loss import Declaration, Loss
@@ -121,13 +123,16 @@ class Ranges:
         if found.bounded:
             return found
         lower, upper = found
-        try:
-            if lower < 0 and nonnegative(self.form, entry):
-                lower = Fraction(0)
-            if upper > 1 and lower >= 0 and bounded_by(self.loss, entry, Fraction(1)):
-                upper = Fraction(1)
-        except Undecided:
-            pass
+        # By all that it stands for, or whatever the names in it are.
+        for loss in (self.loss, _alone(self.loss, entry.tensor.name)):
+            form = self.form if loss is self.loss else NormalForm(loss, assume=True)
+            try:
+                if lower < 0 and nonnegative(form, entry):
+                    lower = Fraction(0)
+                if upper > 1 and lower >= 0 and bounded_by(loss, entry, Fraction(1)):
+                    upper = Fraction(1)
+            except Undecided:
+                continue
         return Range(lower, upper)
 
     def _total(self, expr: Total) -> Range:
@@ -170,7 +175,10 @@ class Ranges:
 
     def _largest(self, expr: Expr) -> Range:
         one, two = map(self, expr.args)
-        return Range(max(one.lower, two.lower), max(one.upper, two.upper))
+        lower = max(one.lower, two.lower)
+        if lower < 0 and self(Mul(-1, *expr.args)).lower >= 0:
+            lower = Fraction(0)  # Of two numbers of different signs one is not below 0.
+        return Range(lower, max(one.upper, two.upper))
 
     def _smallest(self, expr: Expr) -> Range:
         one, two = map(self, expr.args)
@@ -204,6 +212,17 @@ class Ranges:
             most = Fraction(1) if base.lower >= 1 else INFINITE
             return Range(Fraction(int(base.upper <= 1)), most)
         return POSITIVE
+
+
+def _alone(loss: Loss, name: str) -> Loss:
+    """One definition, the names that it is made of anything."""
+    own = loss.defined[name]
+    inputs = (
+        Declaration(tensor, "input")
+        for tensor in sorted(tensors(own.body), key=str)
+        if tensor.name in loss.defined
+    )
+    return replace(loss, declarations=(*loss.declarations, *inputs), definitions=(own,))
 
 
 def declared(declaration: Declaration) -> Range:

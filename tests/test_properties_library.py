@@ -25,6 +25,7 @@ from derive.evaluate import Evaluator, Point, evaluate
 from derive.index import Partial
 from derive.loss import Loss
 from derive.properties import Property, convexity, properties, value_bounds
+from derive.ranges import Ranges
 from derive.sampling import allows, points
 
 LIBRARY = [
@@ -321,3 +322,40 @@ def test_what_curvature_says_of_parts() -> None:
     }
     for text, expected in texts.items():
         assert bends(derive.parse_expression(loss, text)) == expected, text
+
+
+SHARES = [
+    # Not at most 1: what is left of one sum is not what is left of another.
+    (
+        "p[i] = (exp(u[i]) + sum(exp(w[k]) for k in K))/(exp(w[i]) + sum(exp(u[k]) for k in K))",
+        False,
+    ),
+    ("p[i] = (u[i]**2 + sum(w[k]**2 for k in K))/(w[i]**2 + sum(u[k]**2 for k in K))", False),
+    ("p[i] = exp(u[i])/sum(exp(w[k]) for k in K)", False),
+    ("p[i] = exp(u[i])/sum(exp(u[k]) for k in K)", True),
+    ("p[i] = exp(u[i] + w[i])/sum(exp(u[k] + w[k]) for k in K)", True),
+    ("p[i] = u[i]**2/(w[i]**2 + sum(u[k]**2 for k in K))", True),
+]
+
+
+@pytest.mark.parametrize(("share", "bounded"), SHARES)
+def test_a_share_is_at_most_one_only_if_it_is_one(share: str, bounded: bool) -> None:
+    loss = derive.parse(f"u: input[K]\nw: input[K]\n{share}\nL = sum(p[i] for i in K)\n")
+    assert (Ranges(loss)(loss.defined["p"].entry).upper == 1) == bounded
+
+
+def test_of_two_indices_over_one_axis_either_may_be_summed_over() -> None:
+    for place in ("i, k", "k, j"):
+        text = f"z: input[N, N]\np[i, j] = exp(z[i, j])/sum(exp(z[{place}]) for k in N)\n"
+        loss = derive.parse(text + "L = -sum(log(p[i, i]) for i in N)\n")
+        assert value_bounds(loss).statement == "L >= 0"
+        assert value_bounds(loss).status == "proved"
+
+
+@pytest.mark.parametrize(
+    ("body", "proved"),
+    [("max(-x, 2*x)", True), ("max(x*c, -x)", True), ("max(x, 2*x)", False), ("max(x, -y)", False)],
+)
+def test_of_two_numbers_of_different_signs_one_is_not_below_0(body: str, proved: bool) -> None:
+    loss = derive.parse(f"x: input\ny: input\nc: const >= 0 = 1\nL = {body}\n")
+    assert (value_bounds(loss).status == "proved") == proved
