@@ -267,6 +267,8 @@ CASES = {
     "versed sine": ["g - g*cos(z - s)", "s + cos(z) - 1"],
     "versed sine of two vectors": [
         "1 - sum(a[k]*b[k] for k in K)/sqrt(sum(a[k]**2 for k in K)*sum(b[k]**2 for k in K))",
+        "1 - sum((a[k] - z)*(b[k] - s) for k in K)"
+        "/sqrt(sum((a[k] - z)**2 for k in K)*sum((b[k] - s)**2 for k in K))",
         "g - g*sum(a[k]*b[k] for k in K)/(C*sqrt(sum(b[k]**2 for k in K)))",
     ],
     "sine of a multiple angle": ["sin(2*w)/sin(w)", "3*z*sin(4*w)/sin(w)", "sin(6*z)/sin(2*z)"],

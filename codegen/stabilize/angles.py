@@ -6,7 +6,8 @@ from sympy import Add, Expr, Integer, Mul, S, acos, asin, chebyshevu_poly, cos, 
 
 from codegen.bounds import is_fixed
 from codegen.stabilize.local import body_of, powers, rule, without
-from derive.index import TRUE, Choice, Index, Total, free_indices, total
+from derive.functions import absolute, grouped, largest, smallest
+from derive.index import TRUE, Choice, Condition, Index, Total, free_indices, total
 from derive.loss import Loss
 
 MOST = 16
@@ -86,17 +87,36 @@ def versed_sine(node: Expr, loss: Loss) -> Expr | None:
     " along them, keeps the digits",
 )
 def between_vectors(node: Expr, loss: Loss) -> Expr | None:
-    """1 - u.v/(|u| |v|) = (|u - v|^2 - (|u| - |v|)^2)/(2 |u| |v|)."""
+    """1 - u.v/(|u| |v|) = (|u - v|^2 - (|u| - |v|)^2)/(2 |u| |v|), for norms of like size.
+
+    Where one norm is over twice the other, it is |u/|u| - v/|v||^2/2.
+    """
     for arg in node.args if node.is_Add else ():
         for product in Mul.make_args(arg):
             found = _norms(product, without(arg, product), loss)
             if found is None or -found[0] not in node.args:
                 continue
-            scale, index, (u, v), (n, m) = found
-            apart = total(index, (u - v) ** 2)
-            along = total(index, (u - v) * (u + v)) / (n + m)
-            return node - arg + scale - scale * (apart - along**2) / (2 * n * m)
+            scale, index, pair, (n, m) = found
+            u, v = (grouped(x) if x.is_Add else x for x in pair)
+            gap = _gap(*pair, index)
+            apart = total(index, gap**2)
+            along = total(index, gap * (u + v)) / (n + m)
+            near = (apart - along**2) / (2 * n * m)
+            far = total(index, (u / n - v / m) ** 2) / 2
+            like = Condition("<", largest(n, m), 2 * smallest(n, m))
+            return node - arg + scale - scale * Choice(like, near, far)
     return None
+
+
+def _gap(u: Expr, v: Expr, index: Index) -> Expr:
+    """u - v; where both are numbers less their means, the difference of the numbers if small."""
+    if not u.is_Add or not v.is_Add:
+        return u - v
+    terms = Add.make_args(u - v)
+    own = grouped(Add(*(term for term in terms if term.has(index))))
+    means = grouped(Add(*(term for term in terms if not term.has(index))))
+    near = Condition("<", absolute(own), absolute(u))
+    return Choice(near, own + means, grouped(u) - grouped(v))
 
 
 def _norms(product: Expr, rest: Expr, loss: Loss) -> tuple[Expr, Index, Pair, Pair] | None:
