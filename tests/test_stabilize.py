@@ -137,6 +137,9 @@ CASES = {
         "g*sigmoid(g*z - g*log(u))*(s - u**g*exp(-g*z))",
         "(exp(z) - s)*sigmoid(log(u) - z)",
     ],
+    "exponential into a sum of logistic functions": [
+        "exp(z)*(s*sigmoid(-z) + (u if b[t] > 0 else 0))",
+    ],
     "logistic functions of opposite numbers": ["s*sigmoid(z) + s*sigmoid(-z) - sigmoid(z)"],
     "log of a mean of two exponentials": [
         "log(exp(z - s)/2 + exp(s - z)/2)",
@@ -223,6 +226,7 @@ CASES = {
         "s*exp(z - exp(z))/E",
         "exp(2*z)/(1 - exp(exp(z)))",
     ],
+    "exponential beside one that decays faster": ["s*exp(z)*sigmoid(-exp(z) - u)"],
     "term to its maximum": ["u*(max(a[k]/u for k in K) + z) - a[t]"],
     "log of a mixture with 1": ["log(q + (1 - q)*exp(-u))", "log(q + sigmoid(-z)*exp(-u))"],
     "power of an exponential": ["(u*exp(-z))**g"],

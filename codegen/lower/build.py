@@ -31,6 +31,7 @@ from derive.index import (
     free_indices,
     rebuild,
     substitute,
+    tensors,
     total,
 )
 from derive.loss import Loss
@@ -156,12 +157,19 @@ def _add(statement: Statement, key: Basic, to: Builder) -> None:
     to.memo[key] = Tensor(statement.name, axes, statement.over[0].axis if is_argmax else None)
 
 
+def _masks(weights: list[Expr], rest: list[Expr]) -> bool:
+    """Whether a weight says which entries a maximum is over: beyond those it is no bound."""
+    guards = [peak.args[2] for factor in rest for peak in factor.atoms(Maximum)]
+    named = {tensor for guard in guards for tensor in tensors(guard)}
+    return any(tensor in named for weight in weights for tensor in tensors(weight))
+
+
 def _lower_product(factors: tuple[Expr, ...], to: Builder) -> Expr:
     """A product; where a weight may be 0 and the rest infinite, a zero weight wins."""
     weights = [f for f in factors if not f.is_number and vanishes(f, to.loss)]
     numbers = [f for f in factors if f.is_number]
     rest = [f for f in factors if f not in weights and not f.is_number]
-    if not weights or all(bounded(f, to.loss) for f in rest):
+    if not weights or (all(bounded(f, to.loss) for f in rest) and not _masks(weights, rest)):
         return Mul(*(lower(f, to) for f in factors))
     weight = Mul(*(lower(f, to) for f in weights))
     if weight.is_number:

@@ -163,6 +163,34 @@ def odds_in_sum(node: Expr, loss: Loss) -> Expr | None:
     return None
 
 
+@rule(
+    "exponential into a sum of logistic functions",
+    "the exponential meets the logistic function of the opposite number, before either overflows",
+)
+def into_shares(node: Expr, loss: Loss) -> Expr | None:
+    """exp(x) (c sigmoid(-x) + d) = c sigmoid(x) + d exp(x), and so in the sides of a choice."""
+    x = split_exp(node)[1] if node.is_Mul else None
+    for bracket in node.args if x is not None else ():
+        if bracket.is_Add and any(_meets(term, x) for term in bracket.args):
+            return without(node, bracket, exp(x)) * Add(*(_taken(t, x) for t in bracket.args))
+    return None
+
+
+def _meets(term: Expr, x: Expr) -> bool:
+    """Whether a logistic function of -x is among the factors."""
+    shares = [f for f in Mul.make_args(term) if isinstance(f, sigmoid)]
+    return any((share.args[0] + x).expand() == 0 for share in shares)
+
+
+def _taken(term: Expr, x: Expr) -> Expr:
+    """The term times exp(x), which goes into the sides of a choice."""
+    for factor in Mul.make_args(term):
+        if isinstance(factor, Choice):
+            condition, *sides = factor.args
+            return without(term, factor) * Choice(condition, *(_taken(s, x) for s in sides))
+    return term * exp(x)
+
+
 def _at_odds(term: Expr, x: Expr) -> Expr | None:
     """c exp(u) sigmoid(x) as c exp(u + x) sigmoid(-x), where exp(u + x) has no exponential."""
     cofactor, u = split_exp(term)
@@ -274,6 +302,7 @@ RULES = (
     over_several,
     odds,
     odds_in_sum,
+    into_shares,
     opposite,
     log_of_mean,
     to_softplus,

@@ -266,6 +266,22 @@ def vanishing(node: Expr, loss: Loss) -> Expr | None:
 
 
 @rule(
+    "exponential beside one that decays faster",
+    "where the exponential overflows the other factor is 0, and the product has the limit 0",
+)
+def decaying(node: Expr, loss: Loss) -> Expr | None:
+    """exp(w) sigmoid(-c exp(w) - u), and 0 where exp(w) is beyond the floats, or 0."""
+    w = split_exp(node)[1] if node.is_Mul else None
+    for factor in node.args if w is not None else ():
+        if isinstance(factor, sigmoid) and not isinstance(w, grouped):
+            own = [split_exp(term) for term in Add.make_args(factor.args[0])]
+            if any(v == w and c.is_number and c.is_negative for c, v in own):
+                gone = Condition("==", exp(w), 2 * exp(w))
+                return Choice(gone, S.Zero, without(node, exp(w)) * exp(grouped(w)))
+    return None
+
+
+@rule(
     "log of a mixture with 1",
     "where the mixture is near 1, what is taken from it keeps its digits",
 )
@@ -298,4 +314,4 @@ RULES = (
     power_less_one,
     to_tanh,
 )
-LAST = (term_by_term, over_itself_less_one, vanishing)
+LAST = (term_by_term, over_itself_less_one, vanishing, decaying)
