@@ -25,7 +25,6 @@ OPEN = {
     "hurdle_poisson": {"huge"},
     "margin_softmax": {"offset 1e4"},
     "ppo": {"huge"},
-    "zinb": {"huge"},
 }
 
 
