@@ -8,7 +8,7 @@ loss computes a sum of products first, its rounding is allowed for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from codegen.builder import dense_target
-from codegen.code_inputs import INFINITE, PLAIN, Case, axes_of, cases, handed
+from codegen.code_inputs import PLAIN, Case, axes_of, cases, handed
+from codegen.code_notes import notes, probes
 from codegen.code_process import Answer, TimeLimit, UserFunction
 from codegen.code_shrink import simpler, smaller
 from codegen.lower import cut
@@ -47,6 +48,7 @@ class Judged:
     known: Known | None = None
     left_out: int = 0
     changed: tuple[str, ...] = ()
+    dtype: str = ""
 
     @property
     def worst(self) -> float:
@@ -109,10 +111,12 @@ def check_code(
                 if case.regime != PLAIN and _wrong_when_plain(found):
                     break  # a formula that is wrong has no accuracy
                 found.append(judge(case))
-            return _report(found, oracle, judge, max_ulp)
+            beside = () if _wrong_when_plain(found) else probes(oracle, function, one_hot)
+            said = (*notes(found, oracle), *beside)
+            return _report(found, oracle, judge, max_ulp, said)
     except TimeLimit as error:
         if any(judged.kind != "accurate" for judged in found):
-            return _report(found, oracle, None, max_ulp)
+            return _report(found, oracle, None, max_ulp, tuple(notes(found, oracle)))
         return Report("undecided", str(error), _table(found))
 
 
@@ -183,7 +187,7 @@ def _compared(case: Case, answer: Answer, truth: dict[Place, Known], max_ulp: fl
             worst = (kind, error, place)
     left_out = answer.array.size - len(truth)
     if not errors:
-        return Judged(case, "accurate", left_out=left_out, changed=answer.changed)
+        return Judged(case, "accurate", (), "", left_out=left_out, changed=answer.changed)
     kind, _, place = worst
     return Judged(
         case,
@@ -194,33 +198,41 @@ def _compared(case: Case, answer: Answer, truth: dict[Place, Known], max_ulp: fl
         known=truth[place],
         left_out=left_out,
         changed=answer.changed,
+        dtype=answer.dtype,
     )
 
 
 def _report(
-    found: list[Judged], oracle: Oracle, judge: Callable[[Case], Judged] | None, max_ulp: float
+    found: list[Judged],
+    oracle: Oracle,
+    judge: Callable[[Case], Judged] | None,
+    max_ulp: float,
+    said: tuple[str, ...],
 ) -> Report:
-    table, notes = _table(found), tuple(_notes(found, oracle))
+    table = _table(found)
     if not any(judged.errors or judged.failed for judged in found):
         reason = "the truth could not be evaluated at any of the points"
-        return Report("undecided", reason, table, notes=notes)
+        return Report("undecided", reason, table, notes=said)
     kind = max((judged.kind for judged in found), key=KINDS.index)
     if kind == "accurate":
         worst = max(regime.worst for regime in table)
-        return Report(kind, f"right, and at most {worst:.3g} ULP off", table, notes=notes)
+        return Report(kind, f"right, and at most {worst:.3g} ULP off", table, notes=said)
     first = next(judged for judged in found if judged.kind == kind)
     names = list(dict.fromkeys(line.name for line in table if line.kind == kind))
     plain = [line for line in table if line.name == PLAIN and line.kind == "wrong"]
+    right = [line.dtype for line in table if line.name == PLAIN and line.kind == "accurate"]
     where = ", ".join(names)
     if kind == "inaccurate":
         reason = f"right, but more than {max_ulp:g} ULP off where: {where}"
     elif plain and plain[0].failed:
         reason = f"on plain inputs it {plain[0].failed}"
+    elif plain and right:
+        reason = f"on plain inputs it is right in {right[0]}, but wrong in {plain[0].dtype}"
     elif plain:
         reason = "not the gradient of this loss: it differs on plain inputs already"
     else:
         reason = f"right on plain inputs, but wrong where: {where}"
-    return Report(kind, reason, table, _shrunk(first, oracle, judge) if judge else first, notes)
+    return Report(kind, reason, table, _shrunk(first, oracle, judge) if judge else first, said)
 
 
 def _table(found: list[Judged]) -> tuple[Regime, ...]:
@@ -236,18 +248,6 @@ def _table(found: list[Judged]) -> tuple[Regime, ...]:
             middle = median(errors) if errors else float("inf")
             lines.append(Regime(name, dtype, kind, middle, worst, failed, left_out))
     return tuple(lines)
-
-
-def _notes(found: list[Judged], oracle: Oracle) -> Iterator[str]:
-    changed = sorted({name for judged in found for name in judged.changed})
-    if changed:
-        yield f"it changes its arguments: {', '.join(changed)}"
-    left_out = sum(judged.left_out for judged in found)
-    if left_out:
-        whole = left_out + sum(len(judged.errors) for judged in found)
-        yield f"{left_out} of {whole} entries left out: on a kink, or too near a limit to decide"
-    if any(j.case.regime == INFINITE and j.errors for j in found):
-        yield "at infinities the truth is what two far points agree on; elsewhere it is rigorous"
 
 
 def _shrunk(worst: Judged, oracle: Oracle, judge: Callable[[Case], Judged]) -> Judged:

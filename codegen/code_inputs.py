@@ -15,7 +15,8 @@ from derive.batch import BATCH
 from derive.index import Entry, walk
 from derive.loss import Declaration, Domain
 
-SIZES = {1: 2, 2: 6, 3: 4, 10: 2}  # how many rows for each size K
+SIZES = ((1, 2), (2, 6), (3, 4), (10, 2))  # for each size K: how many rows
+SINGLE = (3, 1)
 LARGEST = 10
 FAR = {"float64": (5, 80), "float32": (5, 30)}
 FARTHEST = {"float64": 720.0, "float32": 95.0}  # exp of minus this is subnormal
@@ -87,10 +88,10 @@ def _rows(oracle: Oracle, axes: list[str], regime: str) -> list[tuple[int, int]]
     A loss over the batch is tried with many rows on plain inputs: its truth costs their square.
     """
     if not axes and not oracle.whole:
-        return [(1, 12)]
+        return [(1, 12), (1, 1)] if regime == PLAIN else [(1, 12)]
     many = oracle.whole or len(oracle.loss.declared[oracle.wrt].tensor.axes) > 1
     if not many:
-        return list(SIZES.items())
+        return [*SIZES, SINGLE] if regime == PLAIN else list(SIZES)
     small = [(1, 2), (2, 4), (3, 3), (LARGEST, 2)]
     if not oracle.whole:
         return small

@@ -32,6 +32,7 @@ class Answer:
     array: Any = None
     failed: str = ""
     changed: tuple[str, ...] = ()
+    dtype: str = ""
 
 
 @dataclass
@@ -94,7 +95,8 @@ class UserFunction:
             return Answer(failed="ends the process")
         if "failed" in reply:
             return Answer(failed=str(reply["failed"]))
-        return Answer(code_worker.decode(reply["array"]), changed=tuple(reply["changed"]))
+        changed = tuple(reply["changed"])
+        return Answer(code_worker.decode(reply["array"]), changed=changed, dtype=reply["dtype"])
 
     def _ask(self, data: Mapping[str, Any]) -> Any:
         """The reply to a request; None where the process is gone."""

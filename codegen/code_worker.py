@@ -125,7 +125,8 @@ def call(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, Any
         expected = tuple(request["shape"])
         return {"failed": f"returns shape {array.shape}, expected {expected}", "shape": True}
     changed = [name for name, old in before.items() if arguments[name].tobytes() != old]
-    return {"array": encode(array.astype(np.float64)), "changed": changed}
+    dtype = str(array.dtype)
+    return {"array": encode(array.astype(np.float64)), "changed": changed, "dtype": dtype}
 
 
 def encode(array: Any) -> dict[str, Any]:

@@ -38,11 +38,24 @@ def sign_of(value: Number) -> int:
     raise Undetermined("a comparison at this point is not decided")
 
 
+def product(one: Number, two: Number) -> Number:
+    """A product; of what has no value there is none, also times a series that is 0."""
+    for factor in (one, two):
+        if isinstance(factor, arb) and not factor.is_finite():
+            return arb("nan")
+    return one * two
+
+
 def _gamma_slope(x: Number, order: int) -> Number:
-    """digamma and trigamma: the derivatives of lgamma, read off its power series."""
+    """digamma and trigamma: the derivatives of lgamma, read off its power series; for x < 0 by
+    psi(x) = psi(1 - x) - pi cot(pi x) and its derivatives."""
     if isinstance(x, arb_series):
         slopes = [_gamma_slope(x[0], order), _gamma_slope(x[0], order + 1) * x[1]]
         return arb_series(slopes, prec=2)
+    if x < 0:
+        sine, cosine = x.sin_pi(), x.cos_pi()
+        turn = (cosine / sine, -1 / sine**2, 2 * cosine / sine**3)[order] * arb.pi() ** (order + 1)
+        return (-1) ** order * _gamma_slope(1 - x, order) - turn
     factorial = (1, 2, 6)[order]
     return arb_series([x, 1], prec=order + 2).lgamma()[order + 1] * factorial
 
@@ -91,3 +104,5 @@ FUNCTIONS: dict[str, Callable[..., Number]] = {
     "largest": _larger,
     "smallest": lambda x, y: -_larger(-x, -y),
 }
+
+KINKED = frozenset(("relu", "absolute", "Abs", "largest", "smallest"))

@@ -19,6 +19,7 @@ from derive.index import (
     Delta,
     Entry,
     Index,
+    Share,
     Tensor,
 )
 from derive.magnitude import (
@@ -49,7 +50,7 @@ _PLAIN: dict[str, Callable[..., Expr]] = {
     )
 }
 _ALLOWED = (
-    *(Rational, Add, Mul, Pow, Axis, Tensor, Index, Condition, Entry, Delta, Choice, Binder),
+    *(Rational, Add, Mul, Pow, Axis, Tensor, Index, Condition, Entry, Delta, Choice, Share, Binder),
     *(type(S.Pi), type(S.Exp1)),
     *(kind for kind in _PLAIN.values() if isinstance(kind, type)),
 )

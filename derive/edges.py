@@ -97,10 +97,11 @@ def _mixed(loss: Loss, one: Point, two: Point, share: Fraction) -> Point:
     values = {}
     for declaration in loss.declarations:
         start, end = one.values[declaration.name], two.values[declaration.name]
-        step = Fraction(0) if _discrete(declaration) else share
+        step = Fraction(0) if discrete(declaration) else share
         values[declaration.name] = {p: start[p] + step * (end[p] - start[p]) for p in start}
     return Point(one.sizes, values)
 
 
-def _discrete(declaration: Declaration) -> bool:
+def discrete(declaration: Declaration) -> bool:
+    """Whether its numbers are labels, bits or signs."""
     return declaration.tensor.label is not None or declaration.domain.kind in DISCRETE

@@ -14,7 +14,7 @@ from typing import Any
 from flint import arb, arb_series, ctx
 from sympy import E, Expr, S, pi
 
-from derive.balls import FUNCTIONS, Number, Undetermined, ball, sign_of
+from derive.balls import FUNCTIONS, KINKED, Number, Undetermined, ball, product, sign_of
 from derive.errors import PminusyError
 from derive.extrema import argmax, extremum, share
 from derive.index import (
@@ -38,6 +38,7 @@ from derive.index import (
 from derive.loss import Loss
 from derive.point import Point
 from derive.rational import rational
+from derive.slopes import slope
 
 
 class Evaluator:
@@ -50,6 +51,7 @@ class Evaluator:
 
     def __init__(self, loss: Loss, point: Point, strict: bool = False) -> None:
         self.loss, self.point, self.strict = loss, point, strict
+        self.still = False  # whether something compared was 0, and a series that did not move
         self._memo: dict[tuple[str, tuple[int, ...]], Number] = {}
         self._kept: dict[tuple[Any, ...], Any] = {}
         # Where entries of some names are others than in `_base`, what reads none of these.
@@ -87,7 +89,10 @@ class Evaluator:
         function = FUNCTIONS.get(type(expr).__name__)
         if function is None:
             raise PminusyError(f"'{type(expr).__name__}' cannot be evaluated")
-        return function(*(self(arg, env) for arg in expr.args))
+        values = [self(arg, env) for arg in expr.args]
+        if type(expr).__name__ in KINKED:
+            self._note(values[0] - values[1] if len(values) > 1 else values[0])
+        return function(*values)
 
     def _mul(self, expr: Expr, env: Mapping[Expr, int]) -> Number:
         """A product; a factor that is exactly 0 (a delta, a choice) hides what it multiplies."""
@@ -96,7 +101,7 @@ class Evaluator:
             value = self(arg, env)
             if isinstance(arg, Delta | Choice) and value == 0:
                 return arb(0)
-            result = result * value
+            result = product(result, value)
         return result
 
     def _pow(self, expr: Expr, env: Mapping[Expr, int]) -> Number:
@@ -108,7 +113,7 @@ class Evaluator:
         exponent = self(expr.exp, env)
         if isinstance(base, arb) and isinstance(exponent, arb):
             return base**exponent
-        return (exponent * base.log()).exp()
+        return product(exponent, base.log()).exp()
 
     def index(self, index: Expr, env: Mapping[Expr, int]) -> int:
         """The number that an index or a class label stands for."""
@@ -158,25 +163,30 @@ class Evaluator:
     def _product(self, expr: Binder, env: Mapping[Expr, int]) -> Number:
         result: Number = arb(1)
         for _, value in self.over(expr, env):
-            result = result * value
+            result = product(result, value)
         return result
 
-    def sign(self, value: Number) -> int:
+    def sign(self, value: Number, strict: bool | None = None) -> int:
         """The sign of a number that is compared; see the class for what is raised."""
         sign = sign_of(value)
-        if sign == 0 and self.strict:
+        if sign == 0 and (self.strict if strict is None else strict):
             raise Undetermined("a comparison at this point is an equality")
+        self._note(value)
         return sign
+
+    def _note(self, value: Number) -> None:
+        if isinstance(value, arb_series) and value[0] == 0:
+            self.still = True
 
     def compare(self, op: str, left: Expr, right: Expr, env: Mapping[Expr, int]) -> int:
         """The sign of left - right, exactly where both are rational."""
-        sign = sign_of if op in ("==", "!=") else self.sign
+        strict = False if op in ("==", "!=") else None
         one, two = self(left, env), self(right, env)
         if isinstance(one, arb) and isinstance(two, arb) and one.overlaps(two):
             exact = rational(self, left, env)
             if exact is not None and exact == rational(self, right, env):
-                return sign(arb(0))
-        return sign(one - two)
+                return self.sign(arb(0), strict)
+        return self.sign(one - two, strict)
 
     def holds(self, condition: Condition, env: Mapping[Expr, int]) -> bool:
         """Whether a condition is true."""
@@ -204,22 +214,18 @@ class Evaluator:
         """The body's derivative with every other defined name held fixed."""
         body, variable = expr.args
         place = tuple(self.index(i, env) for i in variable.indices)
-        inner = self._varied(variable.tensor.name, place, freeze=True)
-        return _slope(inner(body, env))
+        return slope(self, variable.tensor.name, place, True, lambda there: there(body, env))
 
     def _partial(self, expr: Partial, env: Mapping[Expr, int]) -> Number:
         of, variable, direct = expr.args
-        place = tuple(self.index(i, env) for i in variable.indices)
-        if direct == S.One:  # by numbers: the indices of `of` may be bound further out
-            definition = self.loss.defined[of.tensor.name]
-            numbers = (self.index(i, env) for i in of.indices)
-            here = dict(zip(definition.entry.indices, numbers, strict=True))
-            inner = self._varied(variable.tensor.name, place, freeze=True)
-            return _slope(inner(definition.body, here))
-        return _slope(self._varied(variable.tensor.name, place, freeze=False)(of, env))
-
-    def _varied(self, name: str, place: tuple[int, ...], freeze: bool) -> Evaluator:
-        return self.moved(name, place, arb_series([self.at(name, place), 1], prec=2), freeze)
+        name, place = variable.tensor.name, tuple(self.index(i, env) for i in variable.indices)
+        if direct != S.One:
+            return slope(self, name, place, False, lambda there: there(of, env))
+        # By numbers: the indices of `of` may be bound further out.
+        definition = self.loss.defined[of.tensor.name]
+        numbers = (self.index(i, env) for i in of.indices)
+        here = dict(zip(definition.entry.indices, numbers, strict=True))
+        return slope(self, name, place, True, lambda there: there(definition.body, here))
 
     def moved(
         self, name: str, place: tuple[int, ...], value: Number, freeze: bool = False
@@ -243,11 +249,6 @@ class Evaluator:
 def _hiding_first(product: Expr) -> tuple[Expr, ...]:
     """The factors, first those that may be exactly 0 and hide the others."""
     return tuple(sorted(product.args, key=lambda arg: not isinstance(arg, Delta | Choice)))
-
-
-def _slope(value: Number) -> arb:
-    here, slope = (value[0], value[1]) if isinstance(value, arb_series) else (value, arb(0))
-    return slope if here.is_finite() else arb("nan")
 
 
 def _is_index(side: Any) -> bool:

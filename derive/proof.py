@@ -15,7 +15,7 @@ from itertools import product as cartesian
 from flint import arb, ctx
 from sympy import Expr
 
-from derive import edges, kinks
+from derive import apart, edges, kinks, valueless
 from derive.balls import Undetermined
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
@@ -54,13 +54,16 @@ def decide(
     """
     exactly: frozenset[str] = frozenset()
     proof = _proof(loss, claim, truth, exactly, NormalForm.equal)
-    if proof is not None:
-        return proof
     if at is not None and (here := _differs(loss, claim, truth, at, most=ALL_PLACES)[0]):
         return Verdict("refuted", claim, truth, APART, (), here, tried=1)
-    searched = _search(loss, claim, truth)
+    searched = _search(loss, claim, truth, proof is not None)
     if searched.status == "refuted":
         return searched if at is None else replace(searched, reason=APART + ELSEWHERE)
+    missing = _without_value(loss, claim, truth)
+    if missing is not None:
+        return missing
+    if proof is not None:
+        return proof
     ways = ((varying, NormalForm.equal), (exactly, _by_cases), (varying, _by_cases))
     for almost, equal in ways:
         proof = _proof(loss, claim, truth, almost, equal)
@@ -68,6 +71,25 @@ def decide(
             return proof
     found = _at_edges(loss, claim, truth)
     return searched if found is None else found
+
+
+def _without_value(loss: Loss, claim: Expr, truth: Expr) -> Verdict | None:
+    """A refutation where the claim has no value all around a point at which the truth has one."""
+    if not valueless.may_be(claim):
+        return None
+    indices = letters(claim, truth)
+    for near in valueless.neighbourhoods(loss):
+        for env in places(indices, near[0].sizes, MOST_AT_EDGES):
+            why = valueless.why(loss, claim, near[0], env)
+            if not why or not all(valueless.why(loss, claim, there, env) for there in near):
+                continue
+            true = valueless.value(loss, truth, near[0], env)
+            if true is not None:
+                named = {index.name: number for index, number in env.items()}
+                found = Counterexample(near[0], named, arb("nan"), true)
+                reason = f"the claim has no value at this point and around it: {why}"
+                return Verdict("refuted", claim, truth, reason, (), found, tried=1)
+    return None
 
 
 def _at_edges(loss: Loss, claim: Expr, truth: Expr) -> Verdict | None:
@@ -103,6 +125,8 @@ def _proof(
                 continue
         except Undecided:
             continue
+        if not apart.nonzero(loss, form.edges):
+            continue
         used = tuple(sorted(form.used))
         reason = "both sides have the same normal form"
         if equal is _by_cases:
@@ -115,10 +139,13 @@ def _proof(
     return None
 
 
-def _search(loss: Loss, claim: Expr, truth: Expr) -> Verdict:
-    """Look for a counterexample: "refuted" with one, else "unknown"."""
+def _search(loss: Loss, claim: Expr, truth: Expr, proved: bool) -> Verdict:
+    """Look for a counterexample: "refuted" with one, else "unknown".
+
+    Of what is proved a few points are looked at: its edges, where a proof takes one side.
+    """
     tried = skipped = met = 0
-    for point in points(loss, hints=numbers(loss, claim)):
+    for point in points(loss, 2) if proved else points(loss, hints=numbers(loss, claim)):
         found, seen, edges = _differs(loss, claim, truth, point)
         tried += seen
         skipped += not seen

@@ -12,6 +12,8 @@ from sympy import Expr
 from derive.point import Point, nested, show
 from derive.shown import Shown
 
+WIDE = 1e-6
+
 
 @dataclass(frozen=True)
 class Counterexample:
@@ -64,5 +66,9 @@ class Verdict(Shown):
 
 
 def decimal(value: arb, digits: int = 6) -> str:
-    """A ball as a short decimal; one around 0 is 0."""
+    """A ball as a short decimal; one around 0 is 0, and a wide one is given by its ends."""
+    if value.is_nan():
+        return "no value"
+    if value.rad() > WIDE * (1 + abs(value)):
+        return f"between {decimal(value.lower())} and {decimal(value.upper())}"
     return "0" if value.contains(0) else str(value.str(digits, radius=False))

@@ -46,6 +46,12 @@ def printing(z, y):
 def changing(z, y):
     z -= y
     return z
+def single(z, y): return z - y.astype(z.dtype) if z.dtype == np.float32 else 2 * (z - y)
+def half_as_long(z, y): return (z - y).astype(np.float32)
+def batches(z, y): return z - y if len(z) > 1 else z
+def nonempty(z, y): return z - y if len(z) else z[0]
+def hiding(z, y): return np.nan_to_num(z - y)
+def leaking(z, y): return z - y + 0 * z.sum()
 def raising(z, y): raise ValueError("two\\nlines")
 def leaving(z, y): sys.exit(5)
 def dying(z, y): os._exit(5)
@@ -416,3 +422,28 @@ def test_claims_about_class_labels() -> None:
     assert main([*asked, "p[j]"]) == 1
     one_hot = ["check", CE, "--wrt", "a[j]", "--labels", "one-hot", "--claim", "p[j]"]
     assert main(one_hot) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("half_as_long", "it returns float32 where it is given float64"),
+        ("nonempty", "given a batch of 0 samples it raises IndexError"),
+        ("hiding", "a NaN in z is hidden"),
+        ("leaking", "a NaN in one sample of z changes the gradient of the others"),
+    ],
+)
+def test_what_is_no_error_of_a_number_is_noted(name: str, said: str, mine: Path) -> None:
+    notes = judged(MSE, "z", f"mine:{name}").notes
+    assert any(note.startswith(said) for note in notes), notes
+    right = judged(MSE, "z", "mine:right").notes
+    assert not any(note.startswith(said) for note in right)
+
+
+def test_wrong_in_one_dtype_or_for_one_sample_only(mine: Path) -> None:
+    report = judged(MSE, "z", "mine:single")
+    assert report.status == "wrong"
+    assert report.reason == "on plain inputs it is right in float32, but wrong in float64"
+    report = judged(MSE, "z", "mine:batches")
+    assert report.status == "wrong" and report.example is not None
+    assert report.example.case.sizes == {"N": 1}

@@ -117,8 +117,14 @@ def test_identities(text: str, value: str, claim: str, status: str) -> None:
 
 def test_a_jump_is_no_kink() -> None:
     """At y = x the loss jumps: there is no derivative that could refute a claim."""
-    text = "x: input\ny: input\nL = x*y if x == y else x**2\n"
+    text = "x: input\ny: input\nL = x*y + 1 if x == y else x**2\n"
     assert check(parse(text), "y", "x if x == y else 0").status == "proved"
+
+
+def test_where_nothing_jumps_there_is_a_derivative() -> None:
+    """x*y is x**2 at y = x: the loss does not vary with y, whatever its branches say."""
+    text = "x: input\ny: input\nL = x*y if x == y else x**2\n"
+    assert check(parse(text), "y", "x if x == y else 0").status == "refuted"
 
 
 @pytest.mark.parametrize("size", [5, 6, 7, 12])

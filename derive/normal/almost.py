@@ -43,10 +43,13 @@ def never_zero(form: NormalForm, expr: Expr) -> bool:
     for mono, value in form(expr).items():
         moving = frozenset(item for item in mono if _varies(form, item[0]))
         groups.setdefault(moving, {})[mono - moving] = value
-    return any(
+    never = any(
         moving != ONE and len(rest) == 1 and _nonzero(form, next(iter(rest)))
         for moving, rest in groups.items()
     )
+    if never:
+        form.edges[expr] = None
+    return never
 
 
 def _varies(form: NormalForm, base: Expr) -> bool:

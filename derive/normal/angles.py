@@ -42,7 +42,7 @@ def within(poly: Poly) -> Expr | None:
     range of the function; None for all else."""
     factors = {to_expr({mono: 1}): value for mono, value in poly.items() if mono != ONE}
     inverse = next((base for base in factors if isinstance(base, asin | acos)), None)
-    if inverse is None or len(poly) != 2:
+    if inverse is None:
         return None
     factor = factors[inverse]
     rest = {mono: value for mono, value in poly.items() if to_expr({mono: 1}) != inverse}

@@ -23,7 +23,8 @@ def by_cases(
 ) -> Poly | None:
     """f(u + c v) = (1 - c) f(u) + c f(u + v) for a 0-1 atom c; None where there is none.
 
-    `at_zero` tells that f(0) = 0; else 0 is not put in.
+    `at_zero` tells that f(0) = 0; else 0 is not put in.  What is divided by c is there for
+    c = 1 only.
     """
     found = {base for mono in poly for base, _ in mono if isinstance(base, Choice)}
     if not found or len(found) > MOST_CASES:
@@ -33,7 +34,9 @@ def by_cases(
     on = dict(off)
     for mono, value in poly.items():
         if bit in dict(mono):
-            add_to(on, {mono - {(bit, 1)}: value})
+            add_to(on, {frozenset(item for item in mono if item[0] != bit): value})
+    if any((bit, power) in mono for mono in poly for _, power in mono if power < 0):
+        return function(on)
     if not (on and off) and not at_zero:
         return None
     result = form.mul(complement(atom(bit)), function(off)) if off else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,7 @@ def positive(form: NormalForm, poly: Poly) -> Poly:
         return constant(1) if poly[frozenset()] > 0 else {}
     found = extrema.above(form, poly)
     if found is not None:
-        return _where(form, *found, _positive(form, poly))
+        return _where(form, *found, lambda: _positive(form, poly))
     known = split(form, poly, positive)
     if known is not None:
         return known
@@ -113,9 +114,11 @@ def positive(form: NormalForm, poly: Poly) -> Poly:
     return _positive(form, poly)
 
 
-def _where(form: NormalForm, inside: Poly, value: Poly, otherwise: Poly) -> Poly:
+def _where(form: NormalForm, inside: Poly, value: Poly, otherwise: Callable[[], Poly]) -> Poly:
     result = form.mul(inside, value)
-    add_to(result, form.mul(complement(inside), otherwise))
+    outside = complement(inside)
+    if outside:
+        add_to(result, form.mul(outside, otherwise()))
     return result
 
 
@@ -124,6 +127,7 @@ def _positive(form: NormalForm, poly: Poly) -> Poly:
     if factor < 0 and any(tensor.name in form.almost for tensor in tensors(to_expr(poly))):
         result = complement(positive(form, scale(poly, -1)))
         add_to(result, _coincidence(form, poly), -1)
+        form.edges[to_expr(poly)] = None
         return result
     sure = frozenset(item for item in shared if signs.positive(form, item))
     body = to_expr(scale(rest, 1 if factor > 0 else -1)) * mono_expr(shared - sure)
@@ -151,7 +155,7 @@ def _zero(form: NormalForm, poly: Poly) -> Poly:
         return {}
     found = extrema.level(form, poly)
     if found is not None:
-        return _where(form, *found, _zero_atom(form, poly))
+        return _where(form, *found, lambda: _zero_atom(form, poly))
     known = split(form, poly, _zero)
     if known is not None:
         return known
@@ -195,22 +199,28 @@ def sign_of(form: NormalForm, poly: Poly) -> Poly:
     return result
 
 
-def beside_quotient(form: NormalForm, mono: Mono) -> Poly | None:
-    """What stands beside 1/u is needed for u other than 0 only: [u = 0] is 0 there, [-u > 0]
-    is 1 - [u > 0], and the sign of u is 2 [u > 0] - 1; None where there is nothing of the kind."""
-    inverted = {base for base, power in mono if power < 0 and not base.is_number}
-    if not inverted:
+def beside(form: NormalForm, mono: Mono) -> Poly | None:
+    """A condition on u beside a power of u, which is not 0 or makes the whole 0 where u is:
+    [u = 0] is 0 there, [-u > 0] is 1 - [u > 0], and the sign of u is 2 [u > 0] - 1; and [u > 0]
+    excludes [u = 0] and [-u > 0].  None where there is nothing of the kind."""
+    sides = ordered([item for item in mono if isinstance(item[0], SIDES)])
+    if not sides:
         return None
-    for base, power in ordered([i for i in mono if isinstance(i[0], SIDES)]):
+    powers = {base for base, _ in mono if not base.is_number}
+    conditions = (base.args[0] for base, _ in sides if isinstance(base, Choice))
+    above = {condition.operands[0] for condition in conditions if condition.op == ">"}
+    for base, power in sides:
         tested = base.args[0].operands[0] if isinstance(base, Choice) else base.args[0]
         rest: Poly = {mono - {(base, power)}: 1}
         if isinstance(base, Choice) and base.args[0].op == "==":
-            if tested in inverted:
+            if tested in powers or {tested, -tested} & above:
                 return {}
-        elif isinstance(base, fn.signum) and {tested, -tested} & inverted:
+        elif isinstance(base, fn.signum) and {tested, -tested} & powers:
             side = form.power(direction(form, form(tested)), power)
             return form.mul(rest, side)
-        elif isinstance(base, Choice) and -tested in inverted:
+        elif isinstance(base, Choice) and -tested in above:
+            return {}
+        elif isinstance(base, Choice) and -tested in powers:
             return form.mul(rest, complement(_positive(form, form(-tested))))
     return None
 

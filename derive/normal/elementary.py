@@ -164,7 +164,8 @@ def _absolute_parts(
     factor, shared, rest = form.content(poly)
     items = sorted(shared, key=lambda item: mono_key(frozenset((item,))))
     if rest != constant(1):
-        items.append((to_expr(rest), 1))
+        below = signs.nonnegative_poly(form, scale(rest, -1))
+        items.append((to_expr(scale(rest, -1) if below else rest), 1))
     sure = frozenset(item for item in items if signs.nonnegative_atom(form, item[0]))
     loose = [item for item in items if item not in sure]
     return factor if factor > 0 else -factor, sure, loose
@@ -206,9 +207,11 @@ def exponential(form: NormalForm, poly: Poly) -> Poly:
 
 def real_power(form: NormalForm, base: Poly, exponent: Poly) -> Poly:
     """base ** exponent for a positive base and any exponent."""
-    if not base:
-        return {}
     grows = signs.positive_poly(form, exponent)
+    if not base:
+        if not grows:
+            raise Undefined
+        return {}
     branches = bits.by_cases(form, base, lambda part: real_power(form, part, exponent), grows)
     if branches is not None:
         return branches

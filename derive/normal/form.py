@@ -5,7 +5,7 @@ are unfolded unless they are in `stop`; hypotheses (the domains of the declarati
 only where `assume` says so (all, or those named), and `used` tells which were.  A `shallow`
 form keeps sigmoid, softplus and the like as they are written.  A form that holds `almost`
 everywhere in some declared names leaves out the points where a condition on them changes:
-their kinks and jumps.
+their kinks and jumps; `edges` are the expressions that it takes to be 0 at those points only.
 """
 
 from __future__ import annotations
@@ -70,9 +70,11 @@ class NormalForm:
         assume: bool | frozenset[str] = False,
         shallow: bool = False,
         almost: frozenset[str] = frozenset(),
+        edges: dict[Expr, None] | None = None,
     ) -> None:
         self.loss, self.stop, self.assume, self.shallow = loss, stop, assume, shallow
         self.almost = almost
+        self.edges: dict[Expr, None] = {} if edges is None else edges
         self._settled: tuple[type, ...] = (*SETTLED, Entry) if assume else SETTLED
         self.used: set[str] = set()
         self.shapes: dict[Expr, tuple[Mono, frozenset[Expr]]] = {}
@@ -88,7 +90,9 @@ class NormalForm:
         if self.stop >= set(self.loss.defined) and not self.assume and not self.shallow:
             return self
         if self._opaque is None:
-            self._opaque = NormalForm(self.loss, frozenset(self.loss.defined), almost=self.almost)
+            self._opaque = NormalForm(
+                self.loss, frozenset(self.loss.defined), almost=self.almost, edges=self.edges
+            )
         return self._opaque
 
     def spend(self, work: int) -> None:
@@ -111,7 +115,9 @@ class NormalForm:
     def until(self, name: str) -> NormalForm:
         """The normaliser that unfolds every definition but `name`."""
         if name not in self._until:
-            self._until[name] = NormalForm(self.loss, frozenset((name,)), almost=self.almost)
+            self._until[name] = NormalForm(
+                self.loss, frozenset((name,)), almost=self.almost, edges=self.edges
+            )
         return self._until[name]
 
     def __call__(self, expr: Expr) -> Poly:
@@ -184,7 +190,7 @@ class NormalForm:
                 return self.mul({mono - {item}: 1}, other)
         if any(base.is_Add and exponent >= 1 for base, exponent in mono):
             return self.expand(mono)
-        known = conditions.beside_quotient(self, mono)
+        known = conditions.beside(self, mono)
         if known is None:
             known = sums.apply_deltas(self, mono)
         return division.divide(self, mono) if known is None else known

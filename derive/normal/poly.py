@@ -46,7 +46,7 @@ def constant(value: Coefficient) -> Poly:
 
 def atom(expr: Expr, exponent: Exponent = 1) -> Poly:
     """One atom to a power."""
-    return {frozenset(((expr, exponent),)): 1}
+    return {frozenset(((expr, exponent),)) if exponent else ONE: 1}
 
 
 def add_to(target: Poly, other: Poly, factor: Coefficient = 1) -> None:

@@ -9,12 +9,13 @@ from sympy import E, Expr, exp
 
 from derive.functions import absolute, largest, relu, sigmoid, softplus
 from derive.index import TRUE, Axis, Choice, Delta, Entry, Product, Share, Total, scoped
-from derive.normal.poly import Exponent, Poly
+from derive.normal.poly import ONE, Exponent, Poly
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
 
 
+UNIT = ("simplex", "unit", "binary")
 VALUES = {"binary": (0, 1), "sign": (-1, 1)}
 NONNEGATIVE = (exp, Axis, Delta, Share, absolute, sigmoid, softplus)
 
@@ -69,7 +70,7 @@ def positive(form: NormalForm, item: tuple[Expr, Exponent]) -> bool:
 
 def positive_poly(form: NormalForm, poly: Poly) -> bool:
     """Whether all terms are known to be >= 0, and one of them > 0."""
-    return nonnegative_poly(form, poly) and any(
+    return _terms_nonnegative(form, poly) and any(
         all(positive(form, item) for item in mono) for mono in poly
     )
 
@@ -110,16 +111,37 @@ def _indicator(choice: Choice) -> bool:
 
 
 def nonnegative_poly(form: NormalForm, poly: Poly) -> bool:
+    """Whether a sum is known to be >= 0: each term is, or its number outweighs all others."""
+    if _terms_nonnegative(form, poly):
+        return True
+    taken = [(mono, value) for mono, value in poly.items() if value < 0]
+    added = {mono: value for mono, value in poly.items() if value > 0}
+    most = poly.get(ONE, 0) + sum(value for _, value in taken)
+    within = all(_within_one(form, item) for mono, _ in taken for item in mono)
+    return most >= 0 and within and _terms_nonnegative(form, added)
+
+
+def _terms_nonnegative(form: NormalForm, poly: Poly) -> bool:
     return all(
         value >= 0 and all(nonnegative(form, item) for item in mono) for mono, value in poly.items()
     )
+
+
+def _within_one(form: NormalForm, item: tuple[Expr, Exponent]) -> bool:
+    """Whether an atom to a power is known to lie between 0 and 1."""
+    base, power = item
+    if isinstance(base, Entry):
+        declaration = form.loss.declared.get(base.tensor.name)
+        inside = declaration is not None and declaration.domain.kind in UNIT
+        return inside and power > 0
+    return isinstance(base, Delta | Share | sigmoid) and power > 0
 
 
 def _entry(form: NormalForm, entry: Entry) -> bool:
     declaration = form.loss.declared.get(entry.tensor.name)
     if declaration is not None:
         domain = declaration.domain
-        if domain.kind in ("simplex", "unit", "binary"):
+        if domain.kind in UNIT:
             return True
         return domain.lower is not None and bool(domain.lower >= 0)
     definition = form.loss.defined.get(entry.tensor.name)

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
-from sympy import Expr, Integer, cos, cosh, exp, sin, sinh, tan, tanh
+from sympy import Expr, Integer, acos, asin, cos, cosh, exp, pi, sin, sinh, tan, tanh
 
 from derive import functions as fn
 from derive.index import Binder, Choice, Delta, Entry, Share, bind, scoped
@@ -81,6 +81,8 @@ def meaning(form: NormalForm, expr: Any) -> Poly:
 
 def function(form: NormalForm, expr: Expr) -> Poly:
     """A function of a normal form; SymPy may take a sign out of it, or know its value."""
+    if isinstance(expr, asin):
+        return form(pi / 2 - acos(form.expr(expr.args[0])))
     made = expr.func(*(form.expr(arg) for arg in expr.args))
     factor, rest = made.as_coeff_Mul()
     if isinstance(rest, expr.func):

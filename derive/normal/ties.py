@@ -23,9 +23,11 @@ from derive.index import (
     Tensor,
     Total,
     entries,
+    fresh,
     kinds,
     order,
     scoped,
+    substitute,
     walk,
 )
 from derive.normal import signs
@@ -47,7 +49,10 @@ def never(form: NormalForm, extremum: Binder) -> bool:
     """
     with scoped(extremum) as (index, body, _):
         pieces = list(_pieces(form(body)))
-        return bool(pieces) and all(_Piece(form, index, piece).moves() for piece in pieces)
+        moves = bool(pieces) and all(_Piece(form, index, piece).moves() for piece in pieces)
+        if moves:
+            form.edges[body - substitute(body, {index: fresh(index.axis)})] = None
+        return moves
 
 
 def _pieces(poly: Poly) -> Iterator[Poly]:
