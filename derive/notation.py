@@ -14,6 +14,7 @@ from sympy import Expr
 from derive.building import Value
 from derive.conventions import check_conventions, is_weighted, marked, read_weight
 from derive.declarations import read_declaration
+from derive.depth import check_depth
 from derive.errors import InputError, PminusyError
 from derive.expressions import read
 from derive.index import Axis, Entry, Index, Tensor
@@ -48,6 +49,7 @@ def parse(text: str, name: str = "loss", source: str = "<text>") -> Loss:
     declarations: list[Declaration] = []
     definitions: list[Definition] = []
     letters: dict[str, tuple[str, ...]] = {}
+    depths: dict[str, int] = {}
     weight = None
     for statement in statements:
         if is_weighted(statement):
@@ -60,6 +62,7 @@ def parse(text: str, name: str = "loss", source: str = "<text>") -> Loss:
             scope = _with_declaration(scope, declaration)
         elif isinstance(statement, ast.Assign):
             definition, value = _read_definition(statement, scope)
+            check_depth(definition, depths, statement, page)
             definitions.append(definition)
             _add_letters(letters, definition, statement.value)
             scope = _with_definition(scope, definition, value.size)

@@ -15,6 +15,7 @@ from derive.errors import InputError, Place
 LIMIT_BYTES = 64 * 1024
 LIMIT_EXPRESSION = 4096
 LIMIT_NESTING = 64
+LIMIT_FOUND = 160
 
 STATEMENT = "a declaration such as 'x: input[D]' or a definition such as 'p[i] = exp(x[i])'"
 EXPRESSION = "an expression such as 'p[j] - y[j]'"
@@ -80,7 +81,9 @@ class Text:
     def error(
         self, node: ast.AST, found: str, expected: str, nearest: str | None = None
     ) -> InputError:
-        """The error of a node."""
+        """The error of a node, what was found cut where it is long."""
+        if len(found) > LIMIT_FOUND:
+            found = found[: LIMIT_FOUND - 4] + "...'"
         return InputError(self.place(node), found, expected, nearest)
 
     def _bytes(self, line: int) -> bytes:

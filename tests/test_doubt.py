@@ -6,6 +6,7 @@ import pytest
 from test_proof import assert_counterexample_holds
 
 from derive import check, check_value, hvp, parse
+from derive.errors import InputError
 
 X, V = "x: input\n", "x: input[K]\n"
 LABELLED = "a: input[K]\nt: target in K\nq: const in unit = 0.7\n"
@@ -137,3 +138,22 @@ def test_a_value_claim_with_a_minus_in_the_exponent_is_decided() -> None:
 def test_a_difference_of_extrema_has_a_hessian() -> None:
     loss = parse(V + "L = max(x[k] for k in K) - min(x[k] for k in K)\n")
     assert hvp(loss, "x").formula == "0"
+
+
+def test_definitions_that_nest_too_deeply_are_refused() -> None:
+    chain = "".join(f"a{k + 1} = tanh(a{k})\n" for k in range(300))
+    with pytest.raises(InputError, match="nests 161 levels.*at most 160") as caught:
+        parse(f"{X}a0 = x\n{chain}L = a300\n")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_long_name_is_cut_in_an_error() -> None:
+    with pytest.raises(InputError, match="unknown name") as caught:
+        check(parse(X + "L = x\n"), "x", "x" * 4000)
+    assert len(str(caught.value)) < 400
+
+
+def test_work_has_a_limit_whatever_is_nested() -> None:
+    """Conditions in conditions double with each level: given up, not computed for minutes."""
+    chain = "".join(f"a{k + 1} = abs(a{k} - {k + 1})\n" for k in range(8))
+    assert check(parse(f"{X}a0 = x\n{chain}L = a8\n"), "x", "2").status == "refuted"

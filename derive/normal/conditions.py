@@ -123,6 +123,7 @@ def _where(form: NormalForm, inside: Poly, value: Poly, otherwise: Callable[[], 
 
 
 def _positive(form: NormalForm, poly: Poly) -> Poly:
+    form.spend(len(poly) ** 2 // 8)  # conditions inside conditions grow with each level
     factor, shared, rest = form.content(poly)
     if factor < 0 and any(tensor.name in form.almost for tensor in tensors(to_expr(poly))):
         result = complement(positive(form, scale(poly, -1)))

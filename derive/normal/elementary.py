@@ -11,6 +11,7 @@ from sympy import Abs, E, Expr, exp, factorint, log
 from derive import functions as fn
 from derive.index import Product
 from derive.normal import bits, conditions, signs, sums
+from derive.normal.budget import LARGEST_EXPANSION
 from derive.normal.poly import (
     ONE,
     Coefficient,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 ABSOLUTE = (fn.absolute, Abs)
 LARGEST_POWER = 12
-LARGEST_EXPANSION = 4000
 
 
 def any_power(form: NormalForm, expr: Expr) -> Poly:

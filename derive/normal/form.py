@@ -42,6 +42,7 @@ from derive.normal import (
     special,
     sums,
 )
+from derive.normal.budget import MOST_NESTED, Budget
 from derive.normal.poly import (
     Coefficient,
     Exponent,
@@ -70,15 +71,16 @@ class NormalForm:
         assume: bool | frozenset[str] = False,
         shallow: bool = False,
         almost: frozenset[str] = frozenset(),
-        edges: dict[Expr, None] | None = None,
+        within: NormalForm | None = None,
     ) -> None:
         self.loss, self.stop, self.assume, self.shallow = loss, stop, assume, shallow
         self.almost = almost
-        self.edges: dict[Expr, None] = {} if edges is None else edges
+        self.edges: dict[Expr, None] = {} if within is None else within.edges
+        self._budget: Budget = Budget() if within is None else within._budget
         self._settled: tuple[type, ...] = (*SETTLED, Entry) if assume else SETTLED
         self.used: set[str] = set()
         self.shapes: dict[Expr, tuple[Mono, frozenset[Expr]]] = {}
-        self._spent = self._inside = self._nested = 0
+        self._nested = 0
         self._memo: dict[Expr, Poly] = {}
         self._reductions: dict[Mono, Poly] = {}
         self._opaque: NormalForm | None = None
@@ -91,14 +93,14 @@ class NormalForm:
             return self
         if self._opaque is None:
             self._opaque = NormalForm(
-                self.loss, frozenset(self.loss.defined), almost=self.almost, edges=self.edges
+                self.loss, frozenset(self.loss.defined), almost=self.almost, within=self
             )
         return self._opaque
 
     def spend(self, work: int) -> None:
         """Count work; raise Undecided where an expression takes too much of it."""
-        self._spent += work
-        if self._spent > MOST_WORK or self._nested > MOST_NESTED:
+        self._budget.spend(work)
+        if self._nested > MOST_NESTED:
             raise Undecided
 
     def allows(self, hypothesis: str) -> bool:
@@ -116,7 +118,7 @@ class NormalForm:
         """The normaliser that unfolds every definition but `name`."""
         if name not in self._until:
             self._until[name] = NormalForm(
-                self.loss, frozenset((name,)), almost=self.almost, edges=self.edges
+                self.loss, frozenset((name,)), almost=self.almost, within=self
             )
         return self._until[name]
 
@@ -125,12 +127,13 @@ class NormalForm:
         found = self._memo.get(expr)
         if found is not None:
             return found
-        self._spent = self._spent if self._inside else 0
-        self._inside += 1
+        self._budget.enter()
         try:
             found = self._memo[expr] = self._normal(expr)
+        except RecursionError:
+            raise Undecided from None
         finally:
-            self._inside -= 1
+            self._budget.leave()
         return found
 
     def expr(self, expr: Expr) -> Expr:
@@ -152,8 +155,7 @@ class NormalForm:
         return division.vanishes(self, poly)
 
     def mul(self, left: Poly, right: Poly) -> Poly:
-        if len(left) * len(right) > elementary.LARGEST_EXPANSION:
-            raise Undecided
+        self._budget.multiply(len(left) * len(right))
         result: Poly = {}
         for mono, value in left.items():
             for other, factor in right.items():
@@ -269,8 +271,6 @@ class NormalForm:
         return sums.at_argmax(self, expr)
 
 
-MOST_WORK = 4_000
-MOST_NESTED = 60
 SETTLED = (Delta, Choice, Integer, fn.absolute, fn.signum, sin)
 HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
     Pow: elementary.any_power,
