@@ -394,7 +394,9 @@ def test_what_is_within_the_limits_is_read(text: str) -> None:
 
 def test_definitions_that_double_are_not_unfolded() -> None:
     lines = ["x: input", "v0 = x", *(f"v{i} = v{i - 1} + v{i - 1}" for i in range(1, 1000))]
-    assert len(parse("\n".join(lines)).definitions) == 1000
+    assert len(parse("\n".join(lines[:75])).definitions) == 74
+    with pytest.raises(InputError, match="nests 162 levels"):
+        parse("\n".join(lines))
 
 
 @pytest.fixture
