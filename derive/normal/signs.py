@@ -9,7 +9,7 @@ from sympy import E, Expr, exp
 
 from derive.functions import absolute, largest, relu, sigmoid, softplus
 from derive.index import TRUE, Axis, Choice, Delta, Entry, Product, Share, Total, scoped
-from derive.normal.poly import ONE, Exponent, Poly
+from derive.normal.poly import Exponent, Poly, mono_key
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
@@ -111,14 +111,22 @@ def _indicator(choice: Choice) -> bool:
 
 
 def nonnegative_poly(form: NormalForm, poly: Poly) -> bool:
-    """Whether a sum is known to be >= 0: each term is, or its number outweighs all others."""
-    if _terms_nonnegative(form, poly):
-        return True
-    taken = [(mono, value) for mono, value in poly.items() if value < 0]
-    added = {mono: value for mono, value in poly.items() if value > 0}
-    most = poly.get(ONE, 0) + sum(value for _, value in taken)
-    within = all(_within_one(form, item) for mono, _ in taken for item in mono)
-    return most >= 0 and within and _terms_nonnegative(form, added)
+    """Whether a sum is known to be >= 0: each term is, or another one outweighs it, as p does
+    b p for b in [0, 1]."""
+    left = {mono: value for mono, value in poly.items() if value > 0}
+    for mono in sorted(poly.keys() - left.keys(), key=mono_key):
+        larger = (
+            other
+            for other in sorted(left, key=mono_key)
+            if other <= mono
+            and left[other] >= -poly[mono]
+            and all(_within_one(form, item) for item in mono - other)
+        )
+        found = next(larger, None)
+        if found is None:
+            return False
+        left[found] += poly[mono]
+    return _terms_nonnegative(form, {mono: value for mono, value in left.items() if value})
 
 
 def _terms_nonnegative(form: NormalForm, poly: Poly) -> bool:
