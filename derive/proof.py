@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from itertools import product as cartesian
 
 from flint import arb, ctx
@@ -25,7 +25,7 @@ from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.cases import ByCases
 from derive.point import Point
-from derive.sampling import allows, numbers, points, shortened
+from derive.sampling import allows, numbers, points, shortened, spread
 from derive.verdict import Counterexample, Verdict
 
 PRECISION = 128
@@ -145,7 +145,8 @@ def _search(loss: Loss, claim: Expr, truth: Expr, proved: bool) -> Verdict:
     Of what is proved a few points are looked at: its edges, where a proof takes one side.
     """
     tried = skipped = met = 0
-    for point in points(loss, 2) if proved else points(loss, hints=numbers(loss, claim)):
+    many = chain(points(loss, hints=numbers(loss, claim)), spread(loss))
+    for point in points(loss, 2) if proved else many:
         found, seen, edges = _differs(loss, claim, truth, point)
         tried += seen
         skipped += not seen

@@ -29,6 +29,7 @@ COMMON = (0, 1, 2, Fraction(1, 2))
 MOST_HINTS = 6
 LARGEST_SIZE = 12
 LARGEST_POINT = 128
+MOST_SPREAD = 48
 MARKS = (-100, -1, 0)
 IGNORED = 0.25
 UNIT = ("1/2", "0", "1", "1/4", "2/3", "1/10", "9/10", "7/8")
@@ -70,6 +71,21 @@ def points(loss: Loss, attempts: int = 12, hints: tuple[Fraction, ...] = ()) -> 
                 continue
             yield _point(loss, sizes, palette, random)
     yield from _around(loss, hints, random)
+
+
+def spread(loss: Loss) -> Iterator[Point]:
+    """More points, with numbers of all magnitudes: for regions that few others reach."""
+    random = Random(31)
+    names = [axis.name for axis in loss.axes]
+    for number in range(MOST_SPREAD):
+        sizes = dict.fromkeys(names, 2 + number % 2)
+        palette = tuple(str(_of_any_magnitude(random)) for _ in range(24))
+        yield _point(loss, sizes, palette, random)
+
+
+def _of_any_magnitude(random: Random) -> Fraction:
+    size = Fraction(random.randrange(16, 32), 16) * Fraction(2) ** random.randrange(-8, 6)
+    return size * random.choice((-1, 1))
 
 
 def _around(loss: Loss, hints: tuple[Fraction, ...], random: Random) -> Iterator[Point]:

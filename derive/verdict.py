@@ -70,5 +70,7 @@ def decimal(value: arb, digits: int = 6) -> str:
     if value.is_nan():
         return "no value"
     if value.rad() > WIDE * (1 + abs(value)):
-        return f"between {decimal(value.lower())} and {decimal(value.upper())}"
+        ends = (value.lower(), value.upper())
+        low, high = ("0" if abs(end) < WIDE * value.rad() else decimal(end) for end in ends)
+        return f"between {low} and {high}"
     return "0" if value.contains(0) else str(value.str(digits, radius=False))

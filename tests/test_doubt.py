@@ -53,6 +53,8 @@ CASES = [
         "proved",
     ),
     ("b: input\nx: target\nL = b*(1 - x)\n", "b", "sqrt((1 - x)**2)", "refuted"),
+    # A region that few points reach.
+    ("z: input\ny: target > 0\nL = z + y*exp(-z)\n", "z", "1 + z - L - 2*relu(-L)", "refuted"),
     # psi of a number below 0.
     ("x: input > 0\nL = lgamma(x)\n", "x", "digamma(-x)", "refuted"),
     # What the tool prints can be read again, and shares are differentiated.
