@@ -24,6 +24,7 @@ import derive.rules
 from derive import Step, parse
 from derive.index import Choice, Condition, Diff, Entry, Index, fresh, total
 from derive.loss import Loss
+from derive.mean import gradient_of_mean
 from derive.printing import language
 from derive.rewrite import in_cases, value
 from derive.rules.registry import REGISTRY, register
@@ -53,6 +54,8 @@ def derivations() -> Iterator[derive.Derivation]:
     for name, wrt in (("softmax_cross_entropy", "a"), ("sigmoid_mse", "z"), ("arcface", "c")):
         yield derive.hessian(derive.load(name), wrt)
     yield derive.hessian(extra("largest_entry"), "a")
+    for wrt in "Wx":
+        yield gradient_of_mean(derive.gradient(derive.load("linear_softmax_cross_entropy"), wrt))
     yield in_cases(derive.gradient(derive.load("softmax_cross_entropy"), "a", "p"))
     yield in_cases(derive.hessian(derive.load("softmax_cross_entropy"), "a"))
     for name in ("softmax_cross_entropy", "entropy", "kl_divergence"):
