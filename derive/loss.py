@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain, count
 from typing import Any
 
@@ -166,6 +166,7 @@ class Loss:
     def unfold(self, expr: Any, stop: frozenset[str] = frozenset()) -> Any:
         """Replace defined names by their bodies, down to declared names or those in `stop`."""
 
+        @cache
         def replace(node: Basic) -> Basic:
             if isinstance(node, Entry) and node.tensor.name in self.defined:
                 if node.tensor.name in stop:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from points import assert_same_value
 
 import derive
 from derive.batch import batched, names_batch
-from derive.index import Index
+from derive.index import Index, tensors
 from derive.mean import gradient_of_mean
 from derive.notation import parse_entry, parse_expression
 from derive.rules.shorten import length
@@ -102,3 +103,26 @@ def test_what_every_sample_shares_leaves_the_sum() -> None:
     )
     found = gradient_of_mean(derive.gradient(loss, "w"))
     assert found.formula.startswith("6*w[j] + sum(") and found.formula.endswith("/N")
+
+
+DEEP = """q: input[D]
+M: param[N2, D]
+V: param[N2, D]
+y: target[D]
+s[i] = sum(q[d] * M[i, d] for d in D)
+w[i] = exp(s[i]) / sum(exp(s[j]) for j in N2)
+h[d] = sum(w[i] * V[i, d] for i in N2)
+m = sum(h[d] for d in D) / D
+v = sum((h[d] - m)**2 for d in D) / D
+u[d] = (h[d] - m) / sqrt(v + 1)
+L = sum(y[d] * u[d] for d in D)
+"""
+
+
+def test_sums_that_stand_for_others_do_not_stay() -> None:
+    """Attention under a normalisation: a sum three levels down moves up as names are folded."""
+    loss = derive.parse(DEEP)
+    found = derive.hessian(loss, "M")
+    assert tensors(found.result) <= {loss.tensor(n) for n in (*loss.declared, *loss.defined)}
+    assert "unknown" not in {step.check for step in found.all_steps()}
+    assert_same_value(found.loss, found.start, found.result, seed=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 from sympy import Expr
@@ -38,6 +39,7 @@ def hidden(*exprs: Expr) -> tuple[Expr, ...]:
         return exprs
     names = {pattern: f"#{n}" for n, pattern in enumerate(sorted(common, key=order))}
 
+    @cache
     def visit(node: Any) -> Any:
         if _closed(node):
             return node
@@ -55,6 +57,7 @@ def classed(normal: Callable[[Expr], Expr], *exprs: Expr) -> tuple[Expr, ...]:
     sums inside it are variables before its normal form is taken."""
     names: dict[Expr, str] = {}
 
+    @cache
     def visit(node: Any) -> Any:
         if _closed(node):
             return node
@@ -121,6 +124,7 @@ def all_sums(expr: Expr) -> set[Expr]:
     """Every sum in an expression, its free indices numbered."""
     found: set[Expr] = set()
 
+    @cache
     def visit(node: Any) -> Any:
         if _closed(node):
             return node
@@ -136,6 +140,7 @@ def _closed(node: Any) -> bool:
     return isinstance(node, Diff | Partial) or Total not in kinds(node)
 
 
+@lru_cache(maxsize=1 << 15)
 def _pattern(node: Expr) -> tuple[Expr, tuple[Index, ...]]:
     """An expression with its free indices numbered in order, and those indices."""
     free = free_indices(node)
@@ -147,10 +152,13 @@ def _place(axis: Any, number: int) -> Index:
     return Index("", axis, NUMBERED + number)
 
 
-def variable(names: dict[Expr, str], node: Expr) -> Expr:
-    """An expression as a variable of its free indices; `names` says which one stands for what."""
+def variable(names: dict[Expr, str], node: Expr, sign: str = "#") -> Expr:
+    """An expression as a variable of its free indices; `names` says which one stands for what.
+
+    Names begin with the sign: another one where some variables stand for sums already.
+    """
     pattern, indices = _pattern(node)
-    return _variable(names.setdefault(pattern, f"#{len(names)}"), indices)
+    return _variable(names.setdefault(pattern, f"{sign}{len(names)}"), indices)
 
 
 def _variable(name: str, indices: tuple[Index, ...]) -> Expr:

@@ -187,7 +187,7 @@ def _options(expr: Expr, loss: Loss, into: tuple[str, ...]) -> Iterator[list[Sho
     form = shallow(loss)
     outer, inner = veiled(expr)
     poly = form(outer)
-    yield _with_factor(expr, [], poly, loss)
+    yield _with_factor(expr, [], None if inner else poly, loss)
     yield _with_gather(expr, [], loss)
     names = tensors(outer)
     if len(poly) > LONGEST_FOLD:
@@ -200,13 +200,16 @@ def _options(expr: Expr, loss: Loss, into: tuple[str, ...]) -> Iterator[list[Sho
                     bindings = (("loss", loss), ("solved", solved))
                     here = _spelled(to_expr(folded), form, outer)
                     start = [Shorter(fold, bindings, unveiled(here, inner))]
-                    yield _with_factor(expr, start, folded, loss)
+                    yield _with_factor(expr, start, None if inner else folded, loss)
 
 
-def _with_factor(expr: Expr, before: list[Shorter], poly: Poly, loss: Loss) -> list[Shorter]:
+def _with_factor(expr: Expr, before: list[Shorter], poly: Poly | None, loss: Loss) -> list[Shorter]:
+    """The last of the steps factored; `poly` is its normal form where no sum in it is veiled."""
     here = before[-1].after if before else expr
-    plain = veiled(here)[0] == here
-    short = _collected(here, poly, shallow(loss)) if plain else _factor(here, loss)
+    if poly is not None and veiled(here)[0] == here:
+        short = _collected(here, poly, shallow(loss))
+    else:
+        short = _factor(here, loss)
     if shortness(short) < shortness(here):
         before = [*before, Shorter(factor, (("loss", loss),), short)]
     return _with_gather(expr, before, loss)

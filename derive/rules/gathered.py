@@ -57,7 +57,7 @@ def _around_choices(expr: Expr, form: NormalForm) -> Expr:
         if isinstance(node, Binder) or Choice not in kinds(node):
             return node
         if isinstance(node, Choice) and not kinds(node.args[0]) & {Delta, Index}:
-            return variable(names, node)
+            return variable(names, node, "?")
         return rebuild(node, visit)
 
     outer = visit(expr)
