@@ -372,6 +372,12 @@ CASES = {
         "exp(z)*(s*sum(exp(a[k]) for k in K) - u*(1 - z*sum(exp(a[k]) for k in K)))"
         "/(1 + u*sum(exp(a[k]) for k in K))",
     ],
+    "exponential over each of several sums": [
+        "z*exp(a[t])*(s/sum(exp(a[k]) for k in K) + u/sum(exp(a[k] + b[k]) for k in K)**2)",
+    ],
+    "difference of two maxima": [
+        "z + max(a[k] for k in K) - max(a[k] for k in K if k != t) - u",
+    ],
     "sign out of a sum of exponentials": [
         "z/(-1 - sum(exp(a[k]) for k in K))",
         "1/(-exp(z) - sum(exp(a[k]) for k in K))**2",

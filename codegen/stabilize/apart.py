@@ -8,7 +8,7 @@ from codegen.bounds import is_weight, nonnegative, positive
 from codegen.stabilize.local import powers, rule, split_exp, without
 from codegen.stabilize.partial import both, member
 from derive.functions import sigmoid, softplus
-from derive.index import TRUE, Choice, Condition, Total
+from derive.index import TRUE, Choice, Condition, Total, tensors
 from derive.loss import Loss
 
 
@@ -50,6 +50,28 @@ def _written_out(bracket: Expr, sums: set[Expr]) -> list[Expr]:
         else:
             found.append(term)
     return found
+
+
+@rule(
+    "exponential over each of several sums",
+    "over each sum it is a share, where alone it may overflow",
+)
+def over_each(node: Expr, loss: Loss) -> Expr | None:
+    """exp(w) (a/u + b/v) = a exp(w)/u + b exp(w)/v, for sums u and v of exponentials."""
+    cofactor, own = split_exp(node) if node.is_Mul else (node, None)
+    for bracket in Mul.make_args(cofactor) if own is not None else ():
+        if not bracket.is_Add:
+            continue
+        below = [
+            base
+            for term in bracket.args
+            for base, n in powers(term)
+            if n.is_negative and isinstance(base, Total) and base.args[1].has(exp)
+        ]
+        if any(tensors(base.args[1]) & tensors(own) for base in below):
+            rest = without(cofactor, bracket)
+            return rest * Add(*(term * exp(own) for term in bracket.args))
+    return None
 
 
 def _by_weight(terms: list[Expr], loss: Loss) -> list[Expr]:
@@ -172,5 +194,5 @@ def _sums_in_share(base: Expr, loss: Loss) -> tuple[Expr, Expr] | None:
     return None
 
 
-FIRST = (sign_out, quotients_apart)  # before the sums change their forms
+FIRST = (sign_out, quotients_apart, over_each)  # before the sums change their forms
 RULES = (log_of_own_and_sums, share_of_own_and_sums)

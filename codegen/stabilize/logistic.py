@@ -169,10 +169,10 @@ def odds_in_sum(node: Expr, loss: Loss) -> Expr | None:
 )
 def into_shares(node: Expr, loss: Loss) -> Expr | None:
     """exp(x) (c sigmoid(-x) + d) = c sigmoid(x) + d exp(x), and so in the sides of a choice."""
-    x = split_exp(node)[1] if node.is_Mul else None
-    for bracket in node.args if x is not None else ():
+    cofactor, x = split_exp(node) if node.is_Mul else (node, None)
+    for bracket in Mul.make_args(cofactor) if x is not None else ():
         if bracket.is_Add and any(_meets(term, x) for term in bracket.args):
-            return without(node, bracket, exp(x)) * Add(*(_taken(t, x) for t in bracket.args))
+            return without(cofactor, bracket) * Add(*(_taken(t, x) for t in bracket.args))
     return None
 
 

@@ -271,13 +271,13 @@ def vanishing(node: Expr, loss: Loss) -> Expr | None:
 )
 def decaying(node: Expr, loss: Loss) -> Expr | None:
     """exp(w) sigmoid(-c exp(w) - u), and 0 where exp(w) is beyond the floats, or 0."""
-    w = split_exp(node)[1] if node.is_Mul else None
-    for factor in node.args if w is not None else ():
+    cofactor, w = split_exp(node) if node.is_Mul else (node, None)
+    for factor in Mul.make_args(cofactor) if w is not None else ():
         if isinstance(factor, sigmoid) and not isinstance(w, grouped):
             own = [split_exp(term) for term in Add.make_args(factor.args[0])]
             if any(v == w and c.is_number and c.is_negative for c, v in own):
                 gone = Condition("==", exp(w), 2 * exp(w))
-                return Choice(gone, S.Zero, without(node, exp(w)) * exp(grouped(w)))
+                return Choice(gone, S.Zero, cofactor * exp(grouped(w)))
     return None
 
 

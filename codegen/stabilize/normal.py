@@ -73,10 +73,10 @@ def _below(node: Expr, loss: Loss) -> Iterator[tuple[Expr, Expr, Expr]]:
 def hazard(node: Expr, loss: Loss) -> Expr | None:
     """exp(-x^2)/erfc(x) = 1/erfcx(x), or e/(2 - e erfcx(-x)) with e = exp(-x^2) for x < 0."""
     for base, scale, x in _below(node, loss):
-        exponent = split_exp(node)[1]
+        cofactor, exponent = split_exp(node)
         left = None if exponent is None else _left(exponent, x, loss)
         if left is not None:
-            rest = without(node, exp(exponent), 1 / base)
+            rest = without(cofactor, 1 / base)
             density = exp(-_square(x, loss))
             above = density / (2 - density * erfcx(-x))
             quotient = Choice(Condition("<", x, Integer(0)), above, 1 / erfcx(x))
@@ -110,7 +110,7 @@ def _is_sign(entry: Entry, loss: Loss) -> bool:
 def tails_apart(node: Expr, loss: Loss) -> Expr | None:
     """(a P + b)/P = a + b/P, and exp(w) (a/P + b) = a exp(w)/P + b exp(w), for a tail P."""
     below = [base for base, *_ in _below(node, loss)]
-    own = split_exp(node)[1] if node.is_Mul else None
+    cofactor, own = split_exp(node) if node.is_Mul else (node, None)
     for bracket in node.args if node.is_Mul else ():
         if not bracket.is_Add:
             continue
@@ -124,7 +124,8 @@ def tails_apart(node: Expr, loss: Loss) -> Expr | None:
                 *(term * over for term in bracket.args)
             )
         if meets:
-            return without(rest, exp(own)) * Add(*(term * exp(own) for term in bracket.args))
+            rest = without(cofactor, bracket)
+            return rest * Add(*(term * exp(own) for term in bracket.args))
     return None
 
 

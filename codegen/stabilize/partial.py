@@ -76,7 +76,7 @@ def separate(node: Expr, loss: Loss) -> Expr | None:
         return None
     inner, inside, allowed = sums[0].open()
     cofactor, exponent = split_exp(without(body, sums[0]) * inside)
-    if exponent is None:
+    if exponent is None or exponent.has(Maximum):
         return None
     factors = _apart(Mul.make_args(cofactor), outer, inner)
     terms = _apart(Add.make_args(exponent.expand()), outer, inner)
