@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Expr, Integer, Pow, atan, cos, erf, exp, sin, tanh
+from sympy import Expr, Integer, Pow, atan, cos, erf, exp, log, sin, tanh
 
 from derive.functions import (
     absolute,
@@ -59,6 +59,8 @@ def _sign(expr: Expr, loss: Loss, strict: bool) -> bool:
     if expr.is_Mul:
         return _sign_of_product(expr, loss, strict)
     if expr.is_Add:
+        if _is_rest_of_power(expr, loss):
+            return not strict
         signs = [_sign(arg, loss, strict=False) for arg in expr.args]
         return all(signs) and (not strict or any(_sign(arg, loss, True) for arg in expr.args))
     if isinstance(expr, Pow):
@@ -73,6 +75,18 @@ def _sign(expr: Expr, loss: Loss, strict: bool) -> bool:
     return False
 
 
+def _is_rest_of_power(expr: Expr, loss: Loss) -> bool:
+    """Whether it is 1 - u^n for a given number u from 0 to 1, and n > 0."""
+    base, n = (1 - expr).as_base_exp()
+    return is_unit(base, loss) and positive(n, loss)
+
+
+def is_unit(expr: Expr, loss: Loss) -> bool:
+    """Whether it is a given number from 0 to 1."""
+    declared = loss.declared.get(expr.tensor.name) if isinstance(expr, Entry) else None
+    return declared is not None and declared.domain.kind in ("unit", "binary", "simplex")
+
+
 def _sign_of_product(expr: Expr, loss: Loss, strict: bool) -> bool:
     """Whether the product of what is above 0 and of an even number of exp(x) - 1, x below 0."""
     below = 0
@@ -82,6 +96,8 @@ def _sign_of_product(expr: Expr, loss: Loss, strict: bool) -> bool:
                 return False
             below += 1
         elif factor.is_number and factor.is_negative:
+            below += 1
+        elif isinstance(factor, log) and not strict and is_unit(factor.args[0], loss):
             below += 1
         elif not _sign(factor, loss, strict):
             return False

@@ -281,6 +281,10 @@ CASES = {
         "sum(y[k] for k in K) - y[t]",
         "sum(a[j]*(y[j] - sum(y[k] for k in K)) for j in K)",
     ],
+    "powers of one base that cancel": [
+        "(1 - s)**(1 - g)*(s*(1 - s)**g - z*(1 - s)**(g - 2))",
+        "u**(1 - g)*(s*u**(g - 1) + z*u**(2*g - 1))",
+    ],
     "brackets that cancel": ["u*(z - g) + u*g", "u**2 + u**2*(sqrt(1 + z**2/u**2) - 1)"],
     "common denominator": [
         "1/sqrt(1 + z**2) - z**2/(1 + z**2)**(3/2)",
@@ -311,6 +315,14 @@ CASES = {
         "sum(b[j]*((2*p[j] - 1)*sum(p[k]**2*b[k] for k in K) - p[j]**2*b[j]) for j in K)",
         "sum(1/(2*p[j]*y[j] + p[j]*sum(p[k]*(3*p[k] - 2*y[k]) for k in K) - 4*p[j]**2"
         " + 2*p[j] - y[j] + sum(p[k]*(y[k] - p[k]) for k in K)) for j in K)",
+    ],
+    "log of a difference of error functions": [
+        "log(erf(z + u) - erf(z))",
+        "log(erfc((z - u)/sqrt(2))/2 - erfc(z/sqrt(2))/2)",
+    ],
+    "densities over a difference of error functions": [
+        "s*exp(-z**2)/(erf(z + u) - erf(z))",
+        "g*(s*exp(-z**2/2) - exp(-(z + u)**2/2))/(erfc(z/sqrt(2))/2 - erfc((z + u)/sqrt(2))/2)",
     ],
     "complementary error function": ["1 + erf(z)", "g - g*erf(z - s)", "u*erf(z) - u + s"],
     "log of the normal distribution function": [

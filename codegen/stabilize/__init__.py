@@ -21,6 +21,7 @@ from codegen.stabilize import (
     divergence,
     fractions,
     hyperbolic,
+    intervals,
     logistic,
     logs,
     means,
@@ -54,12 +55,14 @@ from derive.loss import Definition, Loss
 from derive.record import Checker, Recorder
 
 RULES: tuple[Rule, ...] = (
+    *fractions.FIRST,
     *divergence.RULES,
     *mixtures.RULES,
     *bregman.RULES,
     *overlaps.RULES,
     *hyperbolic.RULES,
     *normal.RULES,
+    *intervals.RULES,
     *complement.FIRST,
     *near_one.RULES,
     *partial.RULES,

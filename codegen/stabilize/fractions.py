@@ -1,17 +1,45 @@
 """Rules for sums over powers of one base: what cancels over the common denominator is not computed.
 
-They are for second derivatives.
+All but the first are for second derivatives.
 """
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, expand_mul
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, exp, expand_mul
 
-from codegen.stabilize.local import powers, rule
+from codegen.bounds import positive
+from codegen.stabilize.local import powers, rule, without
 from derive.index import tensors, walk
 from derive.loss import Loss
 
 MOST_POWER = 4
+
+
+@rule(
+    "powers of one base that cancel",
+    "of a power and its inverse one overflows where the other vanishes",
+)
+def powers_that_cancel(node: Expr, loss: Loss) -> Expr | None:
+    """b^m (c b^(1 - m) + d b^(2 - m)) = c b + d b^2, for an m that is no number."""
+    for base, m in powers(node) if node.is_Mul else ():
+        if m.is_number or isinstance(base, exp):
+            continue
+        for bracket in (factor for factor in node.args if factor.is_Add):
+            sums = [(m + _power_of(term, base)).expand() for term in bracket.args]
+            if all(n.is_Integer or positive(n, loss) for n in sums):
+                rest = without(node, bracket, base**m)
+                terms = zip(bracket.args, sums, strict=True)
+                return rest * Add(*(_without_base(term, base) * base**n for term, n in terms))
+    return None
+
+
+def _power_of(term: Expr, base: Expr) -> Expr:
+    """The exponent of the base among the factors of a term."""
+    return Add(*(n if n != 0 else 1 for own, n in powers(term) if own == base))
+
+
+def _without_base(term: Expr, base: Expr) -> Expr:
+    return Mul(*(f for f in Mul.make_args(term) if f.as_base_exp()[0] != base))
 
 
 @rule("brackets that cancel", "the brackets are written out, and what cancels is not computed")
@@ -76,4 +104,5 @@ def with_divisors(expr: Expr, loss: Loss, name: str) -> Expr:
     return opened
 
 
+FIRST = (powers_that_cancel,)  # for first derivatives as well
 RULES = (written_out, over_one_base)

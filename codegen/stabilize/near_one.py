@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sympy import Add, Expr, Integer, Mul, Pow, S, exp, log, tanh
 
-from codegen.bounds import nonnegative
+from codegen.bounds import is_unit, nonnegative, positive
 from codegen.stabilize.complement import complement_of
 from codegen.stabilize.local import body_of, powers, rule, split_exp, without
 from derive.functions import (
@@ -160,6 +160,8 @@ def power_less_one(node: Expr, loss: Loss) -> Expr | None:
         base, n = power.args
         if complement_of(base, loss) is not None:
             return scale * expm1(n * log(base)) + rest
+        if is_unit(base, loss) and positive(n, loss):
+            return scale * expm1(n * log(base)) + rest  # which is below 0
         if not n.is_Integer and nonnegative(base, loss) and not _has_root(base, n):
             exponent = n * log(base)
             far = grouped(power) - 1
