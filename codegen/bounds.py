@@ -95,9 +95,7 @@ def _sign_of_product(expr: Expr, loss: Loss, strict: bool) -> bool:
             if not _sign(-factor.args[0], loss, strict):
                 return False
             below += 1
-        elif factor.is_number and factor.is_negative:
-            below += 1
-        elif isinstance(factor, log) and not strict and is_unit(factor.args[0], loss):
+        elif (factor.is_number and factor.is_negative) or (isinstance(factor, log) and not strict and is_unit(factor.args[0], loss)):
             below += 1
         elif not _sign(factor, loss, strict):
             return False
