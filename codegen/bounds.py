@@ -95,7 +95,9 @@ def _sign_of_product(expr: Expr, loss: Loss, strict: bool) -> bool:
             if not _sign(-factor.args[0], loss, strict):
                 return False
             below += 1
-        elif (factor.is_number and factor.is_negative) or (isinstance(factor, log) and not strict and is_unit(factor.args[0], loss)):
+        elif (factor.is_number and factor.is_negative) or (
+            not strict and isinstance(factor, log) and is_unit(factor.args[0], loss)
+        ):
             below += 1
         elif not _sign(factor, loss, strict):
             return False

@@ -91,16 +91,19 @@ def over_interval(node: Expr, loss: Loss) -> Expr | None:
         sums = [f for f in Mul.make_args(rest) if f.is_Add and f.has(exp)]
         above = sums[0] if sums else rest
         terms = [split_exp(term) for term in Add.make_args(above)]
-        if any(w is None for _, w in terms):
-            return None
-        kept = without(rest, above) if sums else S.One
-
-        def quotient(e: Expr, v: Expr, terms: list[tuple[Expr, Expr | None]] = terms) -> Expr:
-            top = (a * exp(_less(w, e, ends)) for a, w in terms if w is not None)
-            return Add(*top) / grouped(v)
-
-        return kept / c * _by_side(ends, quotient)
+        if all(w is not None for _, w in terms):
+            kept = without(rest, above) if sums else S.One
+            return kept / c * _over([(a, w) for a, w in terms if w is not None], ends)
     return None
+
+
+def _over(terms: list[tuple[Expr, Expr]], ends: Ends) -> Expr:
+    """The sum of a exp(w) over erf(u) - erf(l)."""
+
+    def quotient(e: Expr, v: Expr) -> Expr:
+        return Add(*(a * exp(_less(w, e, ends)) for a, w in terms)) / grouped(v)
+
+    return _by_side(ends, quotient)
 
 
 def _less(w: Expr, e: Expr, ends: Ends) -> Expr:
