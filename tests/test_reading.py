@@ -14,17 +14,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sympy import Function
 
 import derive
 from codegen import build
 from codegen.atlas.sliders import arguments, sizes
 from codegen.cli import main
 from codegen.documents import PAGE_PARTS, write
+from codegen.documents.notation import MEANINGS
 from codegen.documents.text import broken
 from codegen.plots.curves import line_label, slope_label
 from codegen.plots.scene import Scene
+from derive import functions
 from derive.derivation import Derivation
-from derive.printing import unicode
+from derive.printing import latex, unicode
 
 LAYERS = '''"""Masked cross-entropy with a temperature, of a classifier with two layers."""
 features: input[D]
@@ -112,6 +115,18 @@ def test_signs_are_explained_where_they_are_used(to: str) -> None:
     own = derive.parse("x: input[K]\ndelta: param[K]\nL = sum(delta[i]*exp(x[i]) for i in K)\n")
     found = write(derive.gradient(own, "x"), to, detail="brief")
     assert "elsewhere" not in found  # this delta is the author's
+
+
+@pytest.mark.parametrize(
+    "function", [one for one in vars(functions).values() if isinstance(one, type(functions.step))]
+)
+def test_a_function_that_textbooks_do_not_know_is_explained(function: Any) -> None:
+    loss = derive.load("hinge")
+    entry = loss.tensor("z")[()]
+    if function is Function or function in (functions.largest, functions.smallest):
+        return
+    named = re.match(r"\\operatorname{\w+}\(|\\psi\(|\\sigma\(|.*\[", latex(function(entry), loss))
+    assert named is None or named[0] in [mark for mark, _, _ in MEANINGS]
 
 
 def test_what_is_said_of_the_loss_is_said_once_after_all_gradients() -> None:

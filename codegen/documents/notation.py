@@ -6,18 +6,31 @@ from collections.abc import Iterator
 
 from codegen.documents.model import Document, Line, Section
 
+FUNCTIONS = {
+    "softplus": r"\log(1 + e^{x})",
+    "relu": r"\max(0, x)",
+    "log1p": r"\log(1 + x)",
+    "log1pmx": r"\log(1 + x) - x",
+    "log1mexp": r"\log(1 - e^{x})",
+    "expm1": r"e^{x} - 1",
+    "expm1mx": r"e^{x} - 1 - x",
+    "erf": r"\tfrac{2}{\sqrt{\pi}} \int_{0}^{x} e^{-t^{2}} dt",
+    "erfc": r"1 - \operatorname{erf}(x)",
+    "erfcx": r"e^{x^{2}} \operatorname{erfc}(x)",
+}
 # What a formula in LaTeX has in it, and what that says; where a loss has a name of its own for
 # the sign, it is not explained.
 MEANINGS = (
     (r"\delta_{", "delta", r"$\delta_{ij}$ is 1 where $i = j$ and 0 elsewhere"),
     (r"\mathbf{1}[", "", r"$\mathbf{1}[c]$ is 1 where $c$ holds and 0 elsewhere"),
     (r"\sigma(", "sigma", r"$\sigma(x) = 1/(1 + e^{-x})$"),
-    (r"\operatorname{softplus}", "", r"$\operatorname{softplus}(x) = \log(1 + e^{x})$"),
-    (r"\operatorname{relu}", "", r"$\operatorname{relu}(x) = \max(0, x)$"),
-    (r"\operatorname{log1p}", "", r"$\operatorname{log1p}(x) = \log(1 + x)$"),
-    (r"\operatorname{expm1}", "", r"$\operatorname{expm1}(x) = e^{x} - 1$"),
-    (r"\operatorname{sign}", "", r"$\operatorname{sign}(x)$ is $-1$, 0 or 1"),
+    *(
+        (rf"\operatorname{{{name}}}(", "", rf"$\operatorname{{{name}}}(x) = {meaning}$")
+        for name, meaning in FUNCTIONS.items()
+    ),
+    (r"\operatorname{sign}(", "", r"$\operatorname{sign}(x)$ is $-1$, 0 or 1"),
     (r"\psi(", "psi", r"$\psi$ is the derivative of $\log\Gamma$"),
+    (r"\operatorname{trigamma}(", "", r"$\operatorname{trigamma}$ is that of $\psi$"),
     (
         r"\omega_{",
         "omega",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from derive.properties import Property
 
 OFF_KINKS_ONLY = "This holds away from where a condition in the gradient changes over."
+LONGEST = 400  # characters of a formula that is shown for what does not hold
 NO_MATRIX = "There is none: too long, or with indices that no product of matrices can have."
 
 
@@ -126,12 +127,15 @@ def _tells(found: Property, loss: Loss, name: str) -> bool:
 def _statement(found: Property, dress: Dress) -> Statement:
     loss, names = found.loss, names_of(found.loss, *found.steps)
     used = loss.declared.keys() | loss.defined.keys()
+    steps = tuple(dress.show(step, loss, names) for step in found.steps)
+    if found.status == "refuted" and max(map(len, steps), default=0) > LONGEST:
+        steps = ()  # The counterexample tells more.
     return Statement(
         name=found.name,
         status=found.status,
         sentence=signs(found.statement, used),
         given=signs(" and ".join(found.hypotheses), used),
-        steps=tuple(dress.show(step, loss, names) for step in found.steps),
+        steps=steps,
         relation=dress.at_most if found.relation == "<=" else found.relation,
         counterexample=signs(place(found), used),
     )
