@@ -26,16 +26,20 @@ LARGEST = 120
 class MatrixForm:
     """`left = right` in each of STYLES, and one sentence on the layout.
 
-    `convention` is that sentence in plain text; in `typeset` its formulas are LaTeX, between
-    dollar signs.  `tree` is the right side as data, `stacked` the names of samples as rows.
+    `said` is that sentence in each of them; formulas in LaTeX are between dollar signs.
+    `tree` is the right side as data, `stacked` the names of samples as rows.
     """
 
     left: Mapping[str, str]
     right: Mapping[str, str]
-    convention: str
-    typeset: str
+    said: Mapping[str, str]
     tree: Mat
     stacked: Mapping[str, str]
+
+    @property
+    def convention(self) -> str:
+        """The sentence in plain text."""
+        return self.said["text"]
 
 
 def matrix_form(derivation: Derivation) -> MatrixForm | None:
@@ -55,8 +59,10 @@ def matrix_form(derivation: Derivation) -> MatrixForm | None:
     return MatrixForm(
         {kind: printer.piece(left).text for kind, printer in printers.items()},
         {kind: printer.piece(tree).text for kind, printer in printers.items()},
-        _convention(loss, left, tree, stacked, _Words(printers["text"])),
-        _convention(loss, left, tree, stacked, _Words(printers["latex"], "$")),
+        {
+            kind: _convention(loss, left, tree, stacked, _Words(printer, kind))
+            for kind, printer in printers.items()
+        },
         tree,
         stacked,
     )
@@ -119,13 +125,13 @@ def _printer(kind: str, loss: Loss, tree: Mat, stacked: Mapping[str, str]) -> Pr
 
 @dataclass(frozen=True)
 class _Words:
-    """Writes what a sentence says of matrices; formulas stand between two `mark`s."""
+    """Writes what a sentence says of matrices, in one of STYLES."""
 
     printer: Printer
-    mark: str = ""
+    kind: str
 
     def formula(self, text: str) -> str:
-        return f"{self.mark}{text}{self.mark}"
+        return f"${text}$" if self.kind == "latex" else text
 
     def shown(self, node: Mat) -> str:
         return self.formula(self.printer.piece(node).text)
@@ -141,10 +147,12 @@ class _Words:
         """One entry of a derivative; `last` is empty where it is taken once."""
         of, first = map(self.printer.name, (of, first))
         last = self.printer.name(last) if last else ""
-        if self.mark and last:
+        if self.kind == "latex" and last:
             return self.formula(rf"\partial^2 {of}/\partial {first}_i\,\partial {last}_j")
-        if self.mark:
+        if self.kind == "latex":
             return self.formula(rf"\partial {of}_i/\partial {first}_j")
+        if self.kind == "unicode":
+            return f"∂²{of}/∂{first}ᵢ∂{last}ⱼ" if last else f"∂{of}ᵢ/∂{first}ⱼ"
         return f"d2{of}/(d{first}[i] d{last}[j])" if last else f"d{of}[i]/d{first}[j]"
 
 
@@ -204,7 +212,8 @@ def _signs(loss: Loss, tree: Mat, words: _Words) -> Iterator[str]:
     nodes = list(dict.fromkeys(tree.walk()))
     ops = {node.op for node in nodes if node.shape != SCALAR}
     if "ones" in ops:
-        ones = words.formula(words.printer.signs.ones) if words.mark else PLAIN_ONES
+        plain = words.kind == "text"
+        ones = PLAIN_ONES if plain else words.formula(words.printer.signs.ones)
         yield f"{ones} is the vector of ones"
     if "identity" in ops:
         yield f"{words.plain(words.printer.identity)} is the identity"
@@ -212,12 +221,10 @@ def _signs(loss: Loss, tree: Mat, words: _Words) -> Iterator[str]:
         yield f"{words.shown(node)} is 1 at {words.plain(node.data)} and 0 elsewhere"
     for node in (node for node in nodes if node.op == "onehot"):
         row = _sample(loss, words)
-        here = row.strip(words.mark) if words.mark else row
-        label = f"{words.printer.name(node.data)}_{here}" if words.mark else f"{node.data}[{row}]"
+        label = words.printer.signs.style.entry(node.data, [row.strip("$")])
         yield f"row {row} of {words.shown(node)} is 1 at {words.formula(label)} and 0 elsewhere"
     if any(node.op == "step" for node in nodes):
-        style = words.printer.signs.style
-        one = style.indicator("c").text if words.mark else "1[c]"
+        one = "1[c]" if words.kind == "text" else words.printer.signs.style.indicator("c").text
         yield f"{words.formula(one)} is 1 where {words.formula('c')} holds and 0 elsewhere"
     if ops & {"had", "pow"}:
         yield "circled products, quotients and powers are taken entry by entry"

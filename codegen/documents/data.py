@@ -109,7 +109,7 @@ def _parts(derivation: Derivation, wanted: Wanted) -> dict[str, Any]:
 
 
 def _matrix(derivation: Derivation) -> dict[str, Any] | None:
-    forms, convention = matrix_forms(derivation, "unicode", str)
+    forms, convention = matrix_forms(derivation, "text", str)
     if not forms:
         return None
     rows = [{"left": dict(form.left), "right": dict(form.right)} for form in forms]

@@ -70,7 +70,7 @@ def matrix_forms(
         of, mean_of = (show(each.value.name) for each in (loss, slope.loss))
         weighted = "" if loss.weight is None else f", weighted by {language(loss.weight, loss)}"
         mean = f"; {mean_of} is the mean of {of} over a batch of {show('N')}{weighted}"
-    sentences = [form.typeset if medium == "latex" else form.convention for form in forms]
+    sentences = [form.said[medium] for form in forms]
     if len(sentences) > 1:  # Numbers become vectors over a batch.
         sentences = [said for said in sentences if said != NUMBERS]
     clauses = [clause for said in sentences for clause in said.rstrip(".").split("; ")]
