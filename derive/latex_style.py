@@ -17,6 +17,7 @@ _LONG = r"\\mathrm\{(?:\w|\\_){2,}\}(?:_\{[^{}]*\})?"
 _WORD = re.compile(_LONG + "$")
 _SPACED = re.compile(_LONG + r"(?:\^\{[^{}]*\})?$")
 _LONG_FIRST = re.compile(_LONG + r"|\\mathbf\{1\}(?:\\!\\left)?\[")
+_NUMERIC = re.compile(r"\(-[\d.]+\)|e\^\{-?\d")
 _ACCENTS = {"hat", "bar", "tilde", "dot"}
 _OPERATORS = {"log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
 _CIRCULAR = re.compile(r"\\(sin|cos|tan)h?\b")  # their powers are written sin^2 x
@@ -101,7 +102,8 @@ def latex_entry(name: str, indices: Sequence[str]) -> str:
 def beside(left: str, right: str) -> str:
     """The sign or the space between two factors."""
     called = _WORD.search(left) and right.startswith(("(", r"\left("))
-    if right[0].isdigit() or called:
+    numbers = left[-1].isdigit() and _NUMERIC.match(right)  # 1e^{2} would be 100
+    if right[0].isdigit() or called or numbers:
         return r" \cdot "
     return r" \, " if _SPACED.search(left) or _LONG_FIRST.match(right) else " "
 

@@ -178,7 +178,7 @@ def test_numbers_stand_in_the_formulas(
     for line in lines:
         assert f"  {line}\n" in shown, shown
     for to in ("latex", "markdown", "html"):
-        assert "counted from 0" in write(found, to, example=given_point(found.loss, given))
+        assert "rounded to 4 decimals" in write(found, to, example=given_point(found.loss, given))
     plain = str.maketrans({"·": "*", "−": "-"})
     checked = 0
     for right, value in re.findall(r"^  .* = ([^=\n]+) = (\S+)$", shown, re.M):

@@ -41,7 +41,7 @@ from derive.index import (
     order,
     total,
 )
-from derive.latex_style import latex_entry, latex_name
+from derive.latex_style import beside, latex_entry, latex_name
 from derive.letters import names_of
 from derive.loss import Loss
 from derive.notation import library, load, parse, parse_expression
@@ -179,6 +179,8 @@ def test_long_names_stand_apart() -> None:
     """Side by side they would read as one name; a bracket after one as a call."""
     rate, divergence = named("my_rate"), named("KL")
     assert latex(2 * rate * divergence, LOSS) == r"2 \, \mathrm{my\_rate} \, \mathrm{KL}"
+    assert beside("1", "e^{1.4}") == beside("1", "(-0.6)") == r" \cdot "
+    assert beside("2", "e^{z}") == beside("2", "(1 + z)") == " "
     assert latex(rate * (1 + Z), LOSS) == r"\mathrm{my\_rate} \cdot (1 + z)"
 
 

@@ -52,7 +52,11 @@ def worked(
         rows += shown.rows(slope.subject, slope.result, shown.place(wrt), numbers, wrt)
         if form is not None and isinstance(numbers, list):
             rows[-1] = shown.in_matrices(form, numbers)
-    return Part(HEADING, tuple(rows), said=f"Entries are counted from 0; {ROUNDED}")
+    return Part(HEADING, tuple(rows), said=_said(loss))
+
+
+def _said(loss: Loss) -> str:
+    return f"Entries are counted from 0; {ROUNDED}" if loss.axes else ROUNDED.capitalize()
 
 
 def usual(derivation: Derivation) -> Point | None:
