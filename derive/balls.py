@@ -39,11 +39,14 @@ def sign_of(value: Number) -> int:
 
 
 def product(one: Number, two: Number) -> Number:
-    """A product; of what has no value there is none, also times a series that is 0."""
-    for factor in (one, two):
-        if isinstance(factor, arb) and not factor.is_finite():
-            return arb("nan")
-    return one * two
+    """A product; times what has no value there is none, also where the other factor is 0."""
+    finite = all(_is_finite(factor) for factor in (one, two))
+    return one * two if finite else arb("nan")
+
+
+def _is_finite(value: Number) -> bool:
+    parts = (value[0], value[1]) if isinstance(value, arb_series) else (value,)
+    return all(part.is_finite() for part in parts)
 
 
 def _gamma_slope(x: Number, order: int) -> Number:

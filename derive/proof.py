@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from fractions import Fraction
 from itertools import chain, islice
 from itertools import product as cartesian
 
@@ -25,7 +24,8 @@ from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.cases import ByCases
 from derive.point import Point
-from derive.sampling import allows, numbers, points, shortened, spread
+from derive.sampling import numbers, points, spread
+from derive.shrink import shrink
 from derive.verdict import Counterexample, Verdict
 
 PRECISION = 128
@@ -37,7 +37,6 @@ MOST_AT_EDGES = 3
 APART = "a counterexample in ball arithmetic: the two balls do not meet"
 ELSEWHERE = "; at the numbers given they agree"
 EDGED = frozenset((Choice, Maximum, Minimum, absolute, relu, largest, smallest, signum, step))
-SIMPLE = (Fraction(0), Fraction(1), Fraction(1, 2))
 
 
 def decide(
@@ -77,18 +76,32 @@ def _without_value(loss: Loss, claim: Expr, truth: Expr) -> Verdict | None:
     """A refutation where the claim has no value all around a point at which the truth has one."""
     if not valueless.may_be(claim):
         return None
-    indices = letters(claim, truth)
-    for near in valueless.neighbourhoods(loss):
-        for env in places(indices, near[0].sizes, MOST_AT_EDGES):
-            why = valueless.why(loss, claim, near[0], env)
-            if not why or not all(valueless.why(loss, claim, there, env) for there in near):
-                continue
-            true = valueless.value(loss, truth, near[0], env)
-            if true is not None:
-                named = {index.name: number for index, number in env.items()}
-                found = Counterexample(near[0], named, arb("nan"), true)
-                reason = f"the claim has no value at this point and around it: {why}"
-                return Verdict("refuted", claim, truth, reason, (), found, tried=1)
+
+    def around(point: Point) -> Counterexample | None:
+        found = _missing(loss, claim, truth, point)
+        everywhere = found and all(
+            _missing(loss, claim, truth, other) for other in valueless.beside(loss, point)
+        )
+        return found if everywhere else None
+
+    for found in filter(None, map(around, valueless.generic(loss))):
+        small = shrink(loss, found, around)
+        env = {index: small.indices[index.name] for index in letters(claim, truth)}
+        why = valueless.why(loss, claim, small.point, env)
+        reason = f"the claim has no value at this point, nor around it: {why}"
+        return Verdict("refuted", claim, truth, reason, (), small, tried=1)
+    return None
+
+
+def _missing(loss: Loss, claim: Expr, truth: Expr, point: Point) -> Counterexample | None:
+    """The place at a point where the truth has a value and the claim has none."""
+    for env in places(letters(claim, truth), point.sizes, MOST_AT_EDGES):
+        if not valueless.why(loss, claim, point, env):
+            continue
+        true = valueless.value(loss, truth, point, env)
+        if true is not None:
+            named = {index.name: number for index, number in env.items()}
+            return Counterexample(point, named, arb("nan"), true)
     return None
 
 
@@ -235,40 +248,7 @@ def _number(evaluator: Evaluator, expr: Expr, env: Mapping[Index, int]) -> arb |
 
 
 def _shrink(loss: Loss, claim: Expr, truth: Expr, found: Counterexample) -> Counterexample:
-    """Fewer entries along the axes, then simpler numbers, while the counterexample stands."""
-
-    def try_values(point: Point) -> Counterexample | None:
-        return _differs(loss, claim, truth, point)[0]
-
-    best = found
-    for name in sorted(best.sizes):
-        while best.sizes[name] > 1:
-            smaller = shortened(loss, best.point, name)
-            again = try_values(smaller) if smaller else None
-            if again is None:
-                break
-            best = again
-    for declaration in loss.declarations:
-        for place in best.point.values[declaration.name]:
-            for simple in _simpler(best.point.values[declaration.name][place]):
-                old = best.point.values[declaration.name][place]
-                if simple == old:
-                    break
-                if not allows(declaration, simple, best.sizes):
-                    continue
-                changed = {**best.point.values[declaration.name], place: simple}
-                values = {**best.point.values, declaration.name: changed}
-                again = try_values(replace(best.point, values=values))
-                if again is not None:
-                    best = again
-                    break
-    return best
-
-
-def _simpler(value: Fraction) -> Iterator[Fraction]:
-    """Numbers to try for a number, the simplest first."""
-    yield from SIMPLE
-    yield from (value.limit_denominator(10**digits) for digits in range(1, 8))
+    return shrink(loss, found, lambda point: _differs(loss, claim, truth, point)[0])
 
 
 def agree_numerically(loss: Loss, before: Expr, after: Expr, most: int = 12) -> str:

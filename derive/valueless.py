@@ -28,7 +28,7 @@ PRECISION = 256
 SMALLEST = 2  # classes of one entry hardly say more than that a sum may be empty
 ATTEMPTS = 3
 MOST_POINTS = 16
-AROUND = 3
+AROUND = 6
 GRAIN = 1 << 10
 PARTIAL = (Pow, log, asin, acos, Maximum, Minimum, Argmax)
 
@@ -71,17 +71,23 @@ def may_be(claim: Expr) -> bool:
     return any(isinstance(node, PARTIAL) for node in walk(claim))
 
 
-def neighbourhoods(loss: Loss) -> Iterator[tuple[Point, ...]]:
-    """Some points each, near one another, that lie on no edge by chance."""
+def generic(loss: Loss) -> Iterator[Point]:
+    """Points that lie on no edge by chance."""
     random = Random(11)
     count = 0
     for point in points(loss, ATTEMPTS):
         if any(size < SMALLEST for size in point.sizes.values()):
             continue
-        yield tuple(_moved(loss, point, random) for _ in range(AROUND))
+        yield _moved(loss, point, random)
         count += 1
         if count >= MOST_POINTS:
             return
+
+
+def beside(loss: Loss, point: Point) -> Iterator[Point]:
+    """Points near one, to all sides."""
+    random = Random(13)
+    return (_moved(loss, point, random) for _ in range(AROUND))
 
 
 def why(loss: Loss, claim: Expr, point: Point, env: Mapping[Index, int]) -> str:

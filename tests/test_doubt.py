@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from test_proof import assert_counterexample_holds
 
-from derive import check, check_value, hvp, parse
+from derive import check, check_value, hvp, load, parse
+from derive.batch import batched
 from derive.errors import InputError
 
 X, V = "x: input\n", "x: input[K]\n"
@@ -52,6 +53,7 @@ CASES = [
         "log((1 - x)**2)/2",
         "proved",
     ),
+    (X + "b: target in unit\nL = x*log(1 - b)\n", "x", "-log((b - 1)**-4)/4", "proved"),
     ("b: input\nx: target\nL = b*(1 - x)\n", "b", "sqrt((1 - x)**2)", "refuted"),
     # A region that few points reach.
     ("z: input\ny: target > 0\nL = z + y*exp(-z)\n", "z", "1 + z - L - 2*relu(-L)", "refuted"),
@@ -124,6 +126,21 @@ def test_a_claim_without_a_value_is_not_proved(text: str, claim: str, why: str) 
 )
 def test_a_claim_without_a_value_at_single_points_is_proved(text: str, claim: str) -> None:
     assert check(parse(text), "x", claim).status == "proved"
+
+
+def test_a_counterexample_is_made_small_along_every_axis_and_row() -> None:
+    """At K = N the two are equal: K shrinks again once N has."""
+    loss = batched(load("softmax_cross_entropy"))
+    found = check(loss, "a[n, j]", "(p[n, j] - y[n, j])/K").counterexample
+    assert found is not None and found.sizes == {"N": 1, "K": 2}
+    assert set(found.point.values["y"].values()) == {0, 1}
+
+
+def test_a_point_without_a_value_is_no_counterexample() -> None:
+    """0 log 0 has none, whatever the series of the other terms say."""
+    loss = load("kl_divergence")
+    found = check(loss, "z[j]", "2*(p[j] - q[j])").counterexample
+    assert found is not None and 0 not in found.point.values["q"].values()
 
 
 def test_the_values_around_a_kink_are_shown_by_their_ends() -> None:

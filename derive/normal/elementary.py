@@ -262,14 +262,22 @@ def logarithm(form: NormalForm, poly: Poly) -> Poly:
             if prime != 1:
                 add_to(result, atom(log(to_expr(constant(prime)))), sign_ * times)
     for base, power in items:
-        sure = power % 2 or signs.nonnegative_atom(form, base)
-        add_to(result, _log_atom(form, base if sure else fn.absolute(base)), power)
+        known = base if power % 2 else _size(form, base)
+        add_to(result, _log_atom(form, known), power)
     root = square_root(rest)
     if root:
         add_to(result, log_of_absolute(form, root), 2)
     elif rest != constant(1):
         add_to(result, atom(log(to_expr(rest))))
     return result
+
+
+def _size(form: NormalForm, base: Expr) -> Expr:
+    """|base|, without the bars where the sign is known."""
+    if signs.nonnegative_atom(form, base):
+        return base
+    other = scale(form(base), -1) if base.is_Add else {}
+    return to_expr(other) if other and signs.nonnegative_poly(form, other) else fn.absolute(base)
 
 
 def _log_atom(form: NormalForm, base: Expr) -> Poly:
