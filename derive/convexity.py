@@ -63,7 +63,10 @@ def bending(loss: Loss, wrt: str) -> tuple[Property, ...]:
     found = _by_hessian(shape, wrt)
     if found is None:
         return (_by_parts(curvature) or _refuted(shape, wrt),)
-    bound = lipschitz(shape, wrt)
+    try:
+        bound = lipschitz(shape, wrt)
+    except Undecided:
+        return (found,)
     return (found, bound) if bound else (found,)
 
 
@@ -121,7 +124,7 @@ def _given(found: Quadratic, proof: Expr) -> tuple[str, ...]:
 def _refuted(found: Quadratic, wrt: str) -> Property:
     """A point and a direction where v'Hv < 0, if there is one to be found."""
     loss, v, of = found.loss, found.direction.name, found.second.of
-    steps = (found.form, found.short)
+    steps = tuple(dict.fromkeys((found.form, found.short)))
 
     def curved(point: Point) -> arb | None:
         here = value_at(loss, of, point)  # the loss itself has a value

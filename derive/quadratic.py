@@ -26,7 +26,7 @@ from derive.index import (
     total,
 )
 from derive.loss import Declaration, Loss
-from derive.normal import NormalForm
+from derive.normal import NormalForm, Undecided
 from derive.normal.poly import Poly, content, to_expr
 from derive.normal.signs import nonnegative_poly
 from derive.rules.fold import assuming, shallow, shorten_steps
@@ -123,9 +123,12 @@ def _short(expr: Expr, loss: Loss) -> Expr:
     choices stays as it is, for they multiply out to many more."""
     if Total in kinds(expr) and sum(isinstance(node, Choice) for node in nodes(expr)) > 1:
         return expr
-    expr = to_expr(assuming(loss)(expr))
-    steps = shorten_steps(expr, loss, ())
-    return steps[-1].after if steps else expr
+    try:
+        whole = to_expr(assuming(loss)(expr))
+        steps = shorten_steps(whole, loss, ())
+    except Undecided:
+        return expr  # too long to multiply out
+    return steps[-1].after if steps else whole
 
 
 def nonnegative(form: NormalForm, expr: Expr) -> bool:

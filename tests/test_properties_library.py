@@ -359,3 +359,14 @@ def test_of_two_indices_over_one_axis_either_may_be_summed_over() -> None:
 def test_of_two_numbers_of_different_signs_one_is_not_below_0(body: str, proved: bool) -> None:
     loss = derive.parse(f"x: input\ny: input\nc: const >= 0 = 1\nL = {body}\n")
     assert (value_bounds(loss).status == "proved") == proved
+
+
+def test_a_quadratic_form_that_is_too_long_to_multiply_out_stays_as_it_is() -> None:
+    loss = derive.parse(
+        "x: input[I]\nA: param[H, I]\nB: param[H, H]\nw: param[H]\n"
+        "h[j] = tanh(sum(A[j, i] * x[i] for i in I))\n"
+        "u[j] = tanh(sum(B[j, k] * h[k] for k in H)) + h[j]\n"
+        "z = sum(w[j] * u[j] for j in H)\nL = log(1 + exp(-z))\n"
+    )
+    (found,) = (fact for fact in properties(loss, "x") if fact.name == "convexity")
+    assert found.status in ("refuted", "unknown") and len(found.steps) == 1
