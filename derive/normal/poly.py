@@ -13,6 +13,7 @@ from math import gcd, lcm
 
 from sympy import Add, Expr, Integer, Mul, Pow, Rational
 
+from derive.errors import PminusyError
 from derive.index import order
 
 Exponent = Fraction | int
@@ -23,8 +24,14 @@ Poly = dict[Mono, Coefficient]
 ONE: Mono = frozenset()
 
 
-class Undecided(Exception):
+class Undecided(PminusyError):
     """The normal form would grow beyond its limits."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "an expression is too long to be brought into normal form: "
+            "give parts of it names of their own, or ask for less at once"
+        )
 
 
 class Undefined(Undecided):
