@@ -273,6 +273,13 @@ SAME = [
 ]
 
 
+def test_a_choice_stays_beside_a_factor_that_is_not_0_but_0_divided_by_0() -> None:
+    loss = derive.parse("z: input\ng: const >= 2\nq = max(z, 0)\nL = q**g * log(1 + q)\n")
+    second = derive.hessian(loss, "z")
+    assert kinds(second.result) & {step, Choice}, second.formula
+    assert {each.check for each in second.all_steps()} == {"normal form"}
+
+
 @pytest.mark.parametrize(("before", "never"), SAME, ids=[before for before, _ in SAME])
 def test_what_only_looks_alike_is_left(before: str, never: tuple[type, ...]) -> None:
     expr = read(before)

@@ -27,7 +27,7 @@ def polished(expr: Any) -> Any:
     if isinstance(node, Condition):
         return _two_sides(node)
     if isinstance(node, Total):
-        node = _guarded(node)
+        node = _sign_out(_guarded(node))
     if node.is_Add:
         node = _in_front(node)
     if not node.is_Mul:
@@ -54,6 +54,14 @@ def _guarded(node: Total) -> Expr:
                 both = apart if guard == TRUE else Condition("and", guard, apart)
                 return Mul(sign, total(index, Mul(*others), both))
     return node
+
+
+def _sign_out(node: Expr) -> Expr:
+    """A sum of what begins with a minus sign, with the sign in front."""
+    if not isinstance(node, Total):
+        return node
+    with scoped(node) as (index, body, guard):
+        return -total(index, -body, guard) if body.as_coeff_Mul()[0].is_negative else node
 
 
 def _two_sides(node: Condition) -> Condition:

@@ -31,7 +31,8 @@ def _without_choices(product: Expr, form: NormalForm) -> Expr:
     for factor in Mul.make_args(product):
         condition = _condition(factor)
         others = [other for other in factors if other is not factor]
-        if condition is not None and any(_vanishes(other, condition, form) for other in others):
+        plain = Mul(*(other for other in others if _condition(other) is None))
+        if condition is not None and _vanishes(plain, condition, form):
             factors = others
     return Mul(*factors)
 
@@ -44,15 +45,15 @@ def _condition(factor: Expr) -> Condition | None:
     return None
 
 
-def _vanishes(factor: Expr, condition: Condition, form: NormalForm) -> bool:
-    """Whether a factor is 0 wherever the condition does not hold."""
+def _vanishes(product: Expr, condition: Condition, form: NormalForm) -> bool:
+    """Whether a product is 0, and not 0/0, wherever the condition does not hold."""
     fact = compared(form, condition)
-    if fact is None or _condition(factor) is not None:
+    if fact is None:
         return False
     key, signs = fact
     every = frozenset((0, 1) if isinstance(key, Delta) else (-1, 0, 1))
-    if where(form, factor, (key, every - signs)) == 0:
+    if where(form, product, (key, every - signs)) == 0:
         return True
     # What is never negative is 0 where it is not positive.
     only_zero = isinstance(key, Entry) and signs == {1} and nonnegative_poly(form, form(key))
-    return only_zero and substitute(factor, {key: S.Zero}) == 0
+    return only_zero and substitute(product, {key: S.Zero}) == 0
