@@ -277,7 +277,7 @@ def test_a_choice_stays_beside_a_factor_that_is_not_0_but_0_divided_by_0() -> No
     loss = derive.parse("z: input\ng: const >= 2\nq = max(z, 0)\nL = q**g * log(1 + q)\n")
     second = derive.hessian(loss, "z")
     assert kinds(second.result) & {step, Choice}, second.formula
-    assert {each.check for each in second.all_steps()} == {"normal form"}
+    assert all(each.check.startswith("normal form") for each in second.all_steps())
 
 
 @pytest.mark.parametrize(("before", "never"), SAME, ids=[before for before, _ in SAME])
