@@ -62,6 +62,10 @@ CASES = {
         "sum((P[i] - Q[i])*log(P[i]/Q[i]) for i in K)",
         "sum((Q[i] - T[i])*log(Q[i]/T[i]) for i in K)",
     ],
+    "log of a sum of shares": [
+        "log(sum(P[k] for k in K if d[k] == 1 or k == t))",
+        "log(sum((1 - d[k])*Q[k] for k in K))",
+    ],
     "divergences from a mixture": [
         "sum(P[i]*log(2*P[i]/(P[i] + Q[i])) + Q[i]*log(2*Q[i]/(P[i] + Q[i])) for i in K)/2",
         "s*D + (1 - s)*sum(P[i]*log(P[i]/M[i]) for i in K)",
@@ -373,6 +377,10 @@ CASES = {
     ],
     "sum less the part of a mask": [
         "z*sum(exp(a[k]) for k in K) - z*sum(exp(a[k]) for k in K if d[k] == 1)",
+    ],
+    "log of a sum over a part of it": [
+        "log(sum(exp(a[k]) for k in K)) - log(sum(exp(a[k]) for k in K if k == t))",
+        "z - u*log(sum(exp(a[k]) for k in K if k != t)) + u*log(sum(exp(a[k]) for k in K))",
     ],
     "sum of products as a product of sums": [
         "sum(exp(a[i] - b[k]) for i in K for k in K if d[i] == 1 and d[k] == 0)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sympy import Add, Expr, Integer, Mul, Pow, exp, factor_terms, log
 
-from codegen.stabilize.local import body_of, peak_of, rule
+from codegen.stabilize.local import body_of, peak_of, rule, without
 from derive.functions import absolute, expm1, expm1mx, log1p
 from derive.index import (
     TRUE,
@@ -103,6 +103,31 @@ def log_ratio(p: Expr, q: Expr, loss: Loss) -> tuple[Condition, Expr] | None:
     return None if f_p is None or f_q is None else _ratio(q, f_p, f_q, index)
 
 
+@rule(
+    "log of a sum of shares",
+    "the exponentials of the shares and those that they are shares of meet, without an offset",
+    holds="the weights are 0 or 1",
+)
+def of_shares(node: Expr, loss: Loss) -> Expr | None:
+    """log sum_k y_k p_k = log sum_k y_k exp(f_k) - log sum_k exp(f_k), for a softmax p."""
+    if not isinstance(node, log) or not isinstance(node.args[0], Total):
+        return None
+    index, body, guard = node.args[0].open()
+    for share in Mul.make_args(body):
+        f = _exponent(share, index, loss) if isinstance(share, Entry) else None
+        weight = without(body, share)
+        if f is not None and _is_mask(weight, loss):
+            return log(total(index, weight * exp(f), guard)) - log(total(index, exp(f)))
+    return None
+
+
+def _is_mask(weight: Expr, loss: Loss) -> bool:
+    """Whether the weight is 1, or y or 1 - y for a binary y."""
+    entry = next((e for e in (weight, 1 - weight) if isinstance(e, Entry)), None)
+    declared = loss.declared.get(entry.tensor.name) if entry is not None else None
+    return weight == 1 or (declared is not None and declared.domain.kind == "binary")
+
+
 def _gap(f_p: Expr, f_q: Expr, index: Index) -> Expr:
     """f_p - f_q, or where they are far apart that without a common offset of either."""
     gap = factor_terms(f_p - f_q)
@@ -129,4 +154,4 @@ def quotient(node: Expr) -> tuple[Expr, Expr] | None:
     return (above[0], below[0]) if len(above) == len(below) == 1 else None
 
 
-RULES = (softmaxes, symmetric)
+RULES = (softmaxes, symmetric, of_shares)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sympy import Add, Expr, Integer, Mul, S, exp
+from sympy import Add, Expr, Integer, Mul, S, exp, log
 
 from codegen.stabilize.local import rule, split_exp, without
+from derive.functions import softplus
 from derive.index import TRUE, Condition, Entry, Index, Maximum, Total, entries, substitute, total
 from derive.loss import Loss
+from derive.rules.compare import negated
 
 
 def _is_binary(expr: Expr, loss: Loss) -> bool:
@@ -128,6 +130,42 @@ def less_part(node: Expr, loss: Loss) -> Expr | None:
     return None
 
 
+@rule(
+    "log of a sum over a part of it",
+    "where the part is nearly all, the others are what counts, and softplus keeps them",
+)
+def log_over_part(node: Expr, loss: Loss) -> Expr | None:
+    """c log S - c log A = c softplus(log(S - A) - log A), S a sum of exponentials, A a part."""
+    found = [
+        (arg, without(arg, factor), factor.args[0])
+        for arg in (node.args if node.is_Add else ())
+        for factor in Mul.make_args(arg)
+        if isinstance(factor, log) and isinstance(factor.args[0], Total)
+    ]
+    parts = [item for item in found if item[2].args[2] != TRUE]
+    for whole, c, all_of in found if parts else ():
+        index, body, guard = all_of.open()
+        exponent = split_exp(body)[1]
+        if guard != TRUE or exponent is None or exponent.has(Maximum):
+            continue
+        for part, d, some in parts:
+            inner, inside, holds = some.open()
+            here = [substitute(x, {inner: index}) for x in (inside, holds)]
+            left = _opposite(here[1], loss)
+            if c == -d and inner.axis == index.axis and here[0] == body and left is not None:
+                share = softplus(log(total(index, body, left)) - log(some))
+                return node - whole - part + c * share
+    return None
+
+
+def _opposite(guard: Condition, loss: Loss) -> Condition | None:
+    """Where the guard does not hold."""
+    entry, value = guard.operands if guard.op == "==" else (S.Zero, S.Zero)
+    if _is_binary(entry, loss) and value in (0, 1):
+        return Condition("==", entry, 1 - value)
+    return negated(guard)
+
+
 def member(node: Expr, part: Total, loss: Loss) -> Condition | None:
     """Where the sum has a term, if a factor of the product is 0 elsewhere: it is not over none."""
     index, _, guard = part.open()
@@ -152,4 +190,4 @@ def _allows(guard: Condition, weight: Expr, loss: Loss) -> bool:
     return True
 
 
-RULES = (mask_to_guard, less_part, separate)
+RULES = (mask_to_guard, less_part, log_over_part, separate)
