@@ -64,7 +64,7 @@ CASES = {
     ],
     "log of a sum of shares": [
         "log(sum(P[k] for k in K if d[k] == 1 or k == t))",
-        "log(sum((1 - d[k])*Q[k] for k in K))",
+        "u + log(sum(Q[k] for k in K if k != t))",
     ],
     "divergences from a mixture": [
         "sum(P[i]*log(2*P[i]/(P[i] + Q[i])) + Q[i]*log(2*Q[i]/(P[i] + Q[i])) for i in K)/2",
