@@ -35,6 +35,7 @@ from codegen.stabilize import (
     shares,
     sigmoids,
     softmax,
+    vanishing,
 )
 from derive.derivation import Derivation, Rule, Step
 from derive.errors import KernelError
@@ -73,12 +74,13 @@ RULES: tuple[Rule, ...] = (
     *own_terms.RULES,
     *apart.RULES,
     *softmax.RULES,
+    *partial.LAST,
     *logistic.RULES,
     *sigmoids.RULES,
     *complement.RULES,
     *normal.LAST,
     *choices.RULES,
-    *near_one.LAST,
+    *vanishing.RULES,
     *roots.RULES,
     *angles.RULES,
 )

@@ -8,7 +8,7 @@ from typing import Any
 from sympy import Add, Expr, Integer, Mul, S, exp, log
 
 from codegen.stabilize.local import rule, split_exp, without
-from derive.functions import softplus
+from derive.functions import grouped, softplus
 from derive.index import TRUE, Condition, Entry, Index, Maximum, Total, entries, substitute, total
 from derive.loss import Loss
 from derive.rules.compare import negated
@@ -190,4 +190,21 @@ def _allows(guard: Condition, weight: Expr, loss: Loss) -> bool:
     return True
 
 
+@rule(
+    "difference of two maxima",
+    "an offset of all of them cancels before anything is added to it",
+)
+def maxima_apart(node: Expr, loss: Loss) -> Expr | None:
+    """max over A of f - max over B of f, in a bracket of its own."""
+    peaks = [arg for arg in node.args if isinstance(arg, Maximum)] if node.is_Add else []
+    others = [-arg for arg in node.args if isinstance(-arg, Maximum)] if peaks else []
+    for one in peaks:
+        for two in others:
+            if one.args[1].xreplace({one.args[0]: two.args[0]}) == two.args[1]:
+                rest = node - one + two
+                return rest + grouped(one - two) if rest != 0 else None
+    return None
+
+
 RULES = (mask_to_guard, less_part, log_over_part, separate)
+LAST = (maxima_apart,)

@@ -207,22 +207,6 @@ def is_largest(node: Expr, at: Expr) -> Condition:
 
 
 @rule(
-    "difference of two maxima",
-    "an offset of all of them cancels before anything is added to it",
-)
-def maxima_apart(node: Expr, loss: Loss) -> Expr | None:
-    """max over A of f - max over B of f, in a bracket of its own."""
-    peaks = [arg for arg in node.args if isinstance(arg, Maximum)] if node.is_Add else []
-    others = [-arg for arg in node.args if isinstance(-arg, Maximum)] if peaks else []
-    for one in peaks:
-        for two in others:
-            if one.args[1].xreplace({one.args[0]: two.args[0]}) == two.args[1]:
-                rest = node - one + two
-                return rest + grouped(one - two) if rest != 0 else None
-    return None
-
-
-@rule(
     "take an exponential out of a sum",
     "it is the same for every term; outside it can meet the exponential that it cancels",
 )
@@ -297,7 +281,6 @@ RULES = (
     log_sum_exp,
     peel_largest,
     to_its_maximum,
-    maxima_apart,
     release,
     absorb,
 )
