@@ -203,9 +203,10 @@ def is_shifted(exponent: Expr, index: Expr, sides: bool = False) -> bool:
         peak = -arg
         if isinstance(peak, Maximum):
             inner, body, _ = peak.open()
+            if inner.axis != _axis_of(index):
+                continue
             bodies = body.args[1:] if sides and isinstance(body, Choice) else (body,)
-            here = [substitute(f, {inner: index}) for f in bodies]
-            if inner.axis == _axis_of(index) and exponent + peak in here:
+            if exponent + peak in [substitute(f, {inner: index}) for f in bodies]:
                 return True
     return False
 

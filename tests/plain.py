@@ -33,7 +33,20 @@ class Entries:
 
 
 class _Exact(ast.NodeTransformer):
-    """Numbers as mpf, `for k in K` over the size of K, `sum(...)` and the like over lists."""
+    """Numbers as mpf, `for k in K` over the size of K, `sum(...)` and the like over lists.
+
+    A choice of 0 hides what it multiplies or is divided by, as in the language.
+    """
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        sides = {ast.Mult: ("left", "right"), ast.Div: ("left",)}.get(type(node.op), ())
+        for side in sides:
+            choice = getattr(node, side)
+            if isinstance(choice, ast.IfExp) and ast.unparse(choice.orelse) == "mpf('0')":
+                setattr(node, side, choice.body)
+                return ast.IfExp(choice.test, node, choice.orelse)
+        return node
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         text = ast.Constant(str(node.value))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from sympy import Basic, Expr, Mul, Number, S
+from sympy import Basic, Expr, Mul, Number, S, nan, zoo
 
 from derive.functions import step
 from derive.index import (
@@ -41,6 +41,7 @@ LONGEST = 160
 MOST_TERMS = 2
 MOST_BRANCHES = 120
 BROKEN = frozenset((Choice, step))
+VALUELESS = frozenset((type(nan), type(zoo)))  # 0/0, 1/0
 Test = tuple[Condition, Compared]
 
 
@@ -114,7 +115,8 @@ class Branches:
             every = frozenset((0, 1) if isinstance(key, Delta) else (-1, 0, 1))
             yes = self.best(where(self.form, expr, fact))
             no = self.best(where(self.form, expr, (key, every - signs)))
-            found.append(self.join(condition, yes, no))
+            if not VALUELESS & (kinds(yes) | kinds(no)):
+                found.append(self.join(condition, yes, no))
         return shortest(*found)
 
     def _spoken_of(self, factor: Expr) -> Iterator[Expr]:

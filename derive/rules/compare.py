@@ -108,11 +108,17 @@ class _Where:
             return node
         if isinstance(node, Choice):
             return self._choice(node)
+        if node.is_Mul and any(self._hides(factor) for factor in node.args):
+            return S.Zero  # also where what it multiplies has no value
         node = rebuild(node, self.visit)
         if isinstance(node, FUNCTIONS):
             found = self._function(node)
             return node if found is None else found
         return node
+
+    def _hides(self, factor: Expr) -> bool:
+        """Whether this is a choice, a step or a delta that is 0 here."""
+        return isinstance(factor, Choice | step | Delta) and self.visit(factor) == 0
 
     def _delta(self, node: Delta) -> Expr:
         if node != self.key:
