@@ -6,8 +6,8 @@ In one run, in turn: softmax cross-entropy's full chain (dL/dp, dp/da, dL/da, dL
 the same by tensorgrad and by plain SymPy, SymPy with K written out and ours at the same K, the
 gradient of every loss of the library, and chains of layers.  Before each measurement all that
 ours, SymPy and tensorgrad remember of earlier ones is forgotten; with --warm only our own normal
-forms are.  Compare the medians of one run.  Only ours records steps and checks them; dL/dW
-derives dL/dp, dp/da and dL/da on the way: the full chain is its time and the Hessian's.
+forms and results are.  Compare the medians of one run.  Only ours records steps and checks them;
+dL/dW derives dL/dp, dp/da and dL/da on the way: the full chain is its time and the Hessian's.
 "operations" are those of the result, of all its entries where K is written out.
 
 tensorgrad (AGPL, brings torch) is measured where `pip install tensorgrad` has put it, best in
@@ -189,12 +189,15 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
         yield from tensorgrad(options.runs, options.layers)
 
 
+OWN_RESULTS = ("derive.rules", "derive.engine", "derive.forwards")
+
+
 def forget(warm: bool = False) -> None:
-    """Clear what is remembered of earlier runs; if warm, only the normal forms of ours."""
+    """Clear what is remembered of earlier runs; if warm, only our normal forms and results."""
     clear_cache() if not warm else None
-    places = ("derive.rules.fold",) if warm else ("derive", "tensorgrad")
+    places = OWN_RESULTS if warm else ("derive", "tensorgrad")
     for name, module in list(sys.modules.items()):
-        if name in places or name.partition(".")[0] in places:
+        if f"{name}.".startswith(tuple(f"{place}." for place in places)):
             for value in list(vars(module).values()):
                 if hasattr(value, "cache_clear"):
                     value.cache_clear()
