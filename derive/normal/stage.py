@@ -14,6 +14,7 @@ from sympy import Expr, S
 from derive.index import (
     TRUE,
     Diff,
+    Entry,
     Partial,
     Tensor,
     fresh,
@@ -27,7 +28,7 @@ from derive.loss import Loss
 from derive.normal import calculus, sums
 from derive.normal.form import NormalForm
 from derive.normal.hide import OPEN_LEVELS, classed, hidden
-from derive.normal.poly import Poly, Undecided, add_to, atom, constant
+from derive.normal.poly import Poly, Undecided, add_to, atom
 
 Lemmas = Mapping[tuple[Tensor, Tensor, Expr], tuple[Expr, Expr]]
 
@@ -111,16 +112,18 @@ class Stage(NormalForm):
         result: Poly = {}
         for tensor in sorted(tensors(body), key=lambda tensor: tensor.name):
             if tensor == variable.tensor:
-                entry, passed = variable, constant(1)
+                add_to(result, calculus.derivative(self, poly, variable))
             elif variable.tensor in needs(self.loss, tensor):
                 entry = tensor[tuple(map(fresh, tensor.axes))]
-                passed = atom(Partial(entry, variable))
-            else:
-                continue
-            term = self.mul(calculus.derivative(self, poly, entry), passed)
-            for index in entry.indices if tensor != variable.tensor else ():
-                term = sums.total_poly(self, index, term, TRUE)
-            add_to(result, term)
+                term = calculus.derivative(self, poly, entry)
+                add_to(result, self._passed(entry, term, Partial(entry, variable)))
+        return result
+
+    def _passed(self, entry: Entry, term: Poly, slope: Partial) -> Poly:
+        """A term times a derivative that has a name, summed over all entries."""
+        result = self.mul(term, atom(slope))
+        for index in entry.indices:
+            result = sums.total_poly(self, index, result, TRUE)
         return result
 
     def chain(self, slope: Expr) -> Poly:
@@ -139,13 +142,9 @@ class Stage(NormalForm):
             tensor = definition.entry.tensor
             if tensor not in reached or variable.tensor not in tensors(definition.body):
                 continue
-            indices = tuple(map(fresh, tensor.axes))
-            entry = tensor[indices]
+            entry = tensor[tuple(map(fresh, tensor.axes))]
             term = calculus.derivative(self, self(definition.at(entry)), variable)
-            term = self.mul(term, atom(Partial(of, entry)))
-            for index in indices:
-                term = sums.total_poly(self, index, term, TRUE)
-            add_to(result, term)
+            add_to(result, self._passed(entry, term, Partial(of, entry)))
         return result
 
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sympy import Add, Expr, S
 
 from derive.derivation import Rule
-from derive.index import Diff, Entry, Partial, fresh, kinds, rebuild, substitute, tensors, total
+from derive.index import (
+    Diff,
+    Entry,
+    Partial,
+    Tensor,
+    fresh,
+    kinds,
+    rebuild,
+    substitute,
+    tensors,
+    total,
+)
 from derive.loss import Loss
 from derive.rules.registry import register
 
@@ -23,37 +35,40 @@ def consumers(loss: Loss, name: str) -> tuple[str, ...]:
 def _all_paths(expr: Expr, loss: Loss, through: tuple[str, ...]) -> Expr:
     """d of/d v = sum over every definition c that names v, and over every entry of c."""
     of, variable, _ = expr.args
-    terms = []
-    for name in through:
-        if name == of.tensor.name:
-            terms.append(Partial(of, variable, S.One))
-            continue
-        tensor = loss.tensor(name)
-        indices = tuple(fresh(axis) for axis in tensor.axes)
-        entry = tensor[indices]
-        term: Expr = Partial(of, entry) * Partial(entry, variable, S.One)
-        for index in indices:
-            term = total(index, term)
-        terms.append(term)
-    return Add(*terms)
+    return Add(
+        *(
+            Partial(of, variable, S.One)
+            if name == of.tensor.name
+            else _over_entries(
+                loss.tensor(name), lambda c: Partial(of, c) * Partial(c, variable, S.One)
+            )
+            for name in through
+        )
+    )
 
 
 def _inwards(expr: Expr, loss: Loss, through: tuple[str, ...]) -> Expr:
     """d of/d v = sum over every name in the definition of `of`, and over every entry of it."""
     of, variable, _ = expr.args
-    terms = []
-    for name in through:
-        if name == variable.tensor.name:
-            terms.append(Partial(of, variable, S.One))
-            continue
-        tensor = loss.tensor(name)
-        indices = tuple(fresh(axis) for axis in tensor.axes)
-        entry = tensor[indices]
-        term: Expr = Partial(of, entry, S.One) * Partial(entry, variable)
-        for index in indices:
-            term = total(index, term)
-        terms.append(term)
-    return Add(*terms)
+    return Add(
+        *(
+            Partial(of, variable, S.One)
+            if name == variable.tensor.name
+            else _over_entries(
+                loss.tensor(name), lambda c: Partial(of, c, S.One) * Partial(c, variable)
+            )
+            for name in through
+        )
+    )
+
+
+def _over_entries(tensor: Tensor, passed: Callable[[Entry], Expr]) -> Expr:
+    """The sum over all entries of a tensor of what each passes on."""
+    indices = tuple(fresh(axis) for axis in tensor.axes)
+    result = passed(tensor[indices])
+    for index in indices:
+        result = total(index, result)
+    return result
 
 
 def _definition(expr: Expr, loss: Loss) -> Expr:
