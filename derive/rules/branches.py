@@ -7,7 +7,7 @@ the branches are joined again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from sympy import Basic, Expr, Mul, Number, S, nan, zoo
 
@@ -21,7 +21,7 @@ from derive.index import (
     order,
     substitute,
 )
-from derive.normal import NormalForm, Undecided
+from derive.normal import NormalForm
 from derive.normal.poly import add_to
 from derive.rules.common import common_factors, common_terms
 from derive.rules.compare import (
@@ -39,7 +39,7 @@ from derive.rules.shorten import factored, length, shortness
 MOST_CONDITIONS = 4
 LONGEST = 160
 MOST_TERMS = 2
-MOST_BRANCHES = 120
+MOST_SPLITS = 2
 BROKEN = frozenset((Choice, step))
 VALUELESS = frozenset((type(nan), type(zoo)))  # 0/0, 1/0
 Test = tuple[Condition, Compared]
@@ -68,23 +68,35 @@ def outside(expr: Basic) -> frozenset[Basic]:
     return found if isinstance(expr, Binder) else found.union(*map(outside, expr.args))
 
 
-class Branches:
-    """Splits on conditions and joins again; remembers the short form of each branch.
+def shortest_branches(form: NormalForm, expr: Expr, always: bool = False) -> Expr:
+    """The expression split on its conditions and joined again, in the shortest way.
 
-    It splits on deltas where there are choices too, or `always`.
+    It is split on deltas where there are choices too, or `always`.
+    """
+    stepped = (node.meaning().args[0] for node in outside(expr) if isinstance(node, step))
+    return _branches(form, frozenset(stepped), always).best(expr)
+
+
+@lru_cache(maxsize=1 << 6)
+def _branches(form: NormalForm, stepped: frozenset[Condition], always: bool) -> _Branches:
+    return _Branches(form, stepped, always)
+
+
+class _Branches:
+    """Splits on conditions and joins again; remembers the short form of each branch, which
+    many ways to write one result have in common.
+
+    Four conditions have at most 81 branches: no more are looked at of one factor.
     """
 
-    def __init__(self, form: NormalForm, expr: Expr, always: bool = False) -> None:
-        self.form, self.always = form, always
-        self.stepped = {node.meaning().args[0] for node in outside(expr) if isinstance(node, step)}
+    def __init__(self, form: NormalForm, stepped: frozenset[Condition], always: bool) -> None:
+        self.form, self.stepped, self.always = form, stepped, always
         self.memo: dict[Expr, Expr] = {}
         self.joined: dict[tuple[Condition, Expr, Expr], Expr] = {}
 
     def best(self, expr: Expr) -> Expr:
         """The shortest form found."""
         if expr not in self.memo:
-            if len(self.memo) > MOST_BRANCHES:
-                raise Undecided
             parts = self._apart(expr)
             found = map(self.best, parts) if len(parts) > 1 else map(self._best, parts)
             self.memo[expr] = Mul(*found)
@@ -110,14 +122,19 @@ class Branches:
         if len(conditions) > MOST_CONDITIONS or length(expr) > LONGEST:
             return expr
         found = [expr]
-        for condition, fact in conditions:
-            key, signs = fact
-            every = frozenset((0, 1) if isinstance(key, Delta) else (-1, 0, 1))
-            yes = self.best(where(self.form, expr, fact))
-            no = self.best(where(self.form, expr, (key, every - signs)))
+        splits = sorted(map(partial(self._split, expr), conditions), key=_written)
+        for condition, yes, no in splits[:MOST_SPLITS]:
+            yes, no = self.best(yes), self.best(no)
             if not VALUELESS & (kinds(yes) | kinds(no)):
                 found.append(self.join(condition, yes, no))
         return shortest(*found)
+
+    def _split(self, expr: Expr, test: Test) -> tuple[Condition, Expr, Expr]:
+        """A condition, and what the expression is where it holds and where it does not."""
+        condition, (key, signs) = test
+        every = frozenset((0, 1) if isinstance(key, Delta) else (-1, 0, 1))
+        yes, no = (where(self.form, expr, (key, which)) for which in (signs, every - signs))
+        return condition, yes, no
 
     def _spoken_of(self, factor: Expr) -> Iterator[Expr]:
         """What a comparison elsewhere would settle in a factor."""
@@ -207,6 +224,11 @@ class Branches:
                 if pair is not None:
                     rest = (_without(yes, ones, one), _without(no, twos, two))
                     yield pair * self.join(condition, *(rest if signs == {1} else rest[::-1]))
+
+
+def _written(split: tuple[Condition, Expr, Expr]) -> int:
+    """How much is left to be written in the two branches."""
+    return length(split[1]) + length(split[2])
 
 
 @lru_cache(maxsize=1 << 12)

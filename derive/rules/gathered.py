@@ -26,7 +26,7 @@ from derive.index import (
 )
 from derive.normal import NormalForm, Undecided
 from derive.normal.hide import unveiled, variable
-from derive.rules.branches import BROKEN, Branches, in_choices, outside
+from derive.rules.branches import BROKEN, in_choices, outside, shortest_branches
 from derive.rules.compare import negated
 from derive.rules.polish import polished
 from derive.rules.shorten import shortness
@@ -39,7 +39,7 @@ def gathered(expr: Expr, form: NormalForm) -> Expr:
         return expr
     try:
         inside = spared(_binders(expr, form), form)
-        found = Branches(form, inside).best(inside)
+        found = shortest_branches(form, inside)
         if found == inside:
             found = _around_choices(inside, form)
     except Undecided:
@@ -63,7 +63,7 @@ def _around_choices(expr: Expr, form: NormalForm) -> Expr:
     outer = visit(expr)
     if not names or not kinds(outer) & {*BROKEN, Delta}:
         return expr
-    found = Branches(form, outer, always=True).best(outer)
+    found = shortest_branches(form, outer, always=True)
     return unveiled(found, {name: pattern for pattern, name in names.items()})
 
 

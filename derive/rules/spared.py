@@ -1,4 +1,6 @@
-"""A choice of 1 or 0 beside a factor that is 0 there anyway: [u > 0] max(0, u) is max(0, u)."""
+"""A choice of 1 or 0 beside other factors: it tells them where they matter, so that
+[u > 0] (v + [u > 0]) is [u > 0] (v + 1), and one that is 0 there anyway needs no choice:
+[u > 0] max(0, u) is max(0, u)."""
 
 from __future__ import annotations
 
@@ -20,10 +22,31 @@ def spared(expr: Expr, form: NormalForm) -> Expr:
         if isinstance(node, Condition | Binder) or not kinds(node) & {step, Choice}:
             return node
         node = rebuild(node, visit)
-        return _without_choices(node, form) if node.is_Mul else node
+        return _without_choices(_told(node, form), form) if node.is_Mul else node
 
     found: Expr = visit(expr)
     return found
+
+
+def _told(product: Expr, form: NormalForm) -> Expr:
+    """Every factor as it is where the choices beside it are not 0."""
+    factors = list(map(_once, Mul.make_args(product)))
+    for place, factor in enumerate(factors):
+        condition = _condition(factor)
+        fact = compared(form, condition) if condition is not None else None
+        if fact is None or isinstance(fact[0], Delta):
+            continue
+        for other, beside in enumerate(factors):
+            if other != place and kinds(beside) & {step, Choice}:
+                factors[other] = where(form, beside, fact)
+    return Mul(*factors)
+
+
+def _once(factor: Expr) -> Expr:
+    """A power of a choice of 1 or 0 is that choice."""
+    if factor.is_Pow and factor.exp.is_positive and _condition(factor.base) is not None:
+        return factor.base
+    return factor
 
 
 def _without_choices(product: Expr, form: NormalForm) -> Expr:
