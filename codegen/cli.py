@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-SELDOM = (200_000, 30, 30)
+SELDOM = (1_000_000, 30, 30)
 REMEMBERED = "8000"  # results that SymPy keeps of each function: 1000 are too few for a page
 EXPRESSIONS = ("--claim", "--wrt", "--value", "--of")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from derive.normal import almost, angles, extrema, signs
 from derive.normal.bits import complement, split
 from derive.normal.poly import (
     ONE,
+    Factor,
     Mono,
     Poly,
     Undecided,
@@ -33,7 +34,6 @@ from derive.normal.poly import (
     atom,
     constant,
     mono_expr,
-    ordered,
     scale,
     to_expr,
 )
@@ -200,14 +200,17 @@ def sign_of(form: NormalForm, poly: Poly) -> Poly:
     return result
 
 
-def beside(form: NormalForm, mono: Mono) -> Poly | None:
+def beside(form: NormalForm, mono: Mono, peculiar: Sequence[Factor]) -> Poly | None:
     """A condition on u beside a power of u, which is not 0 or makes the whole 0 where u is:
     [u = 0] is 0 there, [-u > 0] is 1 - [u > 0], and the sign of u is 2 [u > 0] - 1; and [u > 0]
-    excludes [u = 0] and [-u > 0].  None where there is nothing of the kind."""
-    sides = ordered([item for item in mono if isinstance(item[0], SIDES)])
+    excludes [u = 0] and [-u > 0].  None where there is nothing of the kind.
+
+    `peculiar` are the factors of the kinds that settle anything, in order.
+    """
+    sides = [item for item in peculiar if isinstance(item[0], SIDES)]
     if not sides:
         return None
-    powers = {base for base, _ in mono if not base.is_number}
+    powers = {base for base, _ in mono}
     conditions = (base.args[0] for base, _ in sides if isinstance(base, Choice))
     above = {condition.operands[0] for condition in conditions if condition.op == ">"}
     for base, power in sides:

@@ -14,7 +14,23 @@ from collections.abc import Callable
 from math import floor
 from typing import Any
 
-from sympy import Abs, Expr, Function, Integer, Pow, cos, cosh, exp, log, sign, sin, sinh, tan, tanh
+from sympy import (
+    Abs,
+    Expr,
+    Function,
+    Integer,
+    Pow,
+    S,
+    cos,
+    cosh,
+    exp,
+    log,
+    sign,
+    sin,
+    sinh,
+    tan,
+    tanh,
+)
 
 from derive import functions as fn
 from derive.index import (
@@ -57,6 +73,7 @@ from derive.normal.poly import (
     mono_key,
     ordered,
     ratio,
+    scale,
     to_expr,
 )
 
@@ -186,15 +203,16 @@ class NormalForm:
         return found
 
     def _reduced(self, mono: Mono) -> Poly:
-        for item in ordered([item for item in mono if isinstance(item[0], self._settled)]):
+        peculiar = ordered([item for item in mono if isinstance(item[0], self._settled)])
+        for item in peculiar:
             other = special.settled(self, *item)
             if other is not None:
                 return self.mul({mono - {item}: 1}, other)
         if any(base.is_Add and exponent >= 1 for base, exponent in mono):
             return self.expand(mono)
-        known = conditions.beside(self, mono)
+        known = conditions.beside(self, mono, peculiar)
         if known is None:
-            known = sums.apply_deltas(self, mono)
+            known = sums.apply_deltas(self, mono, peculiar)
         return division.divide(self, mono) if known is None else known
 
     def expand(self, mono: Mono) -> Poly:
@@ -247,8 +265,9 @@ class NormalForm:
                 add_to(result, self(arg))
             return result
         if expr.is_Mul:
-            result = constant(1)
-            for arg in expr.args:
+            number, *rest = expr.args if expr.args[0].is_Rational else (S.One, *expr.args)
+            result = scale(self(rest[0]), ratio(number.p, number.q))
+            for arg in rest[1:]:
                 result = self.mul(result, self(arg))
             return result
         if isinstance(expr, exp):

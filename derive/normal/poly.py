@@ -17,7 +17,8 @@ from derive.errors import PminusyError
 from derive.index import order
 
 Exponent = Fraction | int
-Mono = frozenset[tuple[Expr, Exponent]]
+Factor = tuple[Expr, Exponent]
+Mono = frozenset[Factor]
 Coefficient = Fraction | int
 Poly = dict[Mono, Coefficient]
 
@@ -125,7 +126,7 @@ def mono_key(mono: Mono) -> tuple[object, ...]:
     return (sum(exponent for _, exponent in items), items)
 
 
-def ordered(mono: Collection[tuple[Expr, Exponent]]) -> list[tuple[Expr, Exponent]]:
+def ordered(mono: Collection[Factor]) -> list[Factor]:
     """The factors in an order that is the same on every run."""
     if len(mono) < 2:
         return list(mono)

@@ -7,7 +7,7 @@ parts, each a canonical sum of one monomial.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, permutations, product
 from math import factorial, prod
@@ -35,13 +35,16 @@ from derive.index import (
 )
 from derive.normal import conditions, signs
 from derive.normal.poly import (
+    Coefficient,
     Exponent,
+    Factor,
     Mono,
     Poly,
     Undefined,
     add_to,
     atom,
     constant,
+    join,
     mono_expr,
     ordered,
     to_expr,
@@ -211,10 +214,16 @@ def _total_poly_or_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly
 def rename(form: NormalForm, mono: Mono, index: Expr, other: Expr) -> Poly:
     """Replace an index (or label) by another one throughout a monomial."""
     moved = frozenset(item for item in mono if _mentions(item[0], index))
-    result: Poly = {mono - moved: 1}
+    single, result = mono - moved, constant(1)
+    value: Coefficient = 1
     for base, power in ordered(moved):
-        result = form.mul(result, form.power(form(substitute(base, {index: other})), power))
-    return result
+        poly = form.power(form(substitute(base, {index: other})), power)
+        if len(poly) == 1:
+            ((factor, number),) = poly.items()
+            single, value = join(single, factor), value * number
+        else:
+            result = form.mul(result, poly)
+    return form.mul({single: value}, result)
 
 
 def rename_poly(form: NormalForm, poly: Poly, index: Expr, other: Expr) -> Poly:
@@ -229,9 +238,14 @@ def _mentions(expr: Expr, index: Any) -> bool:
     return index in (free_indices(expr) if isinstance(index, Index) else nodes(expr))
 
 
-def apply_deltas(form: NormalForm, mono: Mono) -> Poly | None:
-    """delta_ij f_j = delta_ij f_i, so that one of the two names is left; None if settled."""
-    for base, power in ordered([item for item in mono if isinstance(item[0], Delta)]):
+def apply_deltas(form: NormalForm, mono: Mono, peculiar: Sequence[Factor]) -> Poly | None:
+    """delta_ij f_j = delta_ij f_i, so that one of the two names is left; None if settled.
+
+    The deltas are among the `peculiar` factors, which are in order.
+    """
+    for base, power in peculiar:
+        if not isinstance(base, Delta):
+            continue
         keep, drop = keep_first(form, base)
         if _mentions(keep, drop):
             continue
