@@ -123,7 +123,7 @@ class Curvature:
         return CONCAVE if within.lower >= 0 and within.upper <= 1 else UNKNOWN
 
     def _over_axis(self, expr: Total) -> str:
-        _, body, guard = expr.open()
+        _, body, guard = expr.opened()
         return UNKNOWN if self.varies(guard) else self(body)
 
     def _increasing(self, expr: Expr) -> str:
@@ -141,7 +141,7 @@ class Curvature:
         wanted = CONVEX if isinstance(expr, fn.largest | Maximum) else CONCAVE
         parts = expr.args
         if isinstance(expr, Maximum | Minimum):
-            _, body, guard = expr.open()
+            _, body, guard = expr.opened()
             if self.varies(guard):
                 return UNKNOWN
             parts = (body,)
@@ -156,7 +156,7 @@ class Curvature:
     def _exponentials(self, expr: Expr) -> bool:
         """Whether it is a sum of exp(convex), each times a constant >= 0: its log is convex."""
         if isinstance(expr, Total):
-            _, body, guard = expr.open()
+            _, body, guard = expr.opened()
             return not self.varies(guard) and self._exponentials(body)
         if isinstance(expr, exp):
             return self(expr.args[0]) in (CONSTANT, AFFINE, CONVEX)
@@ -199,7 +199,7 @@ class Curvature:
         if isinstance(expr, Entry):
             return self._smooth_entry(expr)
         if isinstance(expr, Total | Product):
-            _, body, guard = expr.open()
+            _, body, guard = expr.opened()
             return not self.varies(guard) and self.is_smooth(body)
         if isinstance(expr, Choice):
             parts = expr.args[1:]

@@ -59,7 +59,7 @@ def logarithms(loss: Loss) -> Logs | None:
             return False
         known = (p[len(path)] for p in found if p[: len(path)] == path and len(p) > len(path))
         index = next((i for i in known if i.axis == base.axis), None) or fresh(base.axis)
-        opened, body, _ = base.open()
+        opened, body, _ = base.opened()
         return collect(form(substitute(body, {opened: index})), front, (*path, index))
 
     try:

@@ -28,12 +28,23 @@ from derive.statement import Property, assumed, point_where, value_at
 
 def properties(loss: Loss, wrt: str) -> tuple[Property, ...]:
     """Every property that applies to the loss as a function of one name, declared or defined."""
-    loss = loss.from_name(wrt) if wrt in loss.defined else loss
-    slope = gradient(loss, wrt)
-    found = [*_sums(slope), *slope_bound(slope), *bending(loss, wrt)]
-    if not slope.wrt[0].indices:
-        found += saturation(slope)
-    return tuple(found)
+    return (*slope_properties(loss, wrt), *bend_properties(loss, wrt))
+
+
+def slope_properties(loss: Loss, wrt: str) -> tuple[Property, ...]:
+    """Those of the gradient by a name: its sums, its bounds, its limits."""
+    slope = gradient(_from(loss, wrt), wrt)
+    ends = [] if slope.wrt[0].indices else saturation(slope)
+    return (*_sums(slope), *slope_bound(slope), *ends)
+
+
+def bend_properties(loss: Loss, wrt: str) -> tuple[Property, ...]:
+    """Those of the second derivative by a name: convexity, and how fast the gradient changes."""
+    return bending(_from(loss, wrt), wrt)
+
+
+def _from(loss: Loss, wrt: str) -> Loss:
+    return loss.from_name(wrt) if wrt in loss.defined else loss
 
 
 def _sums(slope: Derivation) -> Iterator[Property]:
@@ -181,11 +192,13 @@ def saturation(slope: Derivation) -> list[Property]:
 
 __all__ = [
     "Property",
+    "bend_properties",
     "bounds",
     "convexity",
     "properties",
     "saturation",
     "slope_bound",
+    "slope_properties",
     "sums_to_zero",
     "value_bounds",
 ]

@@ -136,7 +136,7 @@ class Ranges:
         return Range(lower, upper)
 
     def _total(self, expr: Total) -> Range:
-        index, body, guard = expr.open()
+        index, body, guard = expr.opened()
         if guard == TRUE:
             mean = self._mean(index, body)
             if mean is not None:
@@ -163,7 +163,7 @@ class Ranges:
             return False
 
     def _extremum(self, expr: Expr) -> Range:
-        return self(expr.open()[1])
+        return self(expr.opened()[1])
 
     def _choice(self, expr: Choice) -> Range:
         _, value, otherwise = expr.args

@@ -16,6 +16,7 @@ Every step is named, justified and checked.  Without --wrt: every input and para
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,9 +142,8 @@ def _deliver(found: list[Derivation], options: Namespace) -> None:
     made = [{"example": _example(d.loss, options), "others": more, **how} for d, more in groups]
     if name is None or (to not in BESIDE and to != "pdf"):
         width = text_width() if name is None else WIDTH
-        texts = [
-            write(d, to, width=width, **with_) for (d, _), with_ in zip(groups, made, strict=True)
-        ]
+        how = {"width": width, "processes": os.cpu_count() or 1}
+        texts = [write(d, to, **how, **with_) for (d, _), with_ in zip(groups, made, strict=True)]
         deliver(_joined(texts, to), name)
         return
     out, documents = Path(name), []

@@ -46,6 +46,7 @@ def write(
     example: Point | None = None,
     others: Sequence[Derivation] = (),
     width: int = WIDTH,
+    processes: int = 1,
 ) -> str:
     """A derivation in one of FORMATS.
 
@@ -56,13 +57,19 @@ def write(
     `parts` names what else a document is to say: some of PARTS, where the derivation is the
     gradient of a loss; `example` is a point whose numbers are put into the formulas.
     `width` is how many columns a text takes.
+    With two `processes` a page's second derivatives are derived beside the rest.
     Plots stand inside HTML and notebooks; LaTeX and Markdown need files beside them: `files`.
     Raises PminusyError for a format or a detail that does not exist, and where what a format
     needs is not installed.
     """
     if "plots" in parts and to in BESIDE:
         raise PminusyError(f"plots are files beside a document in {to}: write it with -o FILE")
-    wanted = replace(_wanted(derivation, to, parts, example), others=tuple(others), width=width)
+    wanted = replace(
+        _wanted(derivation, to, parts, example),
+        others=tuple(others),
+        width=width,
+        processes=processes,
+    )
     return _text(derivation, to, fragment, detail, wanted)
 
 

@@ -9,8 +9,8 @@ from markupsafe import Markup, escape
 
 from codegen.documents.latex import DRESS
 from codegen.documents.mathml import mathml, styles
-from codegen.documents.model import NESTED, NOTHING, Wanted
-from codegen.documents.parts import whole
+from codegen.documents.model import NESTED, NOTHING, Document, Wanted
+from codegen.documents.parts import begun
 from codegen.emit import render
 from derive.derivation import Derivation
 
@@ -22,7 +22,14 @@ INLINE = re.compile(r"\$([^$]*)\$")
 
 def html(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHING) -> str:
     """A self-contained page; sub-steps are there, folded, unless `detail` is "brief"."""
-    laid_out = whole(derivation, DRESS, "brief" if detail == "brief" else NESTED, wanted)
+    shown = "brief" if detail == "brief" else NESTED
+    first, finish = begun(derivation, DRESS, shown, wanted)
+    if wanted.processes > 1:
+        _page(first)  # The formulas that there are become MathML while the others are derived.
+    return _page(finish())
+
+
+def _page(laid_out: Document) -> str:
     return render("document.html.j2", document=laid_out, styles=Markup(styles()), **HELPERS)
 
 

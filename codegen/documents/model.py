@@ -97,7 +97,7 @@ class Wanted:
 
     `pictures` are those of the part "plots", under the addresses of `picture_at`; `others` are
     further derivations of the same loss, which refer to what stands before them; `width` is how
-    many columns a text takes.
+    many columns a text takes; `processes` is how many may work on the document.
     """
 
     parts: tuple[str, ...] = ()
@@ -106,6 +106,7 @@ class Wanted:
     picture_at: str = "{}"
     others: tuple[Derivation, ...] = ()
     width: int = WIDTH
+    processes: int = 1
 
 
 NOTHING = Wanted()

@@ -7,9 +7,11 @@ does not have (the second derivative of a Jacobian, say) is left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from codegen.beside import beside
 from codegen.documents.document import document, section, with_others
 from codegen.documents.model import (
     PAGE_PARTS,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from derive.matrix import MatrixForm
     from derive.properties import Property
 
+PROPERTIES = "Properties"
 OFF_KINKS_ONLY = "This holds away from where a condition in the gradient changes over."
 LONGEST = 400  # characters of a formula that is shown for what does not hold
 NO_MATRIX = "There is none: too long, or with indices that no product of matrices can have."
@@ -102,16 +105,28 @@ def stable(every: Sequence[Derivation], dress: Dress) -> Part | None:
     return Part("Stable form", sections) if sections else None
 
 
-def facts(every: Sequence[Derivation], dress: Dress) -> Part | None:
-    """What holds of the loss and of its gradients: bounds, convexity, sums, limits."""
-    from derive.properties import bounds, properties
+def slope_facts(every: Sequence[Derivation], dress: Dress) -> tuple[Statement, ...]:
+    """What holds of the values of the loss and of its gradients: bounds, sums, limits."""
+    from derive.properties import bounds, slope_properties
 
-    loss = every[0].loss
-    found = [*bounds(loss)]
-    for name in (each.wrt[0].tensor.name for each in every):
-        found += [each for each in properties(loss, name) if _tells(each, loss, name)]
-    statements = tuple(_statement(each, dress) for each in found if each.status != "unknown")
-    return Part("Properties", statements=statements) if statements else None
+    found = [*bounds(every[0].loss)]
+    for each in every:
+        loss, name = each.loss, each.wrt[0].tensor.name
+        found += [fact for fact in slope_properties(loss, name) if _tells(fact, loss, name)]
+    return _statements(found, dress)
+
+
+def bend_facts(every: Sequence[Derivation], dress: Dress) -> tuple[Statement, ...]:
+    """What holds of the second derivatives: convexity, and how fast the gradients change."""
+    from derive.properties import bend_properties
+
+    names = [each.wrt[0].tensor.name for each in every]
+    found = [fact for name in names for fact in bend_properties(every[0].loss, name)]
+    return _statements(found, dress)
+
+
+def _statements(found: Sequence[Property], dress: Dress) -> tuple[Statement, ...]:
+    return tuple(_statement(each, dress) for each in found if each.status != "unknown")
 
 
 def _tells(found: Property, loss: Loss, name: str) -> bool:
@@ -164,56 +179,102 @@ def example(every: Sequence[Derivation], dress: Dress, wanted: Wanted) -> Part |
     return None if point is None else worked(every, dress, point, forms)
 
 
-OF_EACH: dict[str, Callable[[Derivation, Dress], Part | None]] = {
-    "matrix": matrix,
-    "second": second,
-}
-OF_LOSS: dict[str, Callable[[Sequence[Derivation], Dress], Part | None]] = {
-    "stable": stable,
-    "properties": facts,
-}
+@dataclass(frozen=True)
+class Bends:
+    """What rests on second derivatives: the part of each derivation, and what it shows."""
+
+    seconds: tuple[Part | None, ...]
+    facts: tuple[Statement, ...] = ()
 
 
 def whole(derivation: Derivation, dress: Dress, detail: str, wanted: Wanted) -> Document:
     """The document of a derivation with these parts."""
+    return begun(derivation, dress, detail, wanted)[1]()
+
+
+def begun(
+    derivation: Derivation, dress: Dress, detail: str, wanted: Wanted
+) -> tuple[Document, Callable[[], Document]]:
+    """The document but for what rests on second derivatives, and what waits for the whole.
+
+    With two `wanted.processes` the second derivatives are derived in the meantime.
+    """
+    if unknown := [name for name in wanted.parts if name not in PARTS]:
+        raise PminusyError(f"no part '{unknown[0]}'; there are {', '.join(PARTS)}")
+    every = (derivation, *wanted.others)
+    finish = beside(partial(_bends, every, dress, wanted), wanted.processes)
     laid_out = document(derivation, dress, detail)
     if wanted.others:
         laid_out = with_others(laid_out, derivation, wanted.others, dress, detail)
-    every = (derivation, *wanted.others)
+    matrices = [_matrix_part(each, dress, wanted) for each in every]
+    shared = tuple(_shared_parts(every, dress, wanted))
+    put_together = partial(_put_together, laid_out, matrices, shared, dress, _names(derivation))
+    return put_together(Bends((None,) * len(every))), lambda: put_together(finish())
+
+
+def _names(derivation: Derivation) -> frozenset[str]:
+    return frozenset((*derivation.loss.declared, *derivation.loss.defined))
+
+
+def _put_together(
+    laid_out: Document,
+    matrices: Sequence[Part | None],
+    shared: Sequence[Part],
+    dress: Dress,
+    names: frozenset[str],
+    bends: Bends,
+) -> Document:
     texts = [
-        replace(text, parts=tuple(_own_parts(each, dress, wanted)))
-        for text, each in zip((laid_out, *laid_out.others), every, strict=True)
+        replace(text, parts=tuple(part for part in own if part is not None))
+        for text, *own in zip((laid_out, *laid_out.others), matrices, bends.seconds, strict=True)
     ]
     # What is said of the loss and of all its gradients comes after the last of them.
-    texts[-1] = replace(texts[-1], parts=(*texts[-1].parts, *_shared_parts(every, dress, wanted)))
+    texts[-1] = replace(texts[-1], parts=(*texts[-1].parts, *_with_facts(shared, bends.facts)))
     laid_out = replace(texts[0], others=tuple(texts[1:]))
-    names = frozenset((*derivation.loss.declared, *derivation.loss.defined))
     said = notation(laid_out, names) if dress.medium == "latex" else ""
     return replace(laid_out, notation=said)
 
 
-def _own_parts(derivation: Derivation, dress: Dress, wanted: Wanted) -> Iterator[Part]:
-    """The parts that are wanted of this derivation alone, and that it has, in their order."""
-    unknown = [name for name in wanted.parts if name not in PARTS]
-    if unknown:
-        raise PminusyError(f"no part '{unknown[0]}'; there are {', '.join(PARTS)}")
-    for name, make in OF_EACH.items():
-        asked = name in wanted.parts and (of_loss(derivation) or name == "matrix")
-        part = make(derivation, dress) if asked else None
-        # Where all is asked for, what there is not need not be said.
-        if part is not None and not (part.said == NO_MATRIX and set(PAGE_PARTS) <= {*wanted.parts}):
+def _with_facts(shared: Sequence[Part], more: tuple[Statement, ...]) -> Iterator[Part]:
+    """The shared parts with more statements among the properties; without any, no such part."""
+    for part in shared:
+        if part.heading == PROPERTIES:
+            part = replace(part, statements=(*part.statements, *more))
+        if part.heading != PROPERTIES or part.statements:
             yield part
+
+
+def _bends(every: Sequence[Derivation], dress: Dress, wanted: Wanted) -> Bends:
+    asked = "second" in wanted.parts
+    seconds = tuple(second(each, dress) if asked and of_loss(each) else None for each in every)
+    slopes = _slopes(every)
+    told = "properties" in wanted.parts and slopes
+    return Bends(seconds, bend_facts(slopes, dress) if told else ())
+
+
+def _matrix_part(derivation: Derivation, dress: Dress, wanted: Wanted) -> Part | None:
+    part = matrix(derivation, dress) if "matrix" in wanted.parts else None
+    # Where all is asked for, what there is not need not be said.
+    quiet = part is not None and part.said == NO_MATRIX and set(PAGE_PARTS) <= {*wanted.parts}
+    return None if quiet else part
+
+
+def _slopes(every: Sequence[Derivation]) -> list[Derivation]:
+    """The gradients of the first one's loss; none if that is the derivative of something else."""
+    if not of_loss(every[0]):
+        return []
+    return [each for each in every if of_loss(each) and each.loss == every[0].loss]
 
 
 def _shared_parts(every: Sequence[Derivation], dress: Dress, wanted: Wanted) -> Iterator[Part]:
     """The parts on the loss, and on all of these gradients together."""
-    if not of_loss(every[0]):
+    slopes = _slopes(every)
+    if not slopes:
         return
-    slopes = [each for each in every if of_loss(each) and each.loss == every[0].loss]
-    for name, make in OF_LOSS.items():
-        part = make(slopes, dress) if name in wanted.parts else None
-        if part is not None:
-            yield part
+    if "stable" in wanted.parts and (part := stable(slopes, dress)):
+        yield part
+    if "properties" in wanted.parts:
+        yield Part(PROPERTIES, statements=slope_facts(slopes, dress))
     if wanted.example is not None or "example" in wanted.parts:
         part = example(slopes, dress, wanted)
         if part is not None:

@@ -123,7 +123,7 @@ def _norms(product: Expr, rest: Expr, loss: Loss) -> tuple[Expr, Index, Pair, Pa
     """c, i, u and v, |u| and |v| where the node is c sum_i u_i v_i/(|u| |v|)."""
     if not isinstance(product, Total):
         return None
-    index, body, guard = product.open()
+    index, body, guard = product.opened()
     parts = Mul.make_args(body)
     if guard != TRUE or len(parts) != 2 or not all(part.has(index) for part in parts):
         return None

@@ -117,7 +117,7 @@ def own_and_sums(node: Expr, loss: Loss) -> tuple[Expr, Expr] | None:
 
 def _has_sums(product: Expr, loss: Loss) -> bool:
     sums = [f for f in Mul.make_args(product) if isinstance(f, Total) and f.args[1].has(exp)]
-    held = all(split_exp(f.open()[1])[1] is not None for f in sums)
+    held = all(split_exp(f.opened()[1])[1] is not None for f in sums)
     return (
         bool(sums)
         and held
@@ -180,7 +180,7 @@ def _other_way(node: Expr, loss: Loss) -> Expr | None:
 
 def _where_it_has_terms(part: Total, node: Expr, loss: Loss) -> Condition | None:
     """Where the sum is over more than nothing; elsewhere the product is 0."""
-    _, body, guard = part.open()
+    _, body, guard = part.opened()
     if guard == TRUE and positive(body, loss):
         return TRUE
     return None if is_weight(split_exp(body)[0], loss) else member(node, part, loss)

@@ -42,7 +42,7 @@ def _left_of_norm(node: Expr, loss: Loss) -> Expr | None:
         u = without(node, below**power)
         if power != -S.Half or not isinstance(below, Total) or not nonnegative(u, loss):
             continue
-        index, body, guard = below.open()
+        index, body, guard = below.opened()
         here = _where(u**2, body, index)
         if here is not None and guard == TRUE:
             others = total(index, body, Condition("!=", index, here))
@@ -65,7 +65,7 @@ def _left_of_quotient(node: Expr) -> Expr | None:
 
 def _others(top: Expr, below: Expr) -> Expr | None:
     """The sum `below` without its term `top`."""
-    index, body, _ = below.open()
+    index, body, _ = below.opened()
     rest = rest_of_sum(below)
     here = _where(top, body, index)
     if rest is None or here is None:
@@ -130,7 +130,7 @@ def _as_sum(term: Expr) -> tuple[Index, Expr, Condition] | tuple[()]:
     found = [f for f in Mul.make_args(term) if isinstance(f, Total)]
     if len(found) != 1:
         return ()
-    index, body, guard = found[0].open()
+    index, body, guard = found[0].opened()
     return index, term / found[0] * body, guard
 
 

@@ -71,7 +71,7 @@ def all_but_one(node: Expr, loss: Loss) -> Expr | None:
         sign, sum_of = whole.as_coeff_Mul()
         if abs(sign) != 1 or not isinstance(sum_of, Total) or not isinstance(-sign * other, Entry):
             continue
-        index, body, guard = sum_of.open()
+        index, body, guard = sum_of.opened()
         one = -sign * other
         if guard != TRUE or not isinstance(body, Entry) or not is_weight(body, loss):
             continue

@@ -31,7 +31,7 @@ def _exponent(entry: Expr, index: Index, loss: Loss) -> Expr | None:
     below = next((arg.base for arg in body.args if isinstance(arg, Pow) and arg.exp == -1), None)
     if top is None or not isinstance(below, Total) or entry.indices[-1] != index:
         return None
-    inner, inside, guard = below.open()
+    inner, inside, guard = below.opened()
     if guard != TRUE or substitute(inside, {inner: index}) != top:
         return None
     return Add(*(arg for arg in Add.make_args(top.args[0]) if not isinstance(-arg, Maximum)))
@@ -46,7 +46,7 @@ def softmaxes(node: Expr, loss: Loss) -> Expr | None:
     """sum q log(q/p) = log(1 + sum q (exp(c) - 1 - c)), c = f_p - f_q less its mean under q."""
     if not isinstance(node, Total):
         return None
-    index, body, guard = node.open()
+    index, body, guard = node.opened()
     for factor in Mul.make_args(body):
         pair = quotient(factor)
         if pair is None or guard != TRUE or body != pair[0] * factor:
@@ -71,7 +71,7 @@ def symmetric(node: Expr, loss: Loss) -> Expr | None:
     """sum (p - q) log(p/q) = sum q c (exp(c) - 1), c = log(p/q) as for the divergence."""
     if not isinstance(node, Total):
         return None
-    index, body, guard = node.open()
+    index, body, guard = node.opened()
     for factor in Mul.make_args(body):
         pair = quotient(factor)
         if pair is None or guard != TRUE or body != (pair[0] - pair[1]) * factor:
@@ -112,7 +112,7 @@ def of_shares(node: Expr, loss: Loss) -> Expr | None:
     """log sum_k y_k p_k = log sum_k y_k exp(f_k) - log sum_k exp(f_k), for a softmax p."""
     if not isinstance(node, log) or not isinstance(node.args[0], Total):
         return None
-    index, body, guard = node.args[0].open()
+    index, body, guard = node.args[0].opened()
     for share in Mul.make_args(body):
         f = _exponent(share, index, loss) if isinstance(share, Entry) else None
         weight = without(body, share)
@@ -137,7 +137,7 @@ def _gap(f_p: Expr, f_q: Expr, index: Index) -> Expr:
 
 def _apart(node: Total) -> Expr:
     """sum q log q - q log p."""
-    index, body, _ = node.open()
+    index, body, _ = node.opened()
     factor = next(f for f in Mul.make_args(body) if isinstance(f, log))
     pair = quotient(factor)
     assert pair is not None

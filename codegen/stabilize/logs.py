@@ -77,7 +77,7 @@ def log_of_long_product(node: Expr, loss: Loss) -> Expr | None:
     """log(prod_i u_i) = sum_i log u_i."""
     if not isinstance(node, log) or not isinstance(node.args[0], Product):
         return None
-    index, body, guard = node.args[0].open()
+    index, body, guard = node.args[0].opened()
     return total(index, log(body), guard) if nonnegative(body, loss) else None
 
 

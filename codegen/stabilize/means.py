@@ -102,7 +102,7 @@ def _means(node: Expr, loss: Loss) -> list[Mean]:
 
 
 def _mean(node: Total, loss: Loss) -> Mean | None:
-    index, body, guard = node.open()
+    index, body, guard = node.opened()
     scale, rest = body.as_coeff_Mul()
     if guard != TRUE or not rest.is_Mul or len(rest.args) != 2:
         return None

@@ -72,7 +72,7 @@ def _sums(term: Expr) -> list[Expr]:
     """The term, or where it is a sum of several things that of each."""
     for factor in Mul.make_args(term):
         if isinstance(factor, Total) and factor.args[1].is_Add:
-            index, body, guard = factor.open()
+            index, body, guard = factor.opened()
             rest = without(term, factor)
             return [rest * total(index, part, guard) for part in Add.make_args(body)]
     return [term]
@@ -155,7 +155,7 @@ def _divergence(term: Expr, loss: Loss) -> tuple[Index, Expr, Expr, Expr] | None
         inside = body_of(factor, loss) or factor
         if not isinstance(inside, Total):
             continue
-        index, body, guard = inside.open()
+        index, body, guard = inside.opened()
         for ratio in Mul.make_args(body):
             last = ratio.args[2] if isinstance(ratio, Choice) else ratio
             pair = _share(last.xreplace({g: g.meaning() for g in last.atoms(grouped)}))

@@ -33,7 +33,7 @@ def _overlap(node: Expr, loss: Loss) -> Expr | None:
     """
     if not isinstance(node, Total):
         return None
-    index, body, guard = node.open()
+    index, body, guard = node.opened()
     factors = list(_factors(body))
     if guard != TRUE or not all(_is_distribution(base, loss) for base, _ in factors):
         return None

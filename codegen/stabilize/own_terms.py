@@ -62,7 +62,7 @@ def less_own_term(node: Expr, loss: Loss) -> Expr | None:
     """c sum_k f_k - c f_i = c times the sum of f_k over k != i."""
     for arg in node.args if node.is_Add else ():
         for cofactor, whole in _sums(arg):
-            index, body, guard = whole.open()
+            index, body, guard = whole.opened()
             for own in node.args if guard == TRUE and not cofactor.has(Delta) else ():
                 place = _place(own, cofactor, body, index) if own != arg else None
                 # A sum for each index would be one for each pair, if it is not so already.
@@ -81,7 +81,7 @@ def at_class_less_term(node: Expr, loss: Loss) -> Expr | None:
     for arg in node.args if node.is_Add else ():
         for cofactor, whole in _sums(arg) if arg.has(Delta) else ():
             deltas = [f for f in Mul.make_args(cofactor) if isinstance(f, Delta)]
-            index, body, guard = whole.open()
+            index, body, guard = whole.opened()
             if len(deltas) != 1 or guard != TRUE:
                 continue
             c = without(cofactor, *deltas)
@@ -106,7 +106,7 @@ def own_into_sum(node: Expr, loss: Loss) -> Expr | None:
     """exp(v) + sum of exp(f_k) over k != i = sum_k exp(v if k = i else f_k)."""
     for arg in node.args if node.is_Add else ():
         for cofactor, others in _sums(arg):
-            index, body, guard = others.open()
+            index, body, guard = others.opened()
             place = _other_than(guard, index)
             c, w = split_exp(cofactor)
             one, f = split_exp(body)
@@ -161,7 +161,7 @@ def _share(side: Expr, others: Total, where: Condition) -> Expr | None:
     """The side over the sum, where it has a term of the sum that the guard allows, or the sum."""
     if others in Mul.make_args(side):
         return without(side, others)
-    index, body, guard = others.open()
+    index, body, guard = others.opened()
     for place in sorted((i for i in side.atoms(Index) if i.axis == index.axis), key=str):
         term, own = substitute(body, {index: place}), split_exp(side)
         if substitute(guard, {index: place}) == where and own[1] == split_exp(term)[1]:
@@ -182,7 +182,7 @@ def less_logit_of_class(node: Expr, loss: Loss) -> Expr | None:
             if one != 1 or exponent is None or exponent.has(Maximum):
                 continue
             scale, others = without(arg, factor), (node - arg).expand()
-            index, body, guard = whole.open()
+            index, body, guard = whole.opened()
             labels = [e for e in entries(node) if e.tensor.label == index.axis]
             for place in sorted(labels, key=str):
                 f, own = _at(body.args[0], index, place)

@@ -51,7 +51,7 @@ def mask_to_guard(node: Expr, loss: Loss) -> Expr | None:
     """sum_k y_k c_k exp(f_k) = the sum of c_k exp(f_k) over the k with y_k = 1."""
     if not isinstance(node, Total):
         return None
-    index, body, guard = node.open()
+    index, body, guard = node.opened()
     inner = [f for f in Mul.make_args(body) if isinstance(f, Total) and f.args[1].has(exp)]
     exponent = split_exp(body)[1]
     if not inner and (exponent is None or not exponent.has(index) or exponent.has(Maximum)):
@@ -72,11 +72,11 @@ def separate(node: Expr, loss: Loss) -> Expr | None:
     """sum_i sum_j exp(f_i + g_j) = (sum_i exp f_i)(sum_j exp g_j), each over a part of its axis."""
     if not isinstance(node, Total):
         return None
-    outer, body, guard = node.open()
+    outer, body, guard = node.opened()
     sums = [factor for factor in Mul.make_args(body) if isinstance(factor, Total)]
     if len(sums) != 1:
         return None
-    inner, inside, allowed = sums[0].open()
+    inner, inside, allowed = sums[0].opened()
     cofactor, exponent = split_exp(without(body, sums[0]) * inside)
     if exponent is None or exponent.has(Maximum):
         return None
@@ -116,11 +116,11 @@ def less_part(node: Expr, loss: Loss) -> Expr | None:
     ]
     parts = [item for item in found if item[2].args[2].op == "=="]
     for whole, c, all_of in found if parts else ():
-        index, body, guard = all_of.open()
+        index, body, guard = all_of.opened()
         for part, d, some in parts if guard == TRUE else ():
             if c != -d:
                 continue
-            inner, inside, holds = some.open()
+            inner, inside, holds = some.opened()
             here = [substitute(x, {inner: index}) for x in (inside, holds)]
             entry, value = here[1].operands if here[1].op == "==" else (S.Zero, S.Zero)
             same = inner.axis == index.axis and here[0] == body
@@ -144,12 +144,12 @@ def log_over_part(node: Expr, loss: Loss) -> Expr | None:
     ]
     parts = [item for item in found if item[2].args[2] != TRUE]
     for whole, c, all_of in found if parts else ():
-        index, body, guard = all_of.open()
+        index, body, guard = all_of.opened()
         exponent = split_exp(body)[1]
         if guard != TRUE or exponent is None or exponent.has(Maximum):
             continue
         for part, d, some in parts:
-            inner, inside, holds = some.open()
+            inner, inside, holds = some.opened()
             here = [substitute(x, {inner: index}) for x in (inside, holds)]
             left = _opposite(here[1], loss)
             if c == -d and inner.axis == index.axis and here[0] == body and left is not None:
@@ -168,7 +168,7 @@ def _opposite(guard: Condition, loss: Loss) -> Condition | None:
 
 def member(node: Expr, part: Total, loss: Loss) -> Condition | None:
     """Where the sum has a term, if a factor of the product is 0 elsewhere: it is not over none."""
-    index, _, guard = part.open()
+    index, _, guard = part.opened()
     weights = [factor for factor in Mul.make_args(node) if not factor.has(exp)]
     places = {i for i in node.atoms(Index) if i.axis == index.axis and not i.is_bound}
     places |= {e for e in entries(node) if e.tensor.label == index.axis}

@@ -132,7 +132,7 @@ def _own_shares(node: Expr, loss: Loss) -> list[Expr]:
     found = set()
     for sum_of in _factors(node):
         if isinstance(sum_of, Total) and sum_of.args[2] == TRUE:
-            index, body, _ = sum_of.open()
+            index, body, _ = sum_of.opened()
             places = _places(node, index.axis)
             for share in _shares(body + 1):
                 if share.has(index) and isinstance(share, Entry):
@@ -184,7 +184,7 @@ def _others(sum_of: Total, share: Expr) -> tuple[Expr, Expr] | None:
     At most one share is above 1/2: the others are then all that are not, and else the own term
     is not so large that much is lost with it.
     """
-    index, body, guard = sum_of.open()
+    index, body, guard = sum_of.opened()
     place = share.indices[-1] if isinstance(share, Entry) and share.indices else None
     if guard != TRUE or place is None or _axis_of(place) != index.axis:
         return None

@@ -67,7 +67,7 @@ def _sum_of_exps(node: Expr) -> tuple[Expr, Expr] | None:
     """
     if not isinstance(node, Total):
         return None
-    index, body, guard = node.open()
+    index, body, guard = node.opened()
     if isinstance(body, Total):
         return _sum_of_sums(index, body, guard)
     cofactor, exponent = split_exp(body)
@@ -78,7 +78,7 @@ def _sum_of_exps(node: Expr) -> tuple[Expr, Expr] | None:
 
 
 def _sum_of_sums(outer: Index, body: Total, guard: Condition) -> tuple[Expr, Expr] | None:
-    inner, inside, allowed = body.open()
+    inner, inside, allowed = body.opened()
     cofactor, exponent = split_exp(inside)
     if exponent is None or exponent.has(Maximum) or not exponent.has(outer, inner):
         return None
@@ -123,7 +123,7 @@ def weights_into_exps(node: Expr, loss: Loss) -> Expr | None:
     """log sum_k c_k exp(f_k) = log sum_k exp(f_k + log c_k)."""
     if not isinstance(node, log) or not isinstance(node.args[0], Total):
         return None
-    index, body, guard = node.args[0].open()
+    index, body, guard = node.args[0].opened()
     weight, exponent = split_exp(body)
     if exponent is None or not weight.has(index) or not positive(weight, loss):
         return None
@@ -166,7 +166,7 @@ def to_its_maximum(node: Expr, loss: Loss) -> Expr | None:
             peaks = [x for x in Add.make_args(bracket) if isinstance(x, Maximum)]
             if not bracket.is_Add or len(peaks) != 1 or arg == bracket:
                 continue
-            inner, body, _ = peaks[0].open()
+            inner, body, _ = peaks[0].opened()
             for other in node.args:
                 labels = [x for x in entries(other) if x.tensor.label == inner.axis]
                 for place in sorted(labels, key=str):
@@ -182,10 +182,10 @@ def rest_of_sum(node: Expr) -> Expr | None:
     1 is taken from each term at the maximum, and the ties beyond one are counted: nothing
     cancels, and NaN stays NaN.
     """
-    index, body, guard = node.open()
+    index, body, guard = node.opened()
     if not isinstance(body, exp) or not is_shifted(body.args[0], index):
         return None
-    inner, _, allowed = peak_in(body.args[0]).open()
+    inner, _, allowed = peak_in(body.args[0]).opened()
     if substitute(allowed, {inner: index}) != guard:
         return None
     tied = is_largest(node, index)
@@ -200,7 +200,7 @@ def peak_in(exponent: Expr) -> Expr:
 
 def is_largest(node: Expr, at: Expr) -> Condition:
     """Whether the exponent of a shifted sum is at its maximum there."""
-    index, body, _ = node.open()
+    index, body, _ = node.opened()
     exponent = substitute(body.args[0], {index: at})
     peak = peak_in(exponent)
     return Condition("==", exponent + peak, peak)
@@ -214,7 +214,7 @@ def release(node: Expr, loss: Loss) -> Expr | None:
     """sum_i c_i exp(u) = exp(u) sum_i c_i, where u does not depend on i."""
     if not isinstance(node, Total):
         return None
-    index, body, guard = node.open()
+    index, body, guard = node.opened()
     _, exponent = split_exp(body)
     if exponent is None or exponent.has(index):
         return None
@@ -263,7 +263,7 @@ def _times_exp(expr: Expr, exponent: Expr) -> Expr | None:
         each = [side if side == 0 else _times_exp(side, exponent) for side in sides]
         return None if None in each else Choice(condition, *each)
     if isinstance(expr, Total):
-        index, body, guard = expr.open()
+        index, body, guard = expr.opened()
         inside = _times_exp(body, exponent)
         return None if inside is None else total(index, inside, guard)
     cofactor, own = split_exp(expr)

@@ -6,6 +6,7 @@ Every node is a SymPy expression, so sums and products of them collect and cance
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -191,6 +192,15 @@ class Binder(Expr):
         index = fresh(bound.axis)
         here = {bound: index}
         return index, renamed(body, here), renamed(guard, here)
+
+    def opened(self) -> tuple[Index, Expr, Condition]:
+        """As `open`, with the same index each time: where no copy of this is open beside it."""
+        return _opened(self)
+
+
+@lru_cache(maxsize=1 << 14)
+def _opened(binder: Binder) -> tuple[Index, Expr, Condition]:
+    return binder.open()
 
 
 class Total(Binder):
