@@ -148,6 +148,8 @@ def _part_total(form: NormalForm, indices: set[Index], mono: Mono) -> Poly:
             result = form.mul(result, atom(index.axis))
         return result
     summed = _assumed(form, indices, mono)
+    if summed is None:
+        summed = _shares(form, indices, mono)
     if summed is not None:
         return summed
     body = mono_expr(mono)
@@ -200,6 +202,20 @@ def _assumed(form: NormalForm, indices: set[Index], mono: Mono) -> Poly | None:
             continue
         if form.allows(f"{base.tensor.name} in simplex"):
             return _total_poly_or_mono(form, indices - {index}, mono - {touching[0]})
+    return None
+
+
+def _shares(form: NormalForm, indices: set[Index], mono: Mono) -> Poly | None:
+    """Shares of a sum add up to 1 inside of other sums too: sum_ij u_i f_ij / (sum_k f_ik)."""
+    below = {base for base, power in mono if isinstance(base, Total) and power < 0}
+    if not below or len(indices) < 2:
+        return None
+    for index in sorted(indices, key=order):
+        touching = frozenset(item for item in mono if index in free_indices(item[0]))
+        whole = bind(Total, index, mono_expr(touching))
+        if whole in below:
+            rest = join(mono - touching, frozenset(((whole, 1),)))
+            return _total_poly_or_mono(form, indices - {index}, rest)
     return None
 
 
