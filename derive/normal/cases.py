@@ -24,7 +24,7 @@ from derive.index import (
 )
 from derive.index.binders import SCOPED
 from derive.index.look import dangling, distinct
-from derive.normal import almost, linear, signs, sums
+from derive.normal import almost, deltas, linear, signs
 from derive.normal.form import NormalForm
 from derive.normal.gather import gathered
 from derive.normal.poly import ONE, Mono, Poly, Undecided, add_to, scale, to_expr
@@ -101,7 +101,7 @@ class ByCases:
             for value in TWO_VALUES[kind]:
                 yield Branch({atom: value})
         elif isinstance(atom, Delta):
-            keep, drop = sums.keep_first(self.form, atom)
+            keep, drop = deltas.keep_first(self.form, atom)
             yield Branch({drop: keep})
             yield Branch({atom: S.Zero})
         elif isinstance(atom, Choice):

@@ -14,23 +14,7 @@ from collections.abc import Callable
 from math import floor
 from typing import Any
 
-from sympy import (
-    Abs,
-    Expr,
-    Function,
-    Integer,
-    Pow,
-    S,
-    cos,
-    cosh,
-    exp,
-    log,
-    sign,
-    sin,
-    sinh,
-    tan,
-    tanh,
-)
+from sympy import Abs, Expr, Function, Integer, Pow, cos, cosh, exp, log, sign, sin, sinh, tan, tanh
 
 from derive import functions as fn
 from derive.index import (
@@ -52,6 +36,7 @@ from derive.normal import (
     angles,
     calculus,
     conditions,
+    deltas,
     division,
     elementary,
     products,
@@ -73,7 +58,6 @@ from derive.normal.poly import (
     mono_key,
     ordered,
     ratio,
-    scale,
     to_expr,
 )
 
@@ -212,7 +196,7 @@ class NormalForm:
             return self.expand(mono)
         known = conditions.beside(self, mono, peculiar)
         if known is None:
-            known = sums.apply_deltas(self, mono, peculiar)
+            known = deltas.apply_deltas(self, mono, peculiar)
         return division.divide(self, mono) if known is None else known
 
     def expand(self, mono: Mono) -> Poly:
@@ -265,9 +249,9 @@ class NormalForm:
                 add_to(result, self(arg))
             return result
         if expr.is_Mul:
-            number, *rest = expr.args if expr.args[0].is_Rational else (S.One, *expr.args)
-            result = scale(self(rest[0]), ratio(number.p, number.q))
-            for arg in rest[1:]:
+            first, *rest = expr.args
+            result = self(first)
+            for arg in rest:
                 result = self.mul(result, self(arg))
             return result
         if isinstance(expr, exp):
@@ -287,27 +271,24 @@ class NormalForm:
         name = expr.tensor.name
         if name in self.loss.defined and name not in self.stop:
             return self(self.loss.defined[name].at(expr))
-        return sums.at_argmax(self, expr)
+        return deltas.at_argmax(self, expr)
 
 
 SETTLED = (Delta, Choice, Integer, fn.absolute, fn.signum, sin)
 HANDLERS: dict[type, Callable[[NormalForm, Any], Poly]] = {
     Pow: elementary.any_power,
     Entry: NormalForm.entry,
-    Axis: special.itself,
-    Index: special.itself,
+    **dict.fromkeys((Axis, Index), special.itself),
     Total: sums.total,
     Product: products.product,
-    Maximum: special.extremum,
-    Minimum: special.extremum,
-    Delta: sums.delta,
+    **dict.fromkeys((Maximum, Minimum), special.extremum),
+    Delta: deltas.delta,
     Share: special.share,
     Choice: conditions.choice,
     Diff: calculus.diff,
     Partial: calculus.partial,
     **dict.fromkeys((tanh, sinh, cosh, tan), special.hyperbolic),
-    sin: angles.circular,
-    cos: angles.circular,
+    **dict.fromkeys((sin, cos), angles.circular),
     **dict.fromkeys(fn.BY_MEANING, special.meaning),
     **dict.fromkeys((fn.lgamma, fn.digamma, fn.trigamma), special.gamma),
     **dict.fromkeys((fn.signum, sign), conditions.signum),

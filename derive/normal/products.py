@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sympy import Expr
 
 from derive.index import TRUE, Condition, Delta, Index, Product, bind, free_indices, scoped
-from derive.normal import conditions, signs, sums
+from derive.normal import conditions, deltas, signs, sums
 from derive.normal.poly import ONE, Poly, add_to, atom, constant, to_expr
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _without(form: NormalForm, index: Index, poly: Poly, left_out: list[Expr]) -
             apart = constant(1)
             add_to(apart, form(Delta(earlier, other)), -1)
             new = form.mul(new, apart)
-        inverse = form.power(sums.rename_poly(form, poly, index, other), -1)
+        inverse = form.power(deltas.rename_poly(form, poly, index, other), -1)
         add_to(inverse, constant(1), -1)
         factor = form.mul(new, inverse)
         add_to(factor, constant(1))

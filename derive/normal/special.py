@@ -10,7 +10,7 @@ from sympy import Expr, Integer, acos, asin, cos, cosh, exp, pi, sin, sinh, tan,
 
 from derive import functions as fn
 from derive.index import Binder, Choice, Delta, Entry, Share, bind, scoped
-from derive.normal import conditions, sums
+from derive.normal import conditions, deltas
 from derive.normal.poly import (
     ONE,
     Exponent,
@@ -36,7 +36,7 @@ def extremum(form: NormalForm, expr: Binder) -> Poly:
         inside: Poly = {}
         outside: Poly = {}
         for mono, value in form(body).items():
-            add_to(inside if sums.depends(mono, index) else outside, {mono: value})
+            add_to(inside if deltas.depends(mono, index) else outside, {mono: value})
         if inside:
             guard = conditions.normal_guard(form, guard)
             add_to(outside, atom(bind(type(expr), index, to_expr(inside), guard)))
@@ -47,7 +47,7 @@ def share(form: NormalForm, expr: Share) -> Poly:
     """Who attains max(u_k + c) attains max(u_k)."""
     extremum_, index = expr.args
     with scoped(extremum_) as (inner, body, guard):
-        inside = {mono: value for mono, value in form(body).items() if sums.depends(mono, inner)}
+        inside = {mono: value for mono, value in form(body).items() if deltas.depends(mono, inner)}
         if not inside:
             return atom(expr)
         guard = conditions.normal_guard(form, guard)

@@ -29,7 +29,7 @@ def spared(expr: Expr, form: NormalForm) -> Expr:
 
 
 def _told(product: Expr, form: NormalForm) -> Expr:
-    """Every factor as it is where the choices beside it are not 0."""
+    """The sums among the factors as they are where the choices beside them are not 0."""
     factors = list(map(_once, Mul.make_args(product)))
     for place, factor in enumerate(factors):
         condition = _condition(factor)
@@ -37,7 +37,7 @@ def _told(product: Expr, form: NormalForm) -> Expr:
         if fact is None or isinstance(fact[0], Delta):
             continue
         for other, beside in enumerate(factors):
-            if other != place and kinds(beside) & {step, Choice}:
+            if beside.is_Add and other != place and kinds(beside) & {step, Choice}:
                 factors[other] = where(form, beside, fact)
     return Mul(*factors)
 
