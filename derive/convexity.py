@@ -25,7 +25,8 @@ from derive.index import (
     total,
 )
 from derive.loss import Declaration, Loss
-from derive.normal import NormalForm, Undecided
+from derive.normal import Undecided
+from derive.normal.kept import assuming_all
 from derive.normal.poly import Mono, Poly, join, mono_expr, ordered, raise_mono, to_expr
 from derive.normal.signs import nonnegative_poly
 from derive.point import Point
@@ -195,7 +196,7 @@ def lipschitz(found: Quadratic, wrt: str) -> Property | None:
 
 def _nonnegative_forms(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Expr]:
     """Forms of the quadratic form that show it is >= 0, each proved equal to it."""
-    unfolded = NormalForm(loss, assume=True)
+    unfolded = assuming_all(loss)
     try:
         if nonnegative(unfolded, expr):
             yield expr
@@ -264,7 +265,7 @@ def _variances(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Expr]:
 
 
 def _positive(loss: Loss, weight: Expr) -> bool:
-    form = NormalForm(loss, assume=True)
+    form = assuming_all(loss)
     return nonnegative_poly(form, form(weight))
 
 

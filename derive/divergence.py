@@ -8,7 +8,7 @@ inequality.  Source: Cover and Thomas, Elements of Information Theory (2006), se
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import islice
 
 from sympy import Add, Expr, Integer, expand, log
@@ -16,7 +16,8 @@ from sympy import Add, Expr, Integer, expand, log
 from derive.index import Entry, Tensor, free_indices, tensors, total
 from derive.logarithms import Logs, Path, Weighted, logarithms
 from derive.loss import Loss
-from derive.normal import NormalForm, Undecided
+from derive.normal import Undecided
+from derive.normal.kept import assuming_all
 from derive.normal.poly import content, mono_expr, to_expr
 from derive.ranges import Ranges
 from derive.rules.fold import shallow
@@ -127,6 +128,7 @@ def _one_in_all(loss: Loss, terms: list[Term]) -> bool:
     )
 
 
+@lru_cache(maxsize=1 << 6)
 def _crossed(loss: Loss) -> list[Term] | None:
     """A loss that is -sum w log a alone, as sum w log(w / a) short of its first half."""
     logs = logarithms(loss)
@@ -203,7 +205,7 @@ def _scale(loss: Loss, term: Term) -> Expr | None:
 
 def _equal(loss: Loss, one: Expr, two: Expr) -> bool:
     try:
-        return shallow(loss).equal(one, two) or NormalForm(loss, assume=True).equal(one, two)
+        return shallow(loss).equal(one, two) or assuming_all(loss).equal(one, two)
     except Undecided:
         return False
 
@@ -217,7 +219,7 @@ def _all_nonnegative(loss: Loss, *parts: Expr) -> bool:
 def _in_consts(loss: Loss, expr: Expr) -> Expr | None:
     """An expression as one in consts alone, by what definitions and domains say of sums."""
     try:
-        short = factored(NormalForm(loss, assume=True)(expr))
+        short = factored(assuming_all(loss)(expr))
     except Undecided:
         return None
     return None if free_indices(short) or not tensors(short) <= _consts(loss) else short

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sympy import Expr, Integer, Mul, log
 
@@ -27,6 +28,7 @@ class Logs:
     rest: tuple[Expr, ...] = ()
 
 
+@lru_cache(maxsize=1 << 6)
 def logarithms(loss: Loss) -> Logs | None:
     """The loss as logarithms of what is not below 0; None where it is something else.
 

@@ -27,6 +27,7 @@ from derive.index import (
 )
 from derive.loss import Declaration, Loss
 from derive.normal import NormalForm, Undecided
+from derive.normal.kept import assuming_all
 from derive.normal.poly import Poly, content, to_expr
 from derive.normal.signs import nonnegative_poly
 from derive.rules.fold import assuming, shallow, shorten_steps
@@ -77,7 +78,7 @@ def diagonal(found: Quadratic) -> Iterator[tuple[Expr, Expr]]:
         return
     for mono, value in form(found.short).items():
         others = to_expr({m: c for m, c in form(found.short).items() if m != mono})
-        if value < 0 or not nonnegative(NormalForm(found.loss, assume=True), -others):
+        if value < 0 or not nonnegative(assuming_all(found.loss), -others):
             continue
         for base, power in mono:
             if isinstance(base, Total) and power == 1 and mono == frozenset({(base, 1)}):
@@ -90,7 +91,7 @@ def diagonal(found: Quadratic) -> Iterator[tuple[Expr, Expr]]:
 def bounded_by(loss: Loss, weight: Expr, constant_: Expr) -> bool:
     """Whether weight <= constant: each sum in it is at least its entry at one of the weight's
     indices."""
-    form = NormalForm(loss, assume=True)
+    form = assuming_all(loss)
     gap = to_expr(form(constant_ - weight))
     sums = [node for node in sorted(nodes(gap), key=order) if isinstance(node, Total)]
     at = sorted(free_indices(gap), key=order)

@@ -32,7 +32,8 @@ from derive.index import (
     total,
 )
 from derive.loss import Declaration, Loss
-from derive.normal import NormalForm, Undecided
+from derive.normal import Undecided
+from derive.normal.kept import assuming_all
 from derive.quadratic import bounded_by, nonnegative
 
 Number = Fraction | float
@@ -80,7 +81,7 @@ class Ranges:
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
-        self.form = NormalForm(loss, assume=True)
+        self.form = assuming_all(loss)
         self._defined: dict[str, Range] = {}
 
     def __call__(self, expr: Expr) -> Range:
@@ -125,7 +126,7 @@ class Ranges:
         lower, upper = found
         # By all that it stands for, or whatever the names in it are.
         for loss in (self.loss, _alone(self.loss, entry.tensor.name)):
-            form = self.form if loss is self.loss else NormalForm(loss, assume=True)
+            form = self.form if loss is self.loss else assuming_all(loss)
             try:
                 if lower < 0 and nonnegative(form, entry):
                     lower = Fraction(0)
