@@ -18,6 +18,7 @@ from codegen.lower import lower_loss
 from codegen.stabilize import Gradient, Stable, Unchecked, stabilize
 from codegen.stabilize.fractions import with_divisors
 from codegen.targets.autograd import Autograd
+from derive.agree import agree_numerically
 from derive.engine import gradient
 from derive.errors import PminusyError
 from derive.index import Entry, Tensor, tensors
@@ -25,7 +26,6 @@ from derive.labels import as_labels, with_labels
 from derive.loss import Declaration, Definition, Domain, Loss
 from derive.printing import language
 from derive.products import Weighted, directional
-from derive.proof import agree_numerically
 
 
 def assuming_nothing(loss: Loss) -> Loss:

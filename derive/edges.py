@@ -6,24 +6,30 @@ A threshold that is off by little is wrong in a thin layer only, which few other
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
+from itertools import product as cartesian
 from typing import Any
 
 from flint import ctx
 from sympy import Expr
 
+from derive.balls import Undetermined
 from derive.errors import PminusyError
 from derive.evaluate import Evaluator
-from derive.index import Condition
+from derive.index import Condition, Entry, axis_of, comparisons, entries, order, unbound
 from derive.loss import Declaration, Loss
 from derive.point import Point
-from derive.sampling import numbers, points
+from derive.rational import rational
+from derive.sampling import allows, numbers, points
 
 PRECISION = 128
 NARROWEST = Fraction(1, 1 << 30)
 MOST_HALVINGS = 200
 ATTEMPTS = 5
 MOST_PAIRS = 96
+MOST_PLACES = 4
 DISCRETE = ("binary", "sign", "label")
 KINKED = ("relu", "absolute", "largest", "smallest", "signum", "step")
 
@@ -81,6 +87,61 @@ def between(
         yield point
         here = _trace(loss, claim, env, point)
         open_ += [(low, before, middle, here), (middle, here, high, after)]
+
+
+def on_levels(loss: Loss, claim: Expr) -> Iterator[Point]:
+    """Points at which an equality of real numbers in a claim or its loss holds."""
+    exprs = [e for e in (claim, *(d.body for d in loss.definitions)) if _levels(e)]
+    for point in islice(points(loss, 1), MOST_PLACES if exprs else 0):
+        for expr in exprs:
+            yield from upon(loss, expr, point, {})
+
+
+def upon(loss: Loss, expr: Expr, point: Point, env: Mapping[Any, int]) -> Iterator[Point]:
+    """The point moved so that an equality of real numbers in an expression holds: an entry that
+    it is linear in is put where it does."""
+    for test in _levels(expr):
+        left, right = test.operands
+        gap = loss.unfold(left - right)
+        bound = [index for index in unbound(gap) if index not in env]
+        ranges = [range(point.sizes[axis_of(index).name]) for index in bound]
+        for chosen in islice(cartesian(*ranges), MOST_PLACES):
+            here = {**env, **dict(zip(bound, chosen, strict=True))}
+            for entry in sorted(entries(gap), key=order):
+                moved = _solved(loss, gap, entry, point, here)
+                if moved is not None:
+                    yield moved
+
+
+def _levels(expr: Expr) -> list[Condition]:
+    return [test for test in comparisons(expr) if test.op in ("==", "!=")]
+
+
+def _solved(
+    loss: Loss, gap: Expr, entry: Entry, point: Point, env: Mapping[Any, int]
+) -> Point | None:
+    """The point where the gap is 0, one entry moved along the line through two values of it."""
+    name, at = entry.tensor.name, Evaluator(loss, point)
+    declaration = loss.declared[name]
+    if discrete(declaration) or not all(index in env for index in entry.indices):
+        return None
+    place = tuple(at.index(index, env) for index in entry.indices)
+
+    def moved(value: Fraction) -> Point:
+        return replace(point, values={**point.values, name: {**point.values[name], place: value}})
+
+    def gap_at(value: Fraction) -> Fraction | None:
+        try:
+            return rational(Evaluator(loss, moved(value)), gap, env)
+        except Undetermined:
+            return None
+
+    start, end = gap_at(Fraction(0)), gap_at(Fraction(1))
+    if start is None or end is None or start == end:
+        return None
+    root = start / (start - end)
+    fits = allows(declaration, root, point.sizes) and gap_at(root) == 0
+    return moved(root) if fits else None
 
 
 def _trace(loss: Loss, claim: Expr, env: Mapping[Any, int], point: Point) -> Trace:

@@ -27,7 +27,7 @@ from derive.loss import Definition, Loss, variable_letters
 from derive.normal import Undecided
 from derive.printing import language
 from derive.record import Checker, Recorder, shorten
-from derive.rules import calculus, chain, fold, ignored, sums
+from derive.rules import calculus, chain, equalities, fold, ignored, removable, sums
 from derive.rules.registry import register
 
 MOST_ROUNDS = 200
@@ -78,12 +78,13 @@ class Engine:
         self.loss, self.of = loss, of
         self.into = tuple(d.name for d in loss.definitions if d.name not in hidden)
         self.checker = Checker(loss)
+        self.root = ""  # the name that everything is differentiated by in the end
         self.lemmas: dict[Expr, Derivation] = {}
         self.totals: dict[str, Derivation] = {}
 
     def derive(self, variable: Entry) -> Derivation:
         name = variable.tensor.name
-        self.checker.varying = self.loss.below(name)
+        self.root, self.checker.varying = name, self.loss.below(name)
         needed = self.path_names(name)
         for step in reversed(self.loss.definitions):
             if step.name in needed and step.name not in (name, self.of.tensor.name):
@@ -197,6 +198,8 @@ class Engine:
 
     def differentiate(self, recorder: Recorder) -> None:
         recorder.apply(chain.definition, loss=self.loss)
+        for rule in (equalities.apart, removable.removable):
+            recorder.apply(rule, loss=self.loss, name=self.root)
         inner = Recorder(self.loss, recorder.here, self.checker)
         for _ in range(MOST_ROUNDS):
             if Diff not in kinds(inner.here):

@@ -32,6 +32,7 @@ from derive.index import (
     Product,
     Share,
     Total,
+    is_index,
     tensor_names,
     unbound,
 )
@@ -46,7 +47,7 @@ class Evaluator:
     serves one working precision.
 
     Raises Undetermined on a kink, where a comparison that decides a derivative is an equality
-    (if `strict`, where any order comparison is one).
+    (if `strict`, where any order comparison, or one of what a derivative moves, is one).
     """
 
     def __init__(self, loss: Loss, point: Point, strict: bool = False) -> None:
@@ -180,8 +181,9 @@ class Evaluator:
 
     def compare(self, op: str, left: Expr, right: Expr, env: Mapping[Expr, int]) -> int:
         """The sign of left - right, exactly where both are rational."""
-        strict = False if op in ("==", "!=") else None
         one, two = self(left, env), self(right, env)
+        moves = isinstance(one, arb_series) or isinstance(two, arb_series)
+        strict = None if moves or op not in ("==", "!=") else False
         if isinstance(one, arb) and isinstance(two, arb) and one.overlaps(two):
             exact = rational(self, left, env)
             if exact is not None and exact == rational(self, right, env):
@@ -198,7 +200,7 @@ class Evaluator:
         if op in ("and", "or"):
             return (all if op == "and" else any)(self.holds(part, env) for part in operands)
         left, right = operands
-        if op in ("==", "!=") and _is_index(left):
+        if op in ("==", "!=") and is_index(left):
             return (self.index(left, env) == self.index(right, env)) == (op == "==")
         return COMPARE[op](self.compare(op, left, right, env))
 
@@ -249,11 +251,6 @@ class Evaluator:
 def _hiding_first(product: Expr) -> tuple[Expr, ...]:
     """The factors, first those that may be exactly 0 and hide the others."""
     return tuple(sorted(product.args, key=lambda arg: not isinstance(arg, Delta | Choice)))
-
-
-def _is_index(side: Any) -> bool:
-    label = isinstance(side, Entry) and side.tensor.label is not None
-    return label or isinstance(side, Index | Argmax)
 
 
 COMPARE: dict[str, Callable[[int], bool]] = {

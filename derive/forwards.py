@@ -89,7 +89,7 @@ class Forwards(Engine):
 
     def derive(self, variable: Entry) -> Derivation:
         name = variable.tensor.name
-        self.checker.varying = self.loss.below(name)
+        self.root, self.checker.varying = name, self.loss.below(name)
         needed = self.path_names(name)
         for step in self.loss.definitions:
             if step.name in needed and step.name not in (name, self.of.tensor.name):

@@ -11,7 +11,17 @@ from typing import Any
 from sympy import Basic, Expr
 
 from derive.errors import DerivationError
-from derive.index import Axis, Entry, Index, Tensor, rebuild, substitute, tensors
+from derive.index import (
+    Axis,
+    Entry,
+    Index,
+    Tensor,
+    comparisons,
+    rebuild,
+    substitute,
+    tensor_names,
+    tensors,
+)
 
 ROLES = ("input", "param", "target", "const")
 
@@ -102,6 +112,11 @@ class Loss:
         return {definition.name: definition for definition in self.definitions}
 
     @cached_property
+    def compares(self) -> frozenset[str]:
+        """How real numbers are compared in the definitions: "==", "<" and so on."""
+        return frozenset(test.op for d in self.definitions for test in comparisons(d.body))
+
+    @cached_property
     def marks(self) -> frozenset[Tensor]:
         """The consts that labels are ignored at."""
         return frozenset(d.tensor for d in self.declarations if d.is_mark)
@@ -137,6 +152,14 @@ class Loss:
         found: set[str] = set()
         for tensor in tensors(self.defined[name].body):
             found |= self.below(tensor.name)
+        return frozenset(found)
+
+    def above(self, name: str) -> frozenset[str]:
+        """The name, and every definition that depends on it."""
+        found = {name}
+        for definition in self.definitions:
+            if definition.name != name and not found.isdisjoint(tensor_names(definition.body)):
+                found.add(definition.name)
         return frozenset(found)
 
     def from_name(self, name: str) -> Loss:

@@ -16,10 +16,17 @@ from sympy import Expr
 
 from derive import apart, edges, kinks, valueless
 from derive.balls import Undetermined
-from derive.errors import PminusyError
 from derive.evaluate import Evaluator
 from derive.functions import absolute, largest, relu, signum, smallest, step
-from derive.index import Choice, Index, Maximum, Minimum, axis_of, free_indices, kinds
+from derive.index import (
+    Choice,
+    Index,
+    Maximum,
+    Minimum,
+    axis_of,
+    free_indices,
+    kinds,
+)
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.cases import ByCases
@@ -53,7 +60,7 @@ def decide(
     """
     exactly: frozenset[str] = frozenset()
     proof = _proof(loss, claim, truth, exactly, NormalForm.equal)
-    if at is not None and (here := _differs(loss, claim, truth, at, most=ALL_PLACES)[0]):
+    if at is not None and (here := differs(loss, claim, truth, at, most=ALL_PLACES)[0]):
         return Verdict("refuted", claim, truth, APART, (), here, tried=1)
     searched = _search(loss, claim, truth, proof is not None)
     if searched.status == "refuted":
@@ -112,7 +119,7 @@ def _at_edges(loss: Loss, claim: Expr, truth: Expr) -> Verdict | None:
     for one, two in edges.pairs(loss, claim):
         for env in islice(places(letters(claim, truth), one.sizes), MOST_AT_EDGES):
             for point in edges.between(loss, claim, env, one, two):
-                found, _, _ = _differs(loss, claim, truth, point)
+                found, _, _ = differs(loss, claim, truth, point)
                 if found is not None:
                     small = _shrink(loss, claim, truth, found)
                     return Verdict("refuted", claim, truth, APART, (), small)
@@ -158,9 +165,10 @@ def _search(loss: Loss, claim: Expr, truth: Expr, proved: bool) -> Verdict:
     Of what is proved a few points are looked at: its edges, where a proof takes one side.
     """
     tried = skipped = met = 0
-    many = chain(points(loss, hints=numbers(loss, claim)), spread(loss))
-    for point in points(loss, 2) if proved else many:
-        found, seen, edges = _differs(loss, claim, truth, point)
+    some = points(loss, 2) if proved else points(loss, hints=numbers(loss, claim))
+    more = edges.on_levels(loss, claim)
+    for point in chain(some, more) if proved else chain(some, more, spread(loss)):
+        found, seen, at_kinks = differs(loss, claim, truth, point)
         tried += seen
         skipped += not seen
         if skipped >= MOST_SKIPPED and not tried:
@@ -168,7 +176,7 @@ def _search(loss: Loss, claim: Expr, truth: Expr, proved: bool) -> Verdict:
         if found is not None:
             small = _shrink(loss, claim, truth, found)
             return Verdict("refuted", claim, truth, APART, (), small, tried=tried)
-        for env in edges[: MOST_KINKS - met]:
+        for env in at_kinks[: MOST_KINKS - met]:
             met += 1
             beyond = kinks.outside(loss, claim, truth, point, env)
             if beyond is not None:
@@ -202,7 +210,7 @@ def places(
         yield dict(zip(indices, chosen, strict=True))
 
 
-def _differs(
+def differs(
     loss: Loss,
     claim: Expr,
     truth: Expr,
@@ -216,7 +224,7 @@ def _differs(
     `strict` leaves out every point on which an order comparison is an equality.
     """
     seen = 0
-    edges: list[dict[Index, int]] = []
+    kinked: list[dict[Index, int]] = []
     with ctx.workprec(PRECISION):
         evaluator = Evaluator(loss, point, strict)
         indices = letters(claim, truth)
@@ -224,21 +232,21 @@ def _differs(
             try:
                 true = evaluator(truth, env)
             except Undetermined:
-                edges.append(env)
+                kinked.append(env)
                 continue
             except (ZeroDivisionError, ValueError):
                 continue
-            claimed = _number(evaluator, claim, env) if true.is_finite() else None
+            claimed = number(evaluator, claim, env) if true.is_finite() else None
             if claimed is None:
                 continue
             seen = 1
             if not claimed.overlaps(true):
                 named = {index.name: number for index, number in env.items()}
-                return Counterexample(point, named, claimed, true), 1, edges
-    return None, seen, edges
+                return Counterexample(point, named, claimed, true), 1, kinked
+    return None, seen, kinked
 
 
-def _number(evaluator: Evaluator, expr: Expr, env: Mapping[Index, int]) -> arb | None:
+def number(evaluator: Evaluator, expr: Expr, env: Mapping[Index, int]) -> arb | None:
     """The value, where there is one."""
     try:
         value = evaluator(expr, env)
@@ -248,26 +256,4 @@ def _number(evaluator: Evaluator, expr: Expr, env: Mapping[Index, int]) -> arb |
 
 
 def _shrink(loss: Loss, claim: Expr, truth: Expr, found: Counterexample) -> Counterexample:
-    return shrink(loss, found, lambda point: _differs(loss, claim, truth, point)[0])
-
-
-def agree_numerically(loss: Loss, before: Expr, after: Expr, most: int = 12) -> str:
-    """Compare two expressions in balls at several sizes; the method's name, or "unknown".
-
-    Raises PminusyError where the balls exclude equality: that is an error in a rule.
-    """
-    sizes: set[str] = set()
-    agreed = 0
-    for point in points(loss, attempts=3):
-        found, seen, _ = _differs(loss, before, after, point, strict=True)
-        if found is not None:
-            raise PminusyError(f"a step changed the value: {found}")
-        if seen:
-            agreed += 1
-            sizes.add(", ".join(f"{name} = {size}" for name, size in point.sizes.items()))
-        if agreed >= most:
-            break
-    if agreed < most // 2:
-        return "unknown"
-    where = "; ".join(sorted(size for size in sizes if size))
-    return f"ball arithmetic at {where or f'{agreed} points'}"
+    return shrink(loss, found, lambda point: differs(loss, claim, truth, point)[0])

@@ -7,12 +7,12 @@ from typing import Any
 
 from sympy import Expr
 
+from derive.agree import agree_numerically, holds_on_levels
 from derive.derivation import Derivation, Rule, Step
 from derive.index import Diff, Partial, kinds
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.cases import ByCases
-from derive.proof import agree_numerically
 from derive.rules import fold
 from derive.stages import BY_CASES, EXACT, OFF_KINKS, Stages
 from derive.styles import unicode_name
@@ -47,7 +47,8 @@ class Checker:
         `opened` are the names whose definitions the step is about.
         """
         found = self.stages.method(before, after, bool(hypotheses), opened)
-        return found or self._unfolded(before, after, hypotheses)
+        found = found or self._unfolded(before, after, hypotheses)
+        return found if self._keeps(before, after) else "unknown"
 
     def _unfolded(self, before: Expr, after: Expr, hypotheses: Sequence[str]) -> str:
         """The same with every definition written out."""
@@ -68,6 +69,11 @@ class Checker:
             except Undecided:
                 continue
         return agree_numerically(self.loss, before, after)
+
+    def _keeps(self, before: Expr, after: Expr) -> bool:
+        """Whether no value is lost where something is equal, nor a slope wrong at such a kink."""
+        unequal = self.loss.compares.isdisjoint(("==", "!="))
+        return unequal or holds_on_levels(self.loss, before, after)
 
     def _almost(self, assume: bool) -> NormalForm:
         """The normal form off the kinks of what varies."""

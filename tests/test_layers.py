@@ -9,13 +9,13 @@ import pytest
 from sympy import Add, Expr, Mul, S
 
 from derive import engine, gradient, parse
+from derive.agree import agree_numerically
 from derive.derivation import Derivation, Step
 from derive.index import Diff, Partial, Total, fresh, substitute, total, walk
 from derive.loss import Loss
 from derive.normal import NormalForm
 from derive.normal.hide import classed, hidden, unveiled, veiled
 from derive.normal.stage import Stage, is_total
-from derive.proof import agree_numerically
 from derive.rules.fold import shallow
 from derive.stages import EXACT, OFF_KINKS, Stages
 

@@ -63,7 +63,7 @@ def test_there_are_enough_cases() -> None:
 KINKS = [
     # (loss, claim, status): at a tie or a zero the claim has to be one of the values between.
     ("x: input\nL = abs(x)\n", "1 if x >= 0 else -1", "proved"),
-    ("x: input\nL = abs(x)\n", "sign(x) if x != 0 else 1/3", "unknown"),
+    ("x: input\nL = abs(x)\n", "sign(x) if x != 0 else 1/3", "proved"),
     ("x: input\nL = abs(x)\n", "sign(x) if x != 0 else 3", "refuted"),
     ("x: input\nL = relu(x)\n", "1 if x > 0 else (0 if x < 0 else 1/2)", "proved"),
     ("x: input\nL = relu(x)\n", "1 if x > 0 else (0 if x < 0 else 3/2)", "refuted"),

@@ -129,6 +129,35 @@ def alone() -> Iterator[tuple[Loss, Step]]:
             assert after != before, f"'{name}' does not change its sample {before}"
             yield loss, Step(rule, rule.reason, before, after)
     yield from compared()
+    yield from equal()
+
+
+def equal() -> Iterator[tuple[Loss, Step]]:
+    """Equalities of reals: of what moves, of what does not, and where a value is put in."""
+    loss = parse("x: input\ny: input\na: input[K]\nL = x if x == y else 0\n")
+    x, y = Entry(loss.tensor("x")), Entry(loss.tensor("y"))
+    a, k = loss.tensor("a"), fresh(loss.tensor("a").axes[0])
+    j = Index("j", k.axis)
+    zero, product = Condition("==", x, S.Zero), Condition("!=", x * y, y)
+    mean = (exp(a[k]) - exp(y)) / (a[k] - y)
+    every = {
+        "equality of reals": [
+            Diff(Choice(zero, 3 * x, x**2), x),
+            Diff(y * Choice(product, x**2, S.One), x),
+            Diff(total(k, a[k] ** 2, Condition("!=", a[k], S.One)), a[j]),
+        ],
+        "removable point": [
+            Diff(Choice(zero, S.One, (exp(x) - 1) / x), x),
+            Diff(total(k, Choice(Condition("!=", a[k], y), mean, exp(y))), a[j]),
+        ],
+    }
+    for name, wanted in every.items():
+        for before in wanted:
+            rule, variable = REGISTRY[name], before.args[1].tensor.name
+            after = rule.apply(before, loss=loss, name=variable)
+            assert after != before, f"'{name}' does not change its sample {before}"
+            bindings = (("loss", loss), ("name", variable))
+            yield loss, Step(rule, rule.reason, before, after, bindings)
 
 
 def compared() -> Iterator[tuple[Loss, Step]]:

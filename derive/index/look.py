@@ -9,7 +9,7 @@ from typing import Any
 from sympy import Basic, Symbol
 
 from derive.index.names import Index
-from derive.index.nodes import Binder, Entry, Tensor
+from derive.index.nodes import Argmax, Binder, Condition, Entry, Tensor
 
 
 @lru_cache(maxsize=1 << 16)
@@ -62,6 +62,19 @@ def distinct(expr: Basic) -> set[Basic]:
             found.add(node)
             todo += node.args
     return found
+
+
+def comparisons(expr: Basic) -> list[Condition]:
+    """The comparisons of real numbers in `expr`, not those of indices and class labels."""
+    found = (n for n in nodes(expr) if isinstance(n, Condition) and len(n.operands) == 2)
+    tests = [n for n in found if not is_index(n.operands[0]) and n.op not in ("and", "or")]
+    return sorted(tests, key=order)
+
+
+def is_index(side: Any) -> bool:
+    """Whether this is an index or a class label."""
+    label = isinstance(side, Entry) and side.tensor.label is not None
+    return label or isinstance(side, Index | Argmax)
 
 
 def walk(expr: Basic) -> Iterator[Basic]:

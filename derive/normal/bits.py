@@ -93,3 +93,12 @@ def complement(poly: Poly) -> Poly:
     result = constant(1)
     add_to(result, poly, -1)
     return result
+
+
+def where(form: NormalForm, inside: Poly, value: Poly, otherwise: Callable[[], Poly]) -> Poly:
+    """One polynomial where a 0-1 polynomial is 1, and another elsewhere."""
+    result = form.mul(inside, value)
+    outside = complement(inside)
+    if outside:
+        add_to(result, form.mul(outside, otherwise()))
+    return result

@@ -27,7 +27,7 @@ from derive.index import (
     bind,
     scoped,
 )
-from derive.normal import conditions, sums
+from derive.normal import conditions, level, sums
 from derive.normal.poly import Poly, add_to, atom, constant, join, scale, to_expr
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ def partial(form: NormalForm, expr: Partial) -> Poly:
 def derivative(form: NormalForm, poly: Poly, variable: Entry) -> Poly:
     """d poly / d variable, term by term and factor by factor."""
     result: Poly = {}
+    chosen = [base for mono in poly for base, _ in mono if base.__class__ is Choice]
+    if chosen and not form.almost:
+        poly = level.off_levels(form, poly, variable)
     for mono, value in poly.items():
         for base, power in mono:
             inner = atom_derivative(form, base, variable)

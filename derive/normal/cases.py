@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sympy import Basic, Expr, S, nan, oo, zoo
+from sympy import Basic, Expr, S
 
 from derive.functions import absolute
 from derive.index import (
@@ -24,13 +24,12 @@ from derive.index import (
 )
 from derive.index.binders import SCOPED
 from derive.index.look import dangling, distinct
-from derive.normal import almost, deltas, linear, signs
+from derive.normal import almost, deltas, level, linear
 from derive.normal.form import NormalForm
 from derive.normal.gather import gathered
-from derive.normal.poly import ONE, Mono, Poly, Undecided, add_to, scale, to_expr
+from derive.normal.poly import Poly, Undecided, add_to, to_expr
 
 MOST_BRANCHES = 96
-ENDLESS = frozenset((zoo, nan, oo, -oo))
 TWO_VALUES = {"binary": (S.Zero, S.One), "sign": (S.NegativeOne, S.One)}
 
 
@@ -88,11 +87,7 @@ class ByCases:
         """Where poly >= 0 can only be poly = 0: the entry that this determines."""
         if not poly or not linear.impossible(self.form, [*rows, (poly, True)]):
             return None
-        for mono in sorted(poly, key=lambda mono: (len(mono), str(sorted(map(str, mono))))):
-            solved = _solved(self.form, poly, mono)
-            if solved is not None:
-                return solved
-        return None
+        return next(level.solutions(self.form, poly), None)
 
     def _branches(self, atom: Expr, expr: Expr) -> Iterator[Branch]:
         if isinstance(atom, Entry):
@@ -120,19 +115,6 @@ class ByCases:
             yield Branch({atom: -inner}, ((-inner, False),))
 
 
-def _solved(form: NormalForm, poly: Poly, mono: Mono) -> Mapping[Expr, Expr] | None:
-    """poly = 0 solved for an entry in one of its terms, where what it is multiplied by is not 0:
-    it is known to be > 0, or the other terms are a number."""
-    rest = {other: value for other, value in poly.items() if other != mono}
-    for base, power in sorted(mono, key=lambda item: order(item[0])):
-        front = mono - {(base, power)}
-        sure = rest.keys() == {ONE} or all(signs.positive(form, item) for item in front)
-        fits = power == 1 and isinstance(base, Entry) and not to_expr({**rest, front: 1}).has(base)
-        if fits and sure:
-            return {base: to_expr(scale(rest, -1)) / to_expr({front: poly[mono]})}
-    return None
-
-
 def _attained(share: Expr, expr: Expr) -> dict[Expr, Expr]:
     """What follows from who attains an extremum: its value, and that no other one does."""
     extremum, place = share.args
@@ -148,7 +130,7 @@ def _attained(share: Expr, expr: Expr) -> dict[Expr, Expr]:
 
 def _put(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
     found: Expr = substitute(expr, values)
-    if not ENDLESS.isdisjoint(distinct(found)):
+    if not level.ENDLESS.isdisjoint(distinct(found)):
         raise Undecided
     return found
 

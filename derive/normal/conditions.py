@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sympy import Expr, S
 
 from derive import functions as fn
 from derive.index import (
     TRUE,
-    Argmax,
     Choice,
     Condition,
     Delta,
-    Entry,
-    Index,
     free_indices,
+    is_index,
     order,
     substitute,
     tensors,
 )
-from derive.normal import almost, angles, extrema, signs
-from derive.normal.bits import complement, split
+from derive.normal import almost, angles, extrema, level, signs
+from derive.normal.bits import complement, split, where
 from derive.normal.poly import (
     ONE,
     Factor,
@@ -63,15 +61,10 @@ def indicator(form: NormalForm, condition: Condition) -> Poly:
             result = form.mul(result, complement(indicator(form, operand)))
         return complement(result)
     left, right = operands
-    if op in ("==", "!=") and _is_index(left):
+    if op in ("==", "!=") and is_index(left):
         same = form(Delta(left, right))
         return same if op == "==" else complement(same)
     return _comparison(form, op, left, right)
-
-
-def _is_index(side: Any) -> bool:
-    label = isinstance(side, Entry) and side.tensor.label is not None
-    return label or isinstance(side, Index | Argmax)
 
 
 def _comparison(form: NormalForm, op: str, left: Expr, right: Expr) -> Poly:
@@ -83,8 +76,8 @@ def _comparison(form: NormalForm, op: str, left: Expr, right: Expr) -> Poly:
         return complement(positive(form, difference))
     if op in ("<", ">"):
         return positive(form, difference)
-    zero = _zero(form, difference)
-    return zero if op == "==" else complement(zero)
+    equal = level.zero(form, difference)
+    return equal if op == "==" else complement(equal)
 
 
 def positive(form: NormalForm, poly: Poly) -> Poly:
@@ -99,27 +92,26 @@ def positive(form: NormalForm, poly: Poly) -> Poly:
         return constant(1) if poly[frozenset()] > 0 else {}
     found = extrema.above(form, poly)
     if found is not None:
-        return _where(form, *found, lambda: _positive(form, poly))
+        return where(form, *found, lambda: _positive(form, poly))
     known = split(form, poly, positive)
     if known is not None:
         return known
     if form.assume and signs.nonnegative_poly(form, poly):
         never = almost.never_zero(form, to_expr(poly))
-        return constant(1) if never else complement(_zero(form, poly))
+        return constant(1) if never else complement(level.zero(form, poly))
     if form.assume and signs.nonnegative_poly(form, scale(poly, -1)):
         return {}
+    if len(poly) == 1 and _is_even(next(iter(poly))):
+        return complement(level.zero(form, poly)) if poly[next(iter(poly))] > 0 else {}
     inner = angles.within(poly)
     if inner is not None:
         return positive(form, form(inner))
     return _positive(form, poly)
 
 
-def _where(form: NormalForm, inside: Poly, value: Poly, otherwise: Callable[[], Poly]) -> Poly:
-    result = form.mul(inside, value)
-    outside = complement(inside)
-    if outside:
-        add_to(result, form.mul(outside, otherwise()))
-    return result
+def _is_even(mono: Mono) -> bool:
+    """Whether this is a square, which has a value everywhere."""
+    return all(power > 0 and power % 2 == 0 for _, power in mono)
 
 
 def _positive(form: NormalForm, poly: Poly) -> Poly:
@@ -149,35 +141,15 @@ def _coincidence(form: NormalForm, poly: Poly) -> Poly:
     return result
 
 
-def _zero(form: NormalForm, poly: Poly) -> Poly:
-    if not poly:
-        return constant(1)
-    if len(poly) == 1 and frozenset() in poly:
-        return {}
-    found = extrema.level(form, poly)
-    if found is not None:
-        return _where(form, *found, lambda: _zero_atom(form, poly))
-    known = split(form, poly, _zero)
-    if known is not None:
-        return known
-    return _zero_atom(form, poly)
-
-
-def _zero_atom(form: NormalForm, poly: Poly) -> Poly:
-    _, shared, rest = form.content(poly)
-    body = to_expr(rest) * mono_expr(shared)
-    return atom(Choice(Condition("==", body, S.Zero), S.One, S.Zero))
-
-
 def choice(form: NormalForm, expr: Choice) -> Poly:
     condition, value, otherwise = expr.args
     if value == 1 and otherwise == 0 and condition.op in (">", "=="):
         left, right = condition.operands
-        if not _is_index(left):
+        if not is_index(left):
             return _comparison(form, condition.op, left, right)
-    where = indicator(form, condition)
-    result = form.mul(where, form(value))
-    add_to(result, form.mul(complement(where), form(otherwise)))
+    yes = indicator(form, condition)
+    result = form.mul(yes, form(value))
+    add_to(result, form.mul(complement(yes), form(otherwise)))
     return result
 
 
@@ -185,8 +157,8 @@ def normal_guard(form: NormalForm, guard: Condition) -> Condition:
     """A guard in a form that is the same for equal guards."""
     if guard == TRUE:
         return guard
-    where = indicator(form, guard)
-    return TRUE if where == constant(1) else Condition(">", to_expr(where), S.Zero)
+    inside = indicator(form, guard)
+    return TRUE if inside == constant(1) else Condition(">", to_expr(inside), S.Zero)
 
 
 def signum(form: NormalForm, expr: Expr) -> Poly:
@@ -219,6 +191,9 @@ def beside(form: NormalForm, mono: Mono, peculiar: Sequence[Factor]) -> Poly | N
         if isinstance(base, Choice) and base.args[0].op == "==":
             if tested in powers or {tested, -tested} & above:
                 return {}
+            there = level.put_in(form, base, rest)
+            if there is not None:
+                return form.mul({frozenset(((base, power),)): 1}, there)
         elif isinstance(base, fn.signum) and {tested, -tested} & powers:
             side = form.power(direction(form, form(tested)), power)
             return form.mul(rest, side)

@@ -124,6 +124,8 @@ class _Branches:
         found = [expr]
         splits = sorted(map(partial(self._split, expr), conditions), key=_written)
         for condition, yes, no in splits[:MOST_SPLITS]:
+            if expr in (yes, no):  # the condition stands in another one, which this leaves
+                continue
             yes, no = self.best(yes), self.best(no)
             if not VALUELESS & (kinds(yes) | kinds(no)):
                 found.append(self.join(condition, yes, no))

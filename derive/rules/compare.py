@@ -12,8 +12,8 @@ from derive.index import (
     Choice,
     Condition,
     Delta,
-    Entry,
     Index,
+    is_index,
     kinds,
     order,
     rebuild,
@@ -56,12 +56,6 @@ def compared(form: NormalForm, condition: Condition) -> Compared | None:
         equal = frozenset((1 if condition.op == "==" else 0,))
         return (same, equal) if isinstance(same, Delta) else None
     return difference(form, left, right, RELATIONS[condition.op])
-
-
-def is_index(side: Any) -> bool:
-    """Whether this is an index or a class label."""
-    label = isinstance(side, Entry) and side.tensor.label is not None
-    return label or isinstance(side, Index)
 
 
 @lru_cache(maxsize=1 << 12)
