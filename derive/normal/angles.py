@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sympy import Expr, Integer, acos, asin, cos, pi, sin, sqrt
 
-from derive.normal.poly import ONE, Poly, add_to, atom, constant, mono_expr, number, scale, to_expr
+from derive.normal.poly import (
+    ONE,
+    Factor,
+    Mono,
+    Poly,
+    add_to,
+    atom,
+    constant,
+    join,
+    mono_expr,
+    number,
+    scale,
+    to_expr,
+)
 
 if TYPE_CHECKING:
     from derive.normal.form import NormalForm
@@ -35,6 +49,23 @@ def circular(form: NormalForm, expr: Any) -> Poly:
         for _ in range(abs(times)):
             sine, cosine = _sum(form, (sine, cosine), one)
     return sine if isinstance(expr, sin) else cosine
+
+
+def above_sines(form: NormalForm, mono: Mono, peculiar: Sequence[Factor]) -> Poly | None:
+    """cos^2 = 1 - sin^2 over a power of the sine of that angle, so that what divides is divided;
+    None where there is nothing of the kind.  The sines are among the `peculiar` factors."""
+    for base, power in peculiar:
+        if not isinstance(base, sin) or power >= 0:
+            continue
+        cosine = cos(base.args[0])
+        times = dict(mono).get(cosine, 0)
+        if times >= 2:
+            rest = join(mono, frozenset(((cosine, -2),)))
+            result: Poly = {}
+            form.add_mono(result, rest, 1)
+            form.add_mono(result, join(rest, frozenset(((base, 2),))), -1)
+            return result
+    return None
 
 
 def within(poly: Poly) -> Expr | None:

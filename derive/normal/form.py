@@ -194,10 +194,11 @@ class NormalForm:
                 return self.mul({mono - {item}: 1}, other)
         if any(base.is_Add and exponent >= 1 for base, exponent in mono):
             return self.expand(mono)
-        known = conditions.beside(self, mono, peculiar)
-        if known is None:
-            known = deltas.apply_deltas(self, mono, peculiar)
-        return division.divide(self, mono) if known is None else known
+        for rule in (angles.above_sines, conditions.beside, deltas.apply_deltas):
+            known = rule(self, mono, peculiar) if peculiar else None
+            if known is not None:
+                return known
+        return division.divide(self, mono)
 
     def expand(self, mono: Mono) -> Poly:
         """Multiply out primitive polynomials that stand to a power of 1 or more."""
