@@ -13,10 +13,10 @@ from flint import arb, ctx
 
 from codegen.builder import KernelFunction, build, default_wrt
 from codegen.points import mark_of
-from derive.engine import gradient
 from derive.evaluate import Evaluator
 from derive.index import Partial
 from derive.loss import Declaration, Loss
+from derive.named import gradient
 from derive.point import Point
 from derive.proof import decide
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from derive.claims import check, check_product, check_value
+    from derive.claims import check_product, check_value
     from derive.derivation import Derivation, Rule, Step
-    from derive.engine import gradient
     from derive.errors import InputError, KernelError, PminusyError, ReplayError
-    from derive.forwards import hessian, higher
     from derive.loss import Loss
+    from derive.named import check, gradient, hessian, higher, hvp, jvp, vjp
     from derive.notation import library, load, parse, parse_entries, parse_entry, parse_expression
-    from derive.products import hvp, jvp, vjp
     from derive.rewrite import in_cases, value
     from derive.verdict import Counterexample, Verdict
 
@@ -60,15 +58,15 @@ PLACES = {
     "Rule": "derive.derivation",
     "Step": "derive.derivation",
     "Verdict": "derive.verdict",
-    "check": "derive.claims",
+    "check": "derive.named",
     "check_product": "derive.claims",
     "check_value": "derive.claims",
-    "gradient": "derive.engine",
-    "hessian": "derive.forwards",
-    "higher": "derive.forwards",
-    "hvp": "derive.products",
+    "gradient": "derive.named",
+    "hessian": "derive.named",
+    "higher": "derive.named",
+    "hvp": "derive.named",
     "in_cases": "derive.rewrite",
-    "jvp": "derive.products",
+    "jvp": "derive.named",
     "library": "derive.notation",
     "load": "derive.notation",
     "parse": "derive.notation",
@@ -76,7 +74,7 @@ PLACES = {
     "parse_entry": "derive.notation",
     "parse_expression": "derive.notation",
     "value": "derive.rewrite",
-    "vjp": "derive.products",
+    "vjp": "derive.named",
 }
 
 

@@ -67,10 +67,14 @@ class Declaration:
 
 @dataclass(frozen=True)
 class Definition:
-    """`entry = body`; the indices of the entry are free in the body."""
+    """`entry = body`; the indices of the entry are free in the body.
+
+    One that is coined stands in no loss text: a derivation gave the name.
+    """
 
     entry: Entry
     body: Expr
+    coined: bool = False
 
     @property
     def name(self) -> str:

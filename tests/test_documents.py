@@ -101,7 +101,7 @@ def test_json_holds_every_step(name: str, wrt: str) -> None:
     found = json.loads(write(d, "json"))
     assert list(found) == [
         *("loss", "title", "of", "wrt", "start", "result", "hypotheses", "lemmas", "steps"),
-        "parts",
+        *("definitions", "parts"),
     ]
     assert found["result"]["language"] == d.formula
     assert len(found["steps"]) == len(d.steps)

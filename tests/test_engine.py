@@ -72,7 +72,7 @@ FIRST = [
     # 10: the shift by the maximum, and the likelihood form
     ("shifted", "a[j]", "p[j] - y[j]", ("y in simplex",)),
     ("likelihood", "a[j]", "p[j] - y[j]", ("y in simplex",)),
-    ("log_sum_exp", "a[k]", "exp(a[k])/sum(exp(a[i]) for i in K)", ()),
+    ("log_sum_exp", "a[k]", "p[k]", ()),
     ("distilled", "a[j]", "T*(p[j] - q[j])", ()),
 ]
 
@@ -385,10 +385,10 @@ BCE = [
 def test_binary_cross_entropy_in_every_form(body: str) -> None:
     loss = parse("z: input\nt: target in unit\n\n" + body)
     derivation = gradient(loss, "z")
-    form = fold.unfolded(loss)
+    form = fold.unfolded(derivation.loss)
     assert form.equal(derivation.result, expected(derivation, "sigmoid(z) - t"))
     assert not form.equal(derivation.result, expected(derivation, "sigmoid(z) + t"))
-    if "p =" in body:
+    if "softplus" not in body:
         assert derivation.result == expected(derivation, "p - t")
 
 
@@ -420,7 +420,7 @@ def test_result_is_the_derivative_in_balls(name: str, wrt: str) -> None:
     """Against automatic differentiation of the loss itself."""
     derivation = derivation_of(name, wrt)
     for seed in (0, 2):
-        assert_same_value(get(name), derivation.start, derivation.result, seed)
+        assert_same_value(derivation.loss, derivation.start, derivation.result, seed)
 
 
 @pytest.mark.parametrize(("name", "wrt"), every_loss())

@@ -24,9 +24,9 @@ from codegen.documents.model import NESTED, PAGE_PARTS, Wanted
 from codegen.documents.parts import whole
 from codegen.emit import render
 from codegen.plots.pictures import pictures
-from derive.engine import gradient
 from derive.errors import PminusyError
 from derive.loss import Loss
+from derive.named import gradient
 
 
 @dataclass(frozen=True)

@@ -75,12 +75,13 @@ def arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     from derive import load
     from derive.batch import batched
+    from derive.coined import with_names
 
     loss = load(options.loss)
     if options.reduction != "none":
         loss = batched(loss, options.reduction)
     if options.properties:
-        return _properties(loss, options)
+        return _properties(with_names(loss), options)
     found = derivations(loss, options)
     _deliver(found, options)
     return 0

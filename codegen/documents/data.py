@@ -8,6 +8,7 @@
     hypotheses  list of domains that the result rests on ("y in simplex")
     lemmas      list of derivations used on the way, each with these same keys
     steps       list of {"rule", "reason", "before", "after", "hypotheses", "check", "substeps"}
+    definitions list of {"name": "p[k]", "value", "coined"}; a coined one is not in the loss's text
     parts       what else was asked for, by name: matrix, second, stable, properties, example
 
 Expressions are texts in the language of .loss files, but for what is called latex or unicode.
@@ -23,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 from codegen.documents.model import NOTHING, Wanted
 from codegen.documents.parts import matrix_forms, of_loss, place
 from derive.derivation import Derivation, Step
+from derive.letters import names_of
+from derive.loss import Definition, Loss
 from derive.point import Point, nested
 from derive.printing import language, latex
 
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 
 def to_json(derivation: Derivation, detail: str = "normal", wanted: Wanted = NOTHING) -> str:
     """The derivation as JSON text, indented, with a fixed order of keys; every step is there."""
-    whole = {**data(derivation), "parts": _parts(derivation, wanted)}
+    defined = [_definition(each, derivation.loss) for each in derivation.loss.definitions]
+    whole = {**data(derivation), "definitions": defined, "parts": _parts(derivation, wanted)}
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -54,6 +58,12 @@ def data(derivation: Derivation) -> dict[str, Any]:
         "lemmas": [data(lemma) for lemma in derivation.lemmas],
         "steps": [_step(step, derivation) for step in derivation.steps],
     }
+
+
+def _definition(definition: Definition, loss: Loss) -> dict[str, Any]:
+    names = names_of(loss, definition.entry, definition.body)
+    name, value = (language(e, loss, names) for e in (definition.entry, definition.body))
+    return {"name": name, "value": value, "coined": definition.coined}
 
 
 def property_data(found: Property) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def document(
         source=loss.source.rstrip("."),
         variables=() if after else tuple(_variable(d, loss, dress) for d in loss.declarations),
         definitions=tuple(row for row in _definitions(loss, dress) if row not in said),
+        named="" if after else _named(loss, dress),
         sections=(*lemmas, section(derivation, dress, detail)),
         hypotheses=tuple(_hypotheses(derivation, dress)),
         plain=_plain(derivation),
@@ -149,6 +150,12 @@ def _definitions(loss: Loss, dress: Dress) -> Iterator[tuple[str, str]]:
         names = names_of(whole, whole.value.entry, whole.value.body)
         shown = (dress.show(e, whole, names) for e in (whole.value.entry, whole.value.body))
         yield next(shown), next(shown)
+
+
+def _named(loss: Loss, dress: Dress) -> str:
+    """Which of the definitions the loss's text does not have."""
+    names = [dress.inline(dress.name(d.name)) for d in loss.definitions if d.coined]
+    return f"Named here, as it recurs; not in the loss's text: {', '.join(names)}." if names else ""
 
 
 def _variable(declaration: Declaration, loss: Loss, dress: Dress) -> Variable:

@@ -157,7 +157,8 @@ class Document:
 
     `plain` is the result as one would type it; `verdict` says how many steps were confirmed,
     `proof` what it means that they were.  `others` are further derivations of the same loss;
-    `before` is how many sections stand before those of this one.  `notation` says what signs mean.
+    `before` is how many sections stand before those of this one.  `notation` says what signs mean,
+    `named` which definitions are not the loss's own.
     """
 
     name: str
@@ -174,6 +175,7 @@ class Document:
     others: tuple[Document, ...] = ()
     before: int = 0
     notation: str = ""
+    named: str = ""
 
     @property
     def main(self) -> Section:

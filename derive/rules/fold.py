@@ -13,6 +13,7 @@ from sympy import Add, Expr, Function, Pow
 from derive.derivation import Rule
 from derive.index import (
     dangling,
+    height,
     kinds,
     nodes,
     order,
@@ -36,7 +37,7 @@ from derive.rules.known import has_domains, near, sums_given
 from derive.rules.polish import polished
 from derive.rules.registry import register
 from derive.rules.shorten import factored, length, shortness, weight
-from derive.rules.solved import Solved, fold_poly, solutions
+from derive.rules.solved import Solved, fold_literal, fold_poly, solutions
 from derive.rules.spelling import spell
 from derive.rules.written import as_written
 
@@ -60,10 +61,18 @@ def assuming(loss: Loss, hypotheses: bool | frozenset[str] = True) -> NormalForm
 
 
 def _fold(expr: Expr, loss: Loss, solved: Solved) -> Expr:
+    if solved.literal:
+        literal: Expr = fold_literal(expr, solved)
+        return literal
     form = shallow(loss)
-    outer, inner = veiled(expr)
+    outer, inner = (expr, {}) if _is_deep(solved, expr) else veiled(expr)
     folded = to_expr(fold_poly(form, form(outer), solved))
     return unveiled(_spelled(folded, form, outer), inner)
+
+
+def _is_deep(solved: Solved, expr: Expr) -> bool:
+    """Whether what a derivation gave a name has sums in it that are variables here."""
+    return bool(solved.definition.coined and height(solved.atom) and veiled(expr)[1])
 
 
 def _factor(expr: Expr, loss: Loss) -> Expr:
@@ -194,13 +203,33 @@ def _options(expr: Expr, loss: Loss, into: tuple[str, ...]) -> Iterator[list[Sho
         return
     for name in into:
         for solved in solutions(form, loss.defined[name]):
-            if tensors(solved.atom) <= names:
+            if solved.literal or _is_deep(solved, expr):
+                bindings = (("loss", loss), ("solved", solved))
+                after = fold.apply(expr, **dict(bindings))
+                if after != expr:
+                    yield _with_factor(expr, [Shorter(fold, bindings, after)], None, loss)
+            elif tensors(solved.atom) <= names:
                 folded = fold_poly(form, poly, solved)
                 if folded != poly:
                     bindings = (("loss", loss), ("solved", solved))
                     here = _spelled(to_expr(folded), form, outer)
                     start = [Shorter(fold, bindings, unveiled(here, inner))]
                     yield _with_factor(expr, start, None if inner else folded, loss)
+    yield _shares(expr, loss, into)
+
+
+def _shares(expr: Expr, loss: Loss, into: tuple[str, ...]) -> list[Shorter]:
+    """Folded into several shares, which one after the other make it longer first."""
+    coined = [loss.defined[name] for name in into if loss.defined[name].coined]
+    steps: list[Shorter] = []
+    for definition in coined if len(coined) > 1 else ():
+        for solved in (one for one in solutions(shallow(loss), definition) if one.beside):
+            here = steps[-1].after if steps else expr
+            bindings = (("loss", loss), ("solved", solved))
+            after = fold.apply(here, **dict(bindings))
+            if after != here:
+                steps.append(Shorter(fold, bindings, after))
+    return _with_factor(expr, steps, None, loss) if len(steps) > 1 else []
 
 
 def _with_factor(expr: Expr, before: list[Shorter], poly: Poly | None, loss: Loss) -> list[Shorter]:

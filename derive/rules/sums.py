@@ -94,16 +94,38 @@ def split(index: Index, body: Expr, guard: Condition) -> Expr | None:
 
 @on_sums("contract the delta", "only the term where the two indices agree survives")
 def contract(index: Index, body: Expr, guard: Condition) -> Expr | None:
-    delta = next((f for f in Mul.make_args(body) if isinstance(f, Delta) and picks(f, index)), None)
-    if delta is None:
+    found = _taken_out(index, body) if Delta in kinds(body) else None
+    if found is None:
         return None
+    delta, rest = found
     here = {index: delta.other(index)}
     where = substitute(guard, here)
     if where.trivial is False:
         return S.Zero
-    rest = Mul(*(factor for factor in Mul.make_args(body) if factor is not delta))
     value = substitute(rest, here)
     return value if guard == TRUE else Choice(where, value, S.Zero)
+
+
+def _taken_out(index: Index, expr: Expr) -> tuple[Delta, Expr] | None:
+    """A delta that picks the index, and what it multiplies: also where a choice, else 0, or a sum
+    over another index stands around it."""
+    if isinstance(expr, Delta):
+        return (expr, S.One) if picks(expr, index) else None
+    if expr.is_Mul:
+        for factor in sorted(expr.args, key=lambda arg: not isinstance(arg, Delta)):
+            found = _taken_out(index, factor)
+            if found is not None:
+                others = (other for other in expr.args if other is not factor)
+                return found[0], Mul(found[1], *others)
+    if isinstance(expr, Choice) and expr.args[2] == 0:
+        found = _taken_out(index, expr.args[1])
+        return found and (found[0], Choice(expr.args[0], found[1], S.Zero))
+    if isinstance(expr, Total) and Delta in kinds(expr):
+        inner, body, guard = expr.open()
+        found = _taken_out(index, body)
+        if found is not None and inner not in found[0].args:
+            return found[0], total(inner, found[1], guard)
+    return None
 
 
 @on_sums("pull constants out", "a factor that does not depend on the index leaves the sum")
