@@ -206,9 +206,11 @@ class Curvature:
             return not self.varies(expr.args[0]) and all(map(self.is_smooth, parts))
         if isinstance(expr, log | fn.lgamma):
             inner = expr.args[0]
-            known = self(inner) in (AFFINE, CONCAVE) or self._positive(inner)
-            varying = Mul(*(arg for arg in Mul.make_args(inner) if self.varies(arg)))
-            return self.is_smooth(inner) and (known or self._positive(varying))
+            return self.is_smooth(inner) and (
+                self(inner) in (AFFINE, CONCAVE)
+                or self._positive(inner)
+                or self._positive(Mul(*filter(self.varies, Mul.make_args(inner))))
+            )
         if expr.is_Pow and not isinstance(expr, exp):
             return self._smooth_power(expr)
         known = expr.is_Add or expr.is_Mul or isinstance(expr, SMOOTH)
@@ -223,11 +225,10 @@ class Curvature:
 
     def _smooth_power(self, expr: Pow) -> bool:
         base, exponent = expr.args
-        if self._positive(base):
-            return self.is_smooth(base) and self.is_smooth(exponent)
+        smooth = self.is_smooth(base)
         if not (exponent.is_Integer and exponent > 0):
-            return False
-        return self.is_smooth(base) or (exponent >= 2 and self._ramp(base))
+            return smooth and self.is_smooth(exponent) and self._positive(base)
+        return smooth or (exponent >= 2 and self._ramp(base))
 
     def _ramp(self, expr: Expr) -> bool:
         """Whether it bends only where it is 0, so that its square does not: max(0, u), |u|."""
