@@ -86,7 +86,7 @@ def second(derivation: Derivation, dress: Dress) -> Part | None:
 
     found = hessian(derivation.loss, derivation.wrt[0].tensor.name)
     said = OFF_KINKS_ONLY if _has_kinks(derivation) or _has_kinks(found) else ""
-    return Part("Second derivative", (document(found, dress, "brief").main,), said=said)
+    return Part("Second derivative", (section(found, dress, "brief"),), said=said)
 
 
 def _has_kinks(derivation: Derivation) -> bool:
