@@ -17,7 +17,7 @@ from derive.loss import Declaration, Domain, Loss
 from derive.normal import NormalForm, Undecided
 from derive.notation import parse_entries, parse_expression
 from derive.point import Point
-from derive.proof import decide, letters
+from derive.proof import decide, differs, letters
 from derive.rules.chain import consumers, insert
 from derive.verdict import Verdict
 
@@ -93,9 +93,16 @@ def _point(loss: Loss, at: Sequence[str]) -> Point | None:
 def hint(derivation: Derivation, claim: Expr, verdict: Verdict) -> str:
     """What went wrong, where one simple slip explains it; each hint is proved, not guessed."""
     for text, candidate in _slips(derivation, verdict):
-        if _equal(derivation.loss, claim, candidate):
+        near = _may_be_equal(derivation.loss, claim, candidate, verdict)
+        if near and _equal(derivation.loss, claim, candidate):
             return text
     return _needs_simplex(derivation, claim)
+
+
+def _may_be_equal(loss: Loss, claim: Expr, candidate: Expr, verdict: Verdict) -> bool:
+    """Whether numbers leave it open: a normal form is worth its time only then."""
+    found = verdict.counterexample
+    return found is None or differs(loss, claim, candidate, found.point)[0] is None
 
 
 def _equal(loss: Loss, left: Expr, right: Expr) -> bool:

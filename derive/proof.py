@@ -6,7 +6,7 @@ compares balls: the claim's value against automatic differentiation of the loss 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 from itertools import product as cartesian
@@ -41,7 +41,13 @@ ALL_PLACES = 10_000  # of a point that somebody gave
 MOST_KINKS = 8
 MOST_SKIPPED = 30
 MOST_AT_EDGES = 3
+FIRST = 6  # points that are tried before a proof is
+EXACTLY: frozenset[str] = frozenset()
 APART = "a counterexample in ball arithmetic: the two balls do not meet"
+AT_KINK = (
+    "a counterexample at a kink: the claim is none of the values between the derivatives all "
+    "around it"
+)
 ELSEWHERE = "; at the numbers given they agree"
 EDGED = frozenset((Choice, Maximum, Minimum, absolute, relu, largest, smallest, signum, step))
 
@@ -58,25 +64,33 @@ def decide(
     `varying` are the declared names that a derivative is taken along: at the kinks in them
     the two may differ.  A counterexample is looked for at the point `at` first.
     """
-    exactly: frozenset[str] = frozenset()
-    proof = _proof(loss, claim, truth, exactly, NormalForm.equal)
     if at is not None and (here := differs(loss, claim, truth, at, most=ALL_PLACES)[0]):
         return Verdict("refuted", claim, truth, APART, (), here, tried=1)
-    searched = _search(loss, claim, truth, proof is not None)
-    if searched.status == "refuted":
-        return searched if at is None else replace(searched, reason=APART + ELSEWHERE)
+    search = _Search(loss, claim, truth)
+    many = chain(points(loss, hints=numbers(loss, claim)), _edges_and_beyond(loss, claim))
+    found = search.among(islice(many, FIRST))
+    proof = _proof(loss, claim, truth, EXACTLY, NormalForm.equal) if found is None else None
+    if proof is not None:  # at its edges a proof takes one side
+        many = chain(points(loss, 2), edges.on_levels(loss, claim))
+    found = search.among(many) if found is None else found
+    if found is not None:
+        return found if at is None else replace(found, reason=APART + ELSEWHERE)
     missing = _without_value(loss, claim, truth)
     if missing is not None:
         return missing
     if proof is not None:
         return proof
-    ways = ((varying, NormalForm.equal), (exactly, _by_cases), (varying, _by_cases))
-    for almost, equal in ways:
+    for almost, equal in ((varying, NormalForm.equal), (EXACTLY, _by_cases), (varying, _by_cases)):
         proof = _proof(loss, claim, truth, almost, equal)
         if proof is not None:
             return proof
     found = _at_edges(loss, claim, truth)
-    return searched if found is None else found
+    return search.unknown() if found is None else found
+
+
+def _edges_and_beyond(loss: Loss, claim: Expr) -> Iterator[Point]:
+    yield from edges.on_levels(loss, claim)
+    yield from spread(loss)
 
 
 def _without_value(loss: Loss, claim: Expr, truth: Expr) -> Verdict | None:
@@ -159,38 +173,50 @@ def _proof(
     return None
 
 
-def _search(loss: Loss, claim: Expr, truth: Expr, proved: bool) -> Verdict:
-    """Look for a counterexample: "refuted" with one, else "unknown".
+class _Search:
+    """Looks for a counterexample at one point after the other, and counts them."""
 
-    Of what is proved a few points are looked at: its edges, where a proof takes one side.
-    """
-    tried = skipped = met = 0
-    some = points(loss, 2) if proved else points(loss, hints=numbers(loss, claim))
-    more = edges.on_levels(loss, claim)
-    for point in chain(some, more) if proved else chain(some, more, spread(loss)):
-        found, seen, at_kinks = differs(loss, claim, truth, point)
-        tried += seen
-        skipped += not seen
-        if skipped >= MOST_SKIPPED and not tried:
-            break
-        if found is not None:
-            small = _shrink(loss, claim, truth, found)
-            return Verdict("refuted", claim, truth, APART, (), small, tried=tried)
-        for env in at_kinks[: MOST_KINKS - met]:
-            met += 1
-            beyond = kinks.outside(loss, claim, truth, point, env)
+    def __init__(self, loss: Loss, claim: Expr, truth: Expr) -> None:
+        self.loss, self.claim, self.truth = loss, claim, truth
+        self.tried = self.skipped = self.met = 0
+
+    def among(self, many: Iterable[Point]) -> Verdict | None:
+        """The refutation at the first of some points where there is one."""
+        for point in many:
+            found, seen, at_kinks = differs(self.loss, self.claim, self.truth, point)
+            self.tried += seen
+            self.skipped += not seen
+            if self.skipped >= MOST_SKIPPED and not self.tried:
+                break
+            if found is not None:
+                return self._refuted(_shrink(self.loss, self.claim, self.truth, found), APART)
+            beyond = self._beyond(point, at_kinks)
+            if beyond is not None:
+                return self._refuted(beyond, AT_KINK)
+        return None
+
+    def _beyond(self, point: Point, at_kinks: list[dict[Index, int]]) -> Counterexample | None:
+        """A place at which the claim is none of the values between the slopes around it."""
+        for env in at_kinks[: MOST_KINKS - self.met]:
+            self.met += 1
+            beyond = kinks.outside(self.loss, self.claim, self.truth, point, env)
             if beyond is not None:
                 named = {index.name: number for index, number in env.items()}
-                reason = "a counterexample at a kink: the claim is none of the values between "
-                reason += "the derivatives all around it"
-                found = Counterexample(point, named, *beyond)
-                return Verdict("refuted", claim, truth, reason, (), found, tried=tried)
-    reason = (
-        f"the normal forms differ, but at {tried} points in ball arithmetic both sides agree"
-        if tried
-        else f"neither side could be evaluated at any of {skipped} points"
-    )
-    return Verdict("unknown", claim, truth, reason, tried=tried)
+                return Counterexample(point, named, *beyond)
+        return None
+
+    def _refuted(self, found: Counterexample, reason: str) -> Verdict:
+        return Verdict("refuted", self.claim, self.truth, reason, (), found, tried=self.tried)
+
+    def unknown(self) -> Verdict:
+        """What is said where no point decides, and no proof does."""
+        reason = (
+            f"the normal forms differ, but at {self.tried} points in ball arithmetic "
+            "both sides agree"
+            if self.tried
+            else f"neither side could be evaluated at any of {self.skipped} points"
+        )
+        return Verdict("unknown", self.claim, self.truth, reason, tried=self.tried)
 
 
 def letters(*exprs: Expr) -> tuple[Index, ...]:
