@@ -479,3 +479,25 @@ def test_a_kink_is_one_only_along_the_variable(
     text: str, wrt: str, claim: str, status: str
 ) -> None:
     assert check(parse(text), wrt, claim).status == status
+
+
+@pytest.mark.parametrize(
+    ("name", "wrt", "claim"),
+    [
+        ("softmax_cross_entropy", "a[j]", "y[j] - p[j]"),
+        ("l_softmax_2", "c[i],c[j]", "s**2*p[j]*(delta(i, j) - p[i])"),
+        ("l_softmax_4", "c[i],c[j]", "s**2*p[j]*(delta(i, j) - p[i])*(4*c[t])**2"),
+        ("arcface", "c[i],c[j]", "s**2*p[i]*p[j]"),
+        ("jensen_shannon", "z[i],z[j]", "b*p[i]*(delta(i, j) - p[j])"),
+    ],
+)
+def test_a_plainly_wrong_claim_asks_for_no_normal_form(
+    monkeypatch: pytest.MonkeyPatch, name: str, wrt: str, claim: str
+) -> None:
+    """Numbers are tried first: a long form may take a minute."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("a proof was tried")
+
+    monkeypatch.setattr("derive.proof._proof", never)
+    assert check(load(name), wrt, claim).status == "refuted"
