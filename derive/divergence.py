@@ -219,10 +219,12 @@ def _all_nonnegative(loss: Loss, *parts: Expr) -> bool:
 def _in_consts(loss: Loss, expr: Expr) -> Expr | None:
     """An expression as one in consts alone, by what definitions and domains say of sums."""
     try:
-        short = factored(assuming_all(loss)(expr))
+        poly = assuming_all(loss)(expr)
     except Undecided:
         return None
-    return None if free_indices(short) or not tensors(short) <= _consts(loss) else short
+    whole = to_expr(poly)
+    constant = not free_indices(whole) and tensors(whole) <= _consts(loss)
+    return factored(poly) if constant else None
 
 
 def _consts(loss: Loss) -> set[Tensor]:
