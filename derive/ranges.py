@@ -124,8 +124,8 @@ class Ranges:
         if found.bounded:
             return found
         lower, upper = found
-        # By all that it stands for, or whatever the names in it are.
-        for loss in (self.loss, _alone(self.loss, entry.tensor.name)):
+        # Whatever the names in it are, or by all that they stand for.
+        for loss in (_alone(self.loss, entry.tensor.name), self.loss):
             form = self.form if loss is self.loss else assuming_all(loss)
             try:
                 if lower < 0 and nonnegative(form, entry):

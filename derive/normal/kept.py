@@ -8,7 +8,7 @@ from derive.loss import Loss
 from derive.normal.form import NormalForm
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1 << 5)
 def assuming_all(loss: Loss) -> NormalForm:
     """The one that assumes every domain, for where it does not matter which of them were used."""
     return NormalForm(loss, assume=True)
