@@ -173,3 +173,15 @@ def test_every_target_is_timed_on_one_loss(root: Path) -> None:
     assert all(row["is_ours"] and row["error"] < 1e-6 and row["median_ms"] > 0 for row in good)
     if shutil.which("cc") and shutil.which("node"):
         assert (done.returncode, len(good)) == (0, len(rows)), done.stderr
+
+
+def test_pages_are_measured_beside_what_they_cannot_do_without(root: Path) -> None:
+    command = [sys.executable, "bench/pages.py", "hinge", "--runs", "1"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    page, sympy, verdict = done.stdout.splitlines()
+    assert page.split()[2:] == ["hinge"] and sympy.split()[2:] == ["import", "sympy"]
+    assert float(page.split()[0]) > float(sympy.split()[0]) > 0
+    assert verdict.endswith("least of 1")
+    as_json = subprocess.run([*command, "--json"], cwd=root, capture_output=True, text=True)
+    assert [row["name"] for row in json.loads(as_json.stdout)["rows"]] == ["import sympy", "hinge"]
