@@ -3,71 +3,76 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from typing import NoReturn
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 import derive
-from codegen.beside import beside
 from codegen.documents import PAGE_PARTS, write
+
+LINUX = sys.platform == "linux"
+PROGRAM = """
+import os, signal, threading
+from codegen.beside import beside
 from derive.errors import PminusyError
 
-HERE = os.getpid()
-CAN = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be copied here")
+here = os.getpid()
+
+def elsewhere():
+    return os.getpid() != here
+
+def fails():
+    raise PminusyError("no such part")
+
+def dies():
+    if elsewhere():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "made here"
+
+print("second", beside(elsewhere, 2)())
+print("first", beside(elsewhere, 1)())
+wait = beside(fails, 2)
+try:
+    wait()
+except PminusyError as error:
+    print("raised", error)
+print("killed", beside(dies, 2)())
+print("large", len(beside(lambda: "x" * (1 << 22), 2)()))
+done = threading.Event()
+threading.Thread(target=done.wait).start()
+print("threads", beside(elsewhere, 2)())
+done.set()
+"""
 
 
-def place() -> int:
-    return os.getpid()
+def test_what_happens_elsewhere() -> None:
+    """Not in the process of the tests, which may have threads."""
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.splitlines() == [
+        f"second {LINUX}",
+        "first False",
+        "raised no such part",
+        "killed made here",
+        f"large {1 << 22}",
+        "threads False",
+    ]
+    assert run.stderr == ""
 
 
-@CAN
-def test_it_runs_elsewhere_and_only_with_a_second_process() -> None:
-    assert beside(place, 2)() != HERE
-    assert beside(place, 1)() == HERE
-
-
-@CAN
-def test_a_process_with_threads_is_not_copied() -> None:
-    done = threading.Event()
-    thread = threading.Thread(target=done.wait)
-    thread.start()
-    try:
-        assert beside(place, 2)() == HERE
-    finally:
-        done.set()
-        thread.join()
-
-
-@CAN
-def test_an_error_is_raised_where_the_result_is_asked_for() -> None:
-    def refuse() -> NoReturn:
-        raise PminusyError("no such part")
-
-    wait = beside(refuse, 2)
-    with pytest.raises(PminusyError, match="no such part"):
-        wait()
-
-
-@CAN
-def test_a_process_that_is_killed_is_not_missed() -> None:
-    def die_elsewhere() -> str:
-        if os.getpid() != HERE:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return "made here"
-
-    assert beside(die_elsewhere, 2)() == "made here"
-
-
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one processor: one process")
 @pytest.mark.parametrize(
     "name", ["softmax_cross_entropy", "arcface", "linear_softmax_cross_entropy"]
 )
-def test_a_page_is_the_same_with_two_processes(name: str) -> None:
-    loss = derive.load(name)
-    first, *others = (
-        derive.gradient(loss, d.name) for d in loss.declarations if d.role in ("input", "param")
-    )
-    one, two = (write(first, "html", parts=PAGE_PARTS, others=others, processes=n) for n in (1, 2))
-    assert one == two
-    assert "Second derivative" in two and "convexity" in two
+def test_a_page_is_the_same_with_two_processes(name: str, tmp_path: Path) -> None:
+    loss, page = derive.load(name), tmp_path / "page.html"
+    wrt = [d.name for d in loss.declarations if d.role in ("input", "param")]
+    first, *others = (derive.gradient(loss, name) for name in wrt)
+    alone = write(first, "html", parts=PAGE_PARTS, others=others)
+    command = [sys.executable, "-m", "codegen.cli", "derive", name, "--to", "html", "-o", str(page)]
+    subprocess.run(command, check=True)
+    assert page.read_text(encoding="utf-8") == alone
+    assert "Second derivative" in alone and "convexity" in alone
