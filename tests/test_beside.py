@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +62,6 @@ def test_what_happens_elsewhere() -> None:
     assert run.stderr == ""
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one processor: one process")
 @pytest.mark.parametrize(
     "name", ["softmax_cross_entropy", "arcface", "linear_softmax_cross_entropy"]
 )
