@@ -24,13 +24,15 @@ from derive.index import (
     tensors,
     total,
 )
+from derive.joined import has_continuous_gradient, is_confirmed
 from derive.loss import Declaration, Loss
 from derive.normal import Undecided
 from derive.normal.kept import assuming_all
 from derive.normal.poly import Mono, Poly, join, mono_expr, ordered, raise_mono, to_expr
 from derive.normal.signs import nonnegative_poly
 from derive.point import Point
-from derive.quadratic import Quadratic, bounded_by, diagonal, nonnegative, norm, quadratic
+from derive.quadratic import Quadratic, bounded_by, diagonal, norm, quadratic
+from derive.ranges import Ranges
 from derive.rules.fold import shallow
 from derive.sampling import allows
 from derive.statement import Property, assumed, definitions_of, point_where, value_at
@@ -59,7 +61,10 @@ def bending(loss: Loss, wrt: str) -> tuple[Property, ...]:
             return (_pulled_back(loss, wrt, stage[1], inner),)
     if not curvature.is_smooth(loss.value.body):
         found = _by_parts(curvature) or _above_its_chord(loss, wrt)
-        return (found or _refuted(quadratic(loss, wrt), wrt),)
+        if found is not None:
+            return (found,)
+        shape = quadratic(loss, wrt)
+        return (_in_pieces(curvature, shape) or _refuted(shape, wrt),)
     shape = quadratic(loss, wrt)
     found = _by_hessian(shape, wrt)
     if found is None:
@@ -110,6 +115,15 @@ def _by_hessian(found: Quadratic, wrt: str) -> Property | None:
             "convexity", "proved", _statement(found, wrt), found.loss, steps, None, given
         )
     return None
+
+
+def _in_pieces(curvature: Curvature, found: Quadratic) -> Property | None:
+    """Convexity by the Hessian of the pieces, where value and slope agree on their edges."""
+    proved = _by_hessian(found, curvature.name) if is_confirmed(found.second) else None
+    if proved is None or not has_continuous_gradient(curvature):
+        return None
+    statement = f"{proved.statement}, and the pieces meet with equal values and slopes"
+    return replace(proved, statement=statement)
 
 
 def _statement(found: Quadratic, wrt: str) -> str:
@@ -198,7 +212,7 @@ def _nonnegative_forms(expr: Expr, loss: Loss, direction: Tensor) -> Iterator[Ex
     """Forms of the quadratic form that show it is >= 0, each proved equal to it."""
     unfolded = assuming_all(loss)
     try:
-        if nonnegative(unfolded, expr):
+        if Ranges(loss).nonnegative(expr):
             yield expr
             return
         for candidate in _variances(expr, loss, direction):

@@ -68,8 +68,9 @@ class OutOfWork(Exception):
     """The budget of calls is used up."""
 
 
-def limits(slope: Derivation) -> Iterator[tuple[str, Expr | None]]:
-    """Each end, "infinity" and "-infinity", and the limit there: None where it is not known.
+def limits(slope: Derivation) -> Iterator[tuple[str, Expr | None, tuple[str, ...]]]:
+    """Each end, "infinity" and "-infinity", the limit there, None where it is not known, and
+    what it rests on.
 
     There is none at all of a gradient with indices or sums.
     """
@@ -77,16 +78,35 @@ def limits(slope: Derivation) -> Iterator[tuple[str, Expr | None]]:
     expr = slope.loss.unfold(slope.result, frozenset((variable.tensor.name,)))
     if kinds(expr) & {Delta, Index, Share} or any(isinstance(n, Binder) for n in nodes(expr)):
         return
-    found = sorted(entries(expr), key=order)
-    names = {e: _symbol(slope.loss.declared[e.tensor.name]) for e in found}
-    symbol = names.get(variable, Symbol("unused", real=True))
-    plain = _meanings(substitute(expr, names))
-    back = {s: entry for entry, s in names.items()}
     for end, text in ((oo, "infinity"), (-oo, "-infinity")):
-        value = _limit(plain, symbol, end)
-        value = None if value is None else _ours(value).xreplace(back)
+        value, given = _by_values(slope, expr, end)
         confirmed = value is not None and _agrees(slope, value, 1 if end == oo else -1)
-        yield text, value if confirmed else None
+        yield text, value if confirmed else None, given if confirmed else ()
+
+
+def _by_values(slope: Derivation, expr: Expr, end: Expr) -> tuple[Expr | None, tuple[str, ...]]:
+    """The limit; where it is not known as it is, that for each value of an entry of two."""
+    value = _end(slope, expr, end)
+    if value is not None:
+        return value, ()
+    for entry in sorted(entries(expr), key=order):
+        domain = slope.loss.declared[entry.tensor.name].domain
+        if domain.kind in TWO_VALUES and entry != slope.wrt[0]:
+            one, two = TWO_VALUES[domain.kind]
+            parts = [_end(slope, substitute(expr, {entry: put}), end) for put in (one, two)]
+            if None not in parts and (parts[0] == parts[1] or not {oo, -oo} & {*parts}):
+                found = Choice(Condition("==", entry, one), *parts)
+                return found, (f"{entry.tensor.name} in {domain.kind}",)
+    return None, ()
+
+
+def _end(slope: Derivation, expr: Expr, end: Expr) -> Expr | None:
+    """The limit of an expression, in the names of the loss."""
+    names = {e: _symbol(slope.loss.declared[e.tensor.name]) for e in entries(expr)}
+    symbol = names.get(slope.wrt[0], Symbol("unused", real=True))
+    value = _limit(_meanings(substitute(expr, names)), symbol, end)
+    back = {s: entry for entry, s in names.items()}
+    return None if value is None else _ours(value).xreplace(back)
 
 
 def _symbol(declaration: Declaration) -> Symbol:
@@ -224,11 +244,15 @@ def _holds(condition: Condition, variable: Symbol, end: Expr) -> bool | None:
     if op not in ("<", "<=", ">", ">="):
         return None
     way = _sign(operands[0] - operands[1], variable, end)
-    return None if not way else (way > 0) == (op in (">", ">="))
+    if way is None or way == 0:
+        return None if way is None else op in ("<=", ">=")
+    return (way > 0) == (op in (">", ">="))
 
 
 def _sign(expr: Expr, variable: Symbol, end: Expr) -> int | None:
-    """The sign near the end; None where it is not known, or is neither."""
+    """The sign near the end, 0 of what is 0 there; None where it is not known."""
+    if _settled(expr, variable, end) == 0:
+        return 0
     value = _limit(expr, variable, end) if expr.has(variable) else expr
     if value is None:
         return None
@@ -264,5 +288,6 @@ def _grows(found: list[Any]) -> bool:
     return bool(found[0] < found[1] < found[2] and found[2] > LARGE)
 
 
+TWO_VALUES = {"binary": (S.One, S.Zero), "sign": (S.One, S.NegativeOne)}
 PARTED = (Add, Mul, Pow, exp, tanh, atan)
 COMPARED = (Choice, fn.largest, fn.smallest, fn.step, fn.signum, fn.absolute, fn.relu)

@@ -16,13 +16,14 @@ from derive.derivation import Derivation
 from derive.divergence import Bound, divergence_bounds, entropy_bound, gibbs
 from derive.engine import gradient
 from derive.index import Entry, fresh, substitute, total
+from derive.interval import Range
 from derive.limits import limits
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.poly import number
 from derive.point import Point
 from derive.printing import language
-from derive.ranges import Range, Ranges
+from derive.ranges import Ranges
 from derive.statement import Property, assumed, point_where, value_at
 
 
@@ -92,14 +93,14 @@ def value_bounds(loss: Loss) -> Property:
     """Between which numbers the loss lies; where nothing is proved, whether it is >= 0."""
     body, name = loss.value.body, loss.value.name
     given = assumed(loss, body)
-    within = Ranges(loss)(loss.value.entry)
+    ranges = Ranges(loss)
+    within = ranges(loss.value.entry)
     better = None if within.bounded else divergence_bounds(loss) or entropy_bound(loss)
     if better is not None:
         return _chained(loss, within, better)
     if within != Range():
-        return Property(
-            "value bounds", "proved", _between(name, within), loss, (body,), None, given
-        )
+        steps = tuple(dict.fromkeys((body, substitute(body, ranges.shown))))
+        return Property("value bounds", "proved", _between(name, within), loss, steps, None, given)
     example = point_where(
         loss, lambda point: value_at(loss, loss.value.entry, point), lambda value: value < 0
     )
@@ -180,12 +181,12 @@ def saturation(slope: Derivation) -> list[Property]:
     """The limits of a scalar derivative as its variable grows without bound."""
     found = []
     name = slope.wrt[0].tensor.name
-    for end, value in limits(slope):
+    for end, value, used in limits(slope):
         to = "a limit" if value is None else language(value, slope.loss)
         statement = f"{_called(slope)} tends to {to} as {name} -> {end}"
         status = "unknown" if value is None else "proved"
         shown = () if value is None else (value,)
-        given = () if value is None else slope.hypotheses
+        given = () if value is None else tuple(dict.fromkeys((*slope.hypotheses, *used)))
         found.append(Property("saturation", status, statement, slope.loss, shown, None, given))
     return found
 

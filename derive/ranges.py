@@ -6,12 +6,11 @@ proves that; a sum whose weights are >= 0 and sum to 1 lies where its terms do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
-from itertools import product as cartesian
-from typing import Any, NamedTuple
+from typing import Any
 
 from sympy import Abs, Add, Expr, Mul, acos, asin, atan, cos, cosh, erf, exp, log, pi, sin, tanh
 
@@ -20,6 +19,7 @@ from derive.index import (
     TRUE,
     Axis,
     Choice,
+    Condition,
     Delta,
     Entry,
     Index,
@@ -27,34 +27,34 @@ from derive.index import (
     Minimum,
     Share,
     Total,
+    comparisons,
     free_indices,
+    order,
     tensors,
     total,
 )
+from derive.interval import (
+    EVERYTHING,
+    INFINITE,
+    NEGATIVE,
+    POSITIVE,
+    SYMMETRIC,
+    UNIT,
+    Range,
+    add,
+    declared,
+    hull,
+    times,
+    whole_power,
+)
 from derive.loss import Declaration, Loss
 from derive.normal import Undecided
+from derive.normal.conditions import indicator
 from derive.normal.kept import assuming_all
+from derive.normal.poly import constant
 from derive.quadratic import bounded_by, nonnegative
+from derive.under import under
 
-Number = Fraction | float
-INFINITE = float("inf")
-
-
-class Range(NamedTuple):
-    """A closed interval; an end that is not bounded is infinite."""
-
-    lower: Number = -INFINITE
-    upper: Number = INFINITE
-
-    @property
-    def bounded(self) -> bool:
-        return self.lower > -INFINITE and self.upper < INFINITE
-
-
-EVERYTHING, UNIT = Range(), Range(Fraction(0), Fraction(1))
-POSITIVE, NEGATIVE = Range(Fraction(0)), Range(upper=Fraction(0))
-SYMMETRIC = Range(Fraction(-1), Fraction(1))
-KINDS = {"simplex": UNIT, "unit": UNIT, "binary": UNIT, "sign": SYMMETRIC}
 FIXED: dict[type, Range] = {
     Delta: UNIT,
     Share: UNIT,
@@ -82,6 +82,7 @@ class Ranges:
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
         self.form = assuming_all(loss)
+        self.shown: dict[Expr, Expr] = {}  # branches, and how a condition bounds them
         self._defined: dict[str, Range] = {}
 
     def __call__(self, expr: Expr) -> Range:
@@ -91,9 +92,9 @@ class Ranges:
         if expr == pi:
             return Range(Fraction(3), Fraction(22, 7))
         if expr.is_Add:
-            return reduce(_add, map(self, expr.args))
+            return self._against_logarithm(expr, reduce(add, map(self, expr.args)))
         if expr.is_Mul:
-            return reduce(_times, map(self, expr.args))
+            return reduce(times, map(self, expr.args))
         handler = HANDLERS.get(type(expr))
         if handler is not None:
             return handler(self, expr)
@@ -136,6 +137,35 @@ class Ranges:
                 continue
         return Range(lower, upper)
 
+    def _against_logarithm(self, expr: Expr, found: Range) -> Range:
+        """u - log w is at most 0 where exp(u) is one of the terms that w sums, or less."""
+        if found.lower >= 0 or found.upper <= 0:
+            return found
+        for term in expr.args:
+            sign, inner = (1, -term) if isinstance(-term, log) else (-1, term)
+            if isinstance(inner, log) and self._below(sign * (expr - term), inner.args[0]):
+                ends = (found.lower, Fraction(0)) if sign == 1 else (Fraction(0), found.upper)
+                return Range(*ends)
+        return found
+
+    def _below(self, exponent: Expr, whole: Expr) -> bool:
+        terms = Add.make_args(whole)
+        if any(isinstance(term, Total) and self._sums(exponent, term) for term in terms):
+            return all(self(term).lower >= 0 for term in terms)
+        try:
+            return bounded_by(self.loss, exp(exponent), whole)
+        except Undecided:
+            return False
+
+    def _sums(self, exponent: Expr, whole: Total) -> bool:
+        """Whether exp(exponent) is one of the terms of a sum."""
+        bound, body, guard = whole.args
+        for index in sorted(free_indices(exponent), key=order):
+            here = {bound: index}
+            if index.axis == bound.axis and body.xreplace(here) == exp(exponent):
+                return indicator(self.form, guard.xreplace(here)) == constant(1)
+        return False
+
     def _total(self, expr: Total) -> Range:
         index, body, guard = expr.opened()
         if guard == TRUE:
@@ -167,8 +197,23 @@ class Ranges:
         return self(expr.opened()[1])
 
     def _choice(self, expr: Choice) -> Range:
-        _, value, otherwise = expr.args
-        return _hull((self(value), self(otherwise)))
+        """Each branch lies where it does under the condition."""
+        condition, value, otherwise = expr.args
+        return hull((self._under(condition, value, True), self._under(condition, otherwise, False)))
+
+    def _under(self, condition: Condition, branch: Expr, holds: bool) -> Range:
+        lower, upper = self(branch)
+        if lower >= 0 or upper <= 0 or not comparisons(condition):
+            return Range(lower, upper)
+        for found in under(self.loss, condition, branch, holds):
+            ranges = Ranges(found.loss)
+            more = ranges(found.expr)
+            if lower < 0 and more.lower < 0 and ranges.nonnegative(found.expr):
+                more = Range(Fraction(0), more.upper)
+            if more.lower >= 0 or more.upper <= 0:
+                self.shown[branch] = found.shown
+                return Range(max(lower, more.lower), min(upper, more.upper))
+        return Range(lower, upper)
 
     def _absolute(self, expr: Expr) -> Range:
         lower, upper = self(expr.args[0])
@@ -202,7 +247,7 @@ class Ranges:
     def _power(self, expr: Expr) -> Range:
         base, exponent = self(expr.base), self(expr.exp)
         if expr.exp.is_Integer and expr.exp > 0:
-            return _whole_power(base, int(expr.exp))
+            return whole_power(base, int(expr.exp))
         if base.lower < 0 and not self.nonnegative(expr.base):
             odd = expr.exp.is_odd and base.upper <= 0
             return POSITIVE if expr.exp.is_even else NEGATIVE if odd else EVERYTHING
@@ -224,42 +269,6 @@ def _alone(loss: Loss, name: str) -> Loss:
         if tensor.name in loss.defined
     )
     return replace(loss, declarations=(*loss.declarations, *inputs), definitions=(own,))
-
-
-def declared(declaration: Declaration) -> Range:
-    """What the domain of a declared name says."""
-    domain = declaration.domain
-    if domain.kind in KINDS:
-        return KINDS[domain.kind]
-    lower, upper = (
-        None if bound is None else _fraction(bound) for bound in (domain.lower, domain.upper)
-    )
-    return Range(-INFINITE if lower is None else lower, INFINITE if upper is None else upper)
-
-
-def _fraction(bound: Any) -> Fraction | None:
-    return Fraction(int(bound.p), int(bound.q)) if bound.is_Rational else None
-
-
-def _add(one: Range, two: Range) -> Range:
-    return Range(one.lower + two.lower, one.upper + two.upper)
-
-
-def _times(one: Range, two: Range) -> Range:
-    ends = [Fraction(0) if 0 in (a, b) else a * b for a, b in cartesian(one, two)]
-    return Range(min(ends), max(ends))
-
-
-def _whole_power(base: Range, exponent: int) -> Range:
-    ends = [base.lower**exponent, base.upper**exponent]
-    if exponent % 2 == 0 and base.lower < 0 < base.upper:
-        ends.append(Fraction(0))
-    return Range(min(ends), max(ends))
-
-
-def _hull(parts: Iterable[Range]) -> Range:
-    found = list(parts)
-    return Range(min(part.lower for part in found), max(part.upper for part in found))
 
 
 HANDLERS: dict[type, Callable[[Ranges, Any], Range]] = {
