@@ -75,7 +75,9 @@ def _total_mono(form: NormalForm, bound: set[Index], mono: Mono) -> Poly:
         if isinstance(base, Total) and power in range(1, MERGE_POWER + 1):
             few = len(bound) + power <= MERGE_INDICES
             if few and free_indices(base) & bound:
-                inner_index, inner, _ = base.open()
+                inner_index, inner, _ = base.opened()
+                if inner_index in bound:  # a power of a sum is one over as many indices
+                    inner_index, inner, _ = base.open()
                 others: Poly = {mono - {(base, power)}: 1}
                 if power > 1:
                     others = form.mul(others, atom(base, power - 1))
