@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import sympy
-from sympy import Add, Basic, Expr, Mul, Pow, Rational, S
+from sympy import Add, Basic, Expr, Mul, Pow, Rational, S, evaluate
 
 from derive import functions
 from derive.index import (
@@ -93,7 +93,8 @@ def exact(node: ast.AST, written: str, scope: Scope) -> Value | None:
     if len(digits) > _LIMIT_DIGITS or len(exponent) > 8 or abs(shift) > 2 * _LIMIT_DIGITS:
         expected = f"constants of at most {LIMIT_BITS} bits"
         raise scope.text.error(node, "a constant of too many digits", expected)
-    value = Rational(int(digits)) * Rational(10) ** shift
+    above, below = int(digits) * 10 ** max(shift, 0), 10 ** max(-shift, 0)
+    value = Rational(above, below)
     return make(node, scope, lambda: number(value), lambda: value)
 
 
@@ -106,7 +107,16 @@ def combine(
 ) -> Value:
     """A node of values already read."""
     sizes = [part.size for part in parts]
-    return make(node, scope, lambda: measured(sizes), lambda: build(*(part.expr for part in parts)))
+    exprs = [part.expr for part in parts]
+    return make(node, scope, lambda: measured(sizes), lambda: _built(build, exprs))
+
+
+def _built(build: Callable[..., Expr], parts: Sequence[Expr]) -> Expr:
+    """A node of parts; one of numbers is a number, also where all else is kept as written."""
+    if all(isinstance(part, Rational) for part in parts):
+        with evaluate(True):
+            return build(*parts)
+    return build(*parts)
 
 
 def plus(node: ast.AST, terms: Sequence[Value], scope: Scope) -> Value:
@@ -132,12 +142,12 @@ def negate(node: ast.AST, value: Value, scope: Scope) -> Value:
 def raise_to(node: ast.AST, base: Value, exponent: Value, scope: Scope) -> Value:
     """A power."""
 
-    def build() -> Expr:
-        if isinstance(exponent.expr, Rational):
-            check_roots([base.expr], exponent.expr)
-        return Pow(base.expr, exponent.expr)
+    def build(base_: Expr, exponent_: Expr) -> Expr:
+        if isinstance(exponent_, Rational):
+            check_roots([base_], exponent_)
+        return Pow(base_, exponent_)
 
-    return make(node, scope, lambda: power(base.size, exponent.size), build)
+    return combine(node, (base, exponent), lambda sizes: power(*sizes), build, scope)
 
 
 def apply(node: ast.AST, name: str, arguments: Sequence[Value], scope: Scope) -> Value:

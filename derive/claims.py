@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
-from sympy import Expr, Mul, Rational, S
+from sympy import Expr, Mul, Rational, S, evaluate
 
+from derive import valueless
 from derive.derivation import Derivation
 from derive.forwards import higher
 from derive.given import given_point
 from derive.index import Delta, Entry, Index, Partial, axis_of, substitute, tensors, walk
 from derive.loss import Declaration, Domain, Loss
 from derive.normal import NormalForm, Undecided
-from derive.notation import parse_entries, parse_expression
+from derive.notation import parse, parse_entries, parse_expression
 from derive.point import Point
-from derive.proof import decide, differs, letters
+from derive.proof import decide, differs, letters, without_value
 from derive.rules.chain import consumers, insert
 from derive.verdict import Verdict
 
@@ -36,10 +37,28 @@ def check(loss: Loss, wrt: str, claim: str, at: Sequence[str] = ()) -> Verdict:
     derivation = higher(loss, *entries)
     varying = derivation.loss.below(derivation.wrt[-1].tensor.name)
     verdict = decide(derivation.loss, claimed, derivation.start, varying, _point(loss, at))
+    verdict = _as_written(loss, claim, free, verdict, derivation.start, derivation.loss)
     verdict = _with_truth(verdict, derivation)
     if verdict.status != "refuted":
         return verdict
     return replace(verdict, hint=hint(derivation, claimed, verdict))
+
+
+def _as_written(
+    loss: Loss, text: str, free: Mapping[str, Index], proved: Verdict, truth: Expr, whole: Loss
+) -> Verdict:
+    """What is proved of a claim as it was read, refuted where its text has no value.
+
+    Claim and loss are read again, nothing in them simplified: x/x stays.
+    """
+    if proved.status != "proved" or not loss.text:
+        return proved
+    with evaluate(False):
+        written, claim = parse(loss.text), parse_expression(loss, text, free)
+    if not valueless.says_more(claim, proved.claim):
+        return proved
+    missing = without_value(whole, claim, truth, written)
+    return proved if missing is None else replace(missing, claim=proved.claim)
 
 
 def _with_truth(verdict: Verdict, derivation: Derivation) -> Verdict:
@@ -83,7 +102,8 @@ def check_value(loss: Loss, name: str, claim: str, at: Sequence[str] = ()) -> Ve
     (entry,) = parse_entries(loss, name, "<value>")
     free = {i.name: i for i in entry.indices if isinstance(i, Index)}
     claimed = parse_expression(loss, claim, free, "<claim>")
-    return decide(loss, claimed, entry, at=_point(loss, at))
+    verdict = decide(loss, claimed, entry, at=_point(loss, at))
+    return _as_written(loss, claim, free, verdict, entry, loss)
 
 
 def _point(loss: Loss, at: Sequence[str]) -> Point | None:

@@ -75,7 +75,7 @@ def decide(
     found = search.among(many) if found is None else found
     if found is not None:
         return found if at is None else replace(found, reason=APART + ELSEWHERE)
-    missing = _without_value(loss, claim, truth)
+    missing = without_value(loss, claim, truth)
     if missing is not None:
         return missing
     if proof is not None:
@@ -93,16 +93,24 @@ def _edges_and_beyond(loss: Loss, claim: Expr) -> Iterator[Point]:
     yield from spread(loss)
 
 
-def _without_value(loss: Loss, claim: Expr, truth: Expr) -> Verdict | None:
-    """A refutation where the claim has no value all around a point at which the truth has one."""
+def without_value(
+    loss: Loss, claim: Expr, truth: Expr, whole: Loss | None = None
+) -> Verdict | None:
+    """A refutation where the claim has no value all around a point at which the truth has one.
+
+    The value of `whole` is one too, if that is given: the loss as its text says it.
+    """
     if not valueless.may_be(claim):
         return None
 
+    def missing(point: Point) -> Counterexample | None:
+        if whole is not None and valueless.why(whole, whole.value.entry, point, {}):
+            return None
+        return _missing(loss, claim, truth, point)
+
     def around(point: Point) -> Counterexample | None:
-        found = _missing(loss, claim, truth, point)
-        everywhere = found and all(
-            _missing(loss, claim, truth, other) for other in valueless.beside(loss, point)
-        )
+        found = missing(point)
+        everywhere = found and all(map(missing, valueless.beside(loss, point)))
         return found if everywhere else None
 
     for found in filter(None, map(around, valueless.generic(loss))):

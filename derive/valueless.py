@@ -71,6 +71,12 @@ def may_be(claim: Expr) -> bool:
     return any(isinstance(node, PARTIAL) for node in walk(claim))
 
 
+def says_more(written: Expr, claim: Expr) -> bool:
+    """Whether some operation of a text that may have no value is gone from what was read."""
+    partial = {node for node in walk(written) if isinstance(node, PARTIAL)}
+    return not partial <= set(walk(claim))
+
+
 def generic(loss: Loss) -> Iterator[Point]:
     """Points that lie on no edge by chance."""
     random = Random(11)

@@ -128,6 +128,39 @@ def test_a_claim_without_a_value_at_single_points_is_proved(text: str, claim: st
     assert check(parse(text), "x", claim).status == "proved"
 
 
+# (loss, claim, verdict): SymPy reads exp(log(x)) as x, and 0*log(y) as 0.
+WRITTEN = [
+    ("L = x**2/2", "exp(log(x))", "refuted"),
+    ("L = x**2/2", "sqrt(x)**2", "refuted"),
+    ("L = x**2/2", "(x**(1/4))**4", "refuted"),
+    ("L = x**2/2", "x + 0*log(y)", "refuted"),
+    ("L = x**2/2", "x + log(y) - log(y)", "refuted"),
+    ("L = x**2/2", "x*log(y)**0", "refuted"),
+    ("L = x*y", "exp(log(y))", "refuted"),
+    # Nothing is lost, or at single points only, or the loss has no value there either.
+    ("L = x*y", "exp(log(y**2)/2)*sign(y)", "proved"),
+    ("L = x**2/2", "sqrt(x**2)*sign(x)", "proved"),
+    ("L = x**2/2", "log(exp(x))", "proved"),
+    ("L = x**2/2", "x*x/x", "proved"),
+    ("L = sqrt(x)**4/2", "sqrt(x)**2", "proved"),
+    ("L = x*log(y)", "log(y) + sqrt(y)**2 - y", "proved"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "claim", "status"), WRITTEN)
+def test_a_claim_has_the_domain_that_its_text_has(text: str, claim: str, status: str) -> None:
+    verdict = check(parse(f"x: input\ny: target\n{text}\n"), "x", claim)
+    assert verdict.status == status
+    assert status == "proved" or "no value" in verdict.reason
+
+
+def test_a_declared_domain_is_used_for_what_was_written() -> None:
+    assert check(parse("x: input > 0\nL = x**2/2\n"), "x", "exp(log(x))").status == "proved"
+    loss = parse(V + "L = sum(x[k]**2 for k in K)/2\n")
+    assert check(loss, "x[j]", "sum(exp(log(x[k]))*delta(k, j) for k in K)").status == "refuted"
+    assert check_value(parse(X + "L = x\n"), "L", "exp(log(x))").status == "refuted"
+
+
 def test_a_counterexample_is_made_small_along_every_axis_and_row() -> None:
     """At K = N the two are equal: K shrinks again once N has."""
     loss = batched(load("softmax_cross_entropy"))
