@@ -27,14 +27,19 @@ def check(loss: Loss, wrt: str, claim: str, at: Sequence[str] = ()) -> Verdict:
     """Judge a claimed derivative of the loss.
 
     `wrt` is an entry with the letters that the claim uses, such as "a[j]", or two entries for
-    a second derivative; `claim` is an expression in the language of .loss files.  `at` gives
-    numbers to try first, such as "a=1,2,3".
+    a second derivative; names alone have the letters that a derivation prints.  `claim` is an
+    expression in the language of .loss files.  `at` gives numbers to try first, such as "a=1,2,3".
     Raises InputError for a text that the language does not allow.
     """
     entries = parse_entries(loss, wrt, "<wrt>")
-    free = {i.name: i for entry in entries for i in entry.indices if isinstance(i, Index)}
+    if "[" in wrt:
+        derivation = higher(loss, *entries)
+        free = {i.name: i for entry in entries for i in entry.indices if isinstance(i, Index)}
+    else:
+        derivation = higher(loss, *(entry.tensor.name for entry in entries))
+        indices = [i for entry in derivation.wrt for i in entry.indices]
+        free = {derivation.names.free[i]: i for i in indices if isinstance(i, Index)}
     claimed = parse_expression(loss, claim, free, "<claim>")
-    derivation = higher(loss, *entries)
     varying = derivation.loss.below(derivation.wrt[-1].tensor.name)
     verdict = decide(derivation.loss, claimed, derivation.start, varying, _point(loss, at))
     verdict = _as_written(loss, claim, free, verdict, derivation.start, derivation.loss)
@@ -55,6 +60,8 @@ def _as_written(
         return proved
     with evaluate(False):
         written, claim = parse(loss.text), parse_expression(loss, text, free)
+    if written.declarations != loss.declarations:
+        return proved  # a batch of it, say, which no text says
     if not valueless.says_more(claim, proved.claim):
         return proved
     missing = without_value(whole, claim, truth, written)

@@ -32,11 +32,11 @@ def higher(loss: Loss, *wrt: str | Entry) -> Derivation:
     Each derivative but the last becomes a definition of its own, before any hypothesis is
     used, and is differentiated as any other.  Names are given fresh index letters.
     """
+    if len(wrt) == 1:
+        return gradient(loss, wrt[0])
     whole, value = loss, loss.value.entry
     hidden: list[str] = []
     variables: list[Entry] = [_fresh_entry(loss, wrt[0], ())]
-    if len(wrt) == 1:
-        return gradient(loss, variables[0])
     body = _slope(loss, variables[0])
     for name in wrt[1:]:
         hidden.append(whole.unused_name("g", "h", "G", "H", "slope"))

@@ -115,12 +115,22 @@ def read_entry(node: ast.expr, scope: Scope) -> Entry:
     name, slots = _head(node, scope)
     tensor = scope.tensors[name]
     if len(slots) != len(tensor.axes):
-        inside = ", ".join(axis.name for axis in tensor.axes)
+        inside = ", ".join(_written_indices(tensor.axes, scope))
         shape = f"{_count(len(tensor.axes))}: {name}[{inside}]" if inside else "none"
         found = f"{_count(len(slots))} on '{name}'"
         raise scope.text.error(node, found, shape)
     indices = [read_index(slot, axis, scope) for slot, axis in zip(slots, tensor.axes, strict=True)]
     return tensor[tuple(indices)]
+
+
+def _written_indices(axes: Sequence[Axis], scope: Scope) -> Iterator[str]:
+    """An index in scope for each axis, each once; the axis's name where there is none left."""
+    left = list(scope.indices.items())
+    for axis in axes:
+        here = next((item for item in left if axis_of(item[1]) == axis), None)
+        if here is not None:
+            left.remove(here)
+        yield axis.name if here is None else here[0]
 
 
 def _head(node: ast.expr, scope: Scope) -> tuple[str, list[ast.expr]]:
@@ -157,7 +167,9 @@ def read_index(node: ast.expr, axis: Axis | None, scope: Scope) -> Expr:
         if isinstance(node, ast.Name) and node.id not in scope.tensors:
             known = [*scope.indices, *(n for n, t in scope.tensors.items() if t.label)]
             near = scope.nearest(node.id, known)
-            wanted += ", bound by a sum or on the left"
+            here = [name for name, index in scope.indices.items() if axis_of(index) == axis]
+            wanted += f", here {' or '.join(here)} or" if here else ","
+            wanted += " bound by a sum or on the left"
             raise scope.text.error(node, f"the free index '{node.id}'", wanted, near)
         entry = read_entry(node, scope)
         if entry.tensor.label is None:

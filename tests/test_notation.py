@@ -434,7 +434,7 @@ def test_entries(linear: Loss) -> None:
          "index in scope"),
         ("a[y]", "1:3: found 'y', which already has a meaning, expected a new name"),
         ("a[K]", "1:3: found 'K', which is already an axis, expected a name that is not an axis"),
-        ("a[i, j]", "1:1: found 2 indices on 'a', expected 1 index: a[K]"),
+        ("a[i, j]", "1:1: found 2 indices on 'a', expected 1 index: a[i]"),
         ("W[i, i]", "1:6: found 'i' a second time, expected distinct index letters"),
         ("a[0]", "1:3: found '0', expected an index letter"),
         ("a + b", "1:1: found 'a + b', expected an entry such as 'a[j]' or a name"),
@@ -452,8 +452,8 @@ def test_a_bad_claim_gets_its_column(linear: Loss) -> None:
     for text, message in [
         ("p[j] - z[j]", "1:8: found the unknown name 'z', expected a declared or defined name, or "
          "an index in scope"),
-        ("p[k]", "1:3: found the free index 'k', expected an index over axis K, bound by a sum or "
-         "on the left"),
+        ("p[k]", "1:3: found the free index 'k', expected an index over axis K, here j or bound by "
+         "a sum or on the left"),
         ("x[j]", "1:3: found 'j', an index over axis K, expected an index over axis D"),
         ("p[j]) + (y[j]", "1:5: found ')' that closes nothing, expected its opening bracket "
          "before it"),

@@ -1,7 +1,8 @@
 """Check a hand-derived gradient: proved, refuted with numbers, or unknown.
 
-The claim is written in the language of .loss files, with the letters of --wrt.  Two entries
-in --wrt claim a second derivative; --value claims what a definition is equal to.
+The claim is written in the language of .loss files, with the letters of --wrt: a name alone has
+those that `pminusy derive` prints.  Two entries in --wrt claim a second derivative; --value claims
+what a definition is equal to.
 
   pminusy check softmax_cross_entropy --wrt 'a[j]' --claim 'p[j] - y[j]'
   pminusy check softmax_cross_entropy --wrt 'a[i],a[j]' --claim 'p[i]*(delta(i, j) - p[j])'
@@ -15,7 +16,7 @@ evaluate` takes them:
   pminusy check softmax_cross_entropy --wrt 'a[j]' --claim 'y[j] - p[j]' --at a=1,2,3 y=0,0,1
 
 With --vjp, --jvp and --hvp the claim is about a product with the Jacobian or the Hessian: u is the
-cotangent, v the direction, as `pminusy derive` names them; a bare --wrt a means a[j].
+cotangent, v the direction, as `pminusy derive` names them.
 
 --code judges a function instead: NumPy arrays in, by the declared names and with a leading N
 for the batch, and the gradient out, in the shape of --wrt.  It is compared with ball arithmetic
