@@ -34,11 +34,13 @@ from derive.point import Point
 from derive.quadratic import Quadratic, bounded_by, diagonal, norm, quadratic
 from derive.ranges import Ranges
 from derive.rules.fold import shallow
+from derive.rules.shorten import length
 from derive.sampling import allows
 from derive.statement import Property, assumed, definitions_of, point_where, value_at
 
 BOUNDS = (Rational(1, 4), Rational(1, 2), Integer(1), Integer(2))
 MOST_WAYS = 4
+FEW = 8  # points at which a counterexample is looked for before a proof
 AFFINE_IN = " is affine in "
 DISCRETE = ("binary", "sign")
 
@@ -59,13 +61,15 @@ def bending(loss: Loss, wrt: str) -> tuple[Property, ...]:
         inner = bending(*stage)[0]
         if inner.status == "proved":
             return (_pulled_back(loss, wrt, stage[1], inner),)
-    if not curvature.is_smooth(loss.value.body):
-        found = _by_parts(curvature) or _above_its_chord(loss, wrt)
-        if found is not None:
-            return (found,)
-        shape = quadratic(loss, wrt)
-        return (_in_pieces(curvature, shape) or _refuted(shape, wrt),)
+    smooth = curvature.is_smooth(loss.value.body)
+    if not smooth and (known := _by_parts(curvature) or _above_its_chord(loss, wrt)):
+        return (known,)
     shape = quadratic(loss, wrt)
+    early = _refuted(shape, wrt, FEW)  # a proof that must fail can take its time
+    if early.status == "refuted":
+        return (early,)
+    if not smooth:
+        return (_in_pieces(curvature, shape) or _refuted(shape, wrt),)
     found = _by_hessian(shape, wrt)
     if found is None:
         return (_by_parts(curvature) or _refuted(shape, wrt),)
@@ -136,16 +140,17 @@ def _given(found: Quadratic, proof: Expr) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*found.second.hypotheses, *assumed(found.loss, *signs))))
 
 
-def _refuted(found: Quadratic, wrt: str) -> Property:
+def _refuted(found: Quadratic, wrt: str, most: int | None = None) -> Property:
     """A point and a direction where v'Hv < 0, if there is one to be found."""
     loss, v, of = found.loss, found.direction.name, found.second.of
-    steps = tuple(dict.fromkeys((found.form, found.short)))
+    shown = min(found.short, found.form, key=length)  # a proof would want it multiplied out
+    steps = tuple(dict.fromkeys((found.form, shown)))
 
     def curved(point: Point) -> arb | None:
         here = value_at(loss, of, point)  # the loss itself has a value
         return None if here is None else value_at(loss, found.short, point, strict=True)
 
-    example = point_where(loss, curved, lambda value: value < 0, v, wrt)
+    example = point_where(loss, curved, lambda value: value < 0, v, wrt, most)
     status = "refuted" if example else "unknown"
     return Property("convexity", status, _statement(found, wrt), loss, steps, example)
 

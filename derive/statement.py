@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from flint import arb, ctx
 from sympy import Expr
@@ -73,12 +74,13 @@ def point_where(
     wanted: Callable[[arb], bool],
     direction: str = "",
     along: str = "",
+    most: int | None = None,
 ) -> Counterexample | None:
-    """A point where a value is as wanted.
+    """A point where a value is as wanted, among the first so many, or all, that are tried.
 
     A `direction` along a name that sums to 1 is made to sum to 0.
     """
-    for point in points(loss):
+    for point in islice(points(loss), most):
         here = _feasible(loss, point, direction, along)
         with ctx.workprec(PRECISION):
             found = value(here)
