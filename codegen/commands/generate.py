@@ -49,7 +49,9 @@ def arguments(parser: ArgumentParser) -> None:
     add("--measure", action="store_true", help="choose the form by measuring here and now")
     add("--shard", metavar="AXES", help="axes that are split over ranks: K (the classes), N, K,N")
     add("--hessian", metavar="POLICY", help="of a boosting library: exact, fisher, floor:EPS, ...")
-    add("-o", metavar="DIR", dest="out", help="write the files to a folder")
+    add(
+        "-o", metavar="PLACE", dest="out", help="write to a folder, or one file to a name like k.py"
+    )
 
 
 def run(options: Namespace) -> int:
@@ -121,18 +123,28 @@ def _over_ranks(loss: Loss, wrt: list[str] | None, how: dict[str, Any], options:
 
 def _written(loss: Loss, files: dict[str, str], explained: list[str], options: Namespace) -> int:
     """Write the files, and say what was asked for."""
-    if options.out is not None:
-        for name, text in files.items():
-            write_file(Path(options.out) / name, text)
+    places = _places(files, options.out) if options.out is not None else {}
+    for name, place in places.items():
+        write_file(place, files[name])
     if options.json:
         as_json({"loss": loss.name, "files": files})
     elif explained:
         say("\n".join(explained).rstrip())
-    elif options.out is not None:
-        say("\n".join(str(Path(options.out) / name) for name in files))
+    elif places:
+        say("\n".join(map(str, places.values())))
     else:
         say("\n".join(text.rstrip() for text in files.values()))
     return 0
+
+
+def _places(files: dict[str, str], out: str) -> dict[str, Path]:
+    """Where the files go: into a folder, or the only one to a name with its suffix."""
+    named, suffixes = Path(out), {Path(name).suffix for name in files}
+    if named.suffix not in suffixes or named.is_dir():
+        return {name: named / name for name in files}
+    if len(files) > 1:
+        raise PminusyError(f"-o: {len(files)} files need a folder, found the file name '{out}'")
+    return dict.fromkeys(files, named)
 
 
 def _explained(
