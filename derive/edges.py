@@ -22,7 +22,7 @@ from derive.index import Condition, Entry, axis_of, comparisons, entries, order,
 from derive.loss import Declaration, Loss
 from derive.point import Point
 from derive.rational import rational
-from derive.sampling import allows, numbers, points
+from derive.sampling import allows, numbers, points, spread
 
 PRECISION = 128
 NARROWEST = Fraction(1, 1 << 30)
@@ -95,6 +95,12 @@ def on_levels(loss: Loss, claim: Expr) -> Iterator[Point]:
     for point in islice(points(loss, 1), MOST_PLACES if exprs else 0):
         for expr in exprs:
             yield from upon(loss, expr, point, {})
+
+
+def and_beyond(loss: Loss, claim: Expr) -> Iterator[Point]:
+    """These points, and after them more with numbers of all magnitudes."""
+    yield from on_levels(loss, claim)
+    yield from spread(loss)
 
 
 def upon(loss: Loss, expr: Expr, point: Point, env: Mapping[Any, int]) -> Iterator[Point]:

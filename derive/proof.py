@@ -30,8 +30,9 @@ from derive.index import (
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.cases import ByCases
+from derive.places import taken_apart
 from derive.point import Point
-from derive.sampling import numbers, points, spread
+from derive.sampling import numbers, points
 from derive.shrink import shrink
 from derive.verdict import Counterexample, Verdict
 
@@ -42,6 +43,7 @@ MOST_KINKS = 8
 MOST_SKIPPED = 30
 MOST_AT_EDGES = 3
 FIRST = 6  # points that are tried before a proof is
+Way = tuple[Loss, Expr, Expr, frozenset[str], Callable[[NormalForm, Expr, Expr], bool]]
 EXACTLY: frozenset[str] = frozenset()
 APART = "a counterexample in ball arithmetic: the two balls do not meet"
 AT_KINK = (
@@ -67,7 +69,7 @@ def decide(
     if at is not None and (here := differs(loss, claim, truth, at, most=ALL_PLACES)[0]):
         return Verdict("refuted", claim, truth, APART, (), here, tried=1)
     search = _Search(loss, claim, truth)
-    many = chain(points(loss, hints=numbers(loss, claim)), _edges_and_beyond(loss, claim))
+    many = chain(points(loss, hints=numbers(loss, claim)), edges.and_beyond(loss, claim))
     found = search.among(islice(many, FIRST))
     proof = _proof(loss, claim, truth, EXACTLY, NormalForm.equal) if found is None else None
     if proof is not None:  # at its edges a proof takes one side
@@ -80,17 +82,22 @@ def decide(
         return missing
     if proof is not None:
         return proof
-    for almost, equal in ((varying, NormalForm.equal), (EXACTLY, _by_cases), (varying, _by_cases)):
-        proof = _proof(loss, claim, truth, almost, equal)
+    for way in _ways(loss, claim, truth, varying):
+        proof = _proof(*way)
         if proof is not None:
-            return proof
+            return replace(proof, claim=claim)
     found = _at_edges(loss, claim, truth)
     return search.unknown() if found is None else found
 
 
-def _edges_and_beyond(loss: Loss, claim: Expr) -> Iterator[Point]:
-    yield from edges.on_levels(loss, claim)
-    yield from spread(loss)
+def _ways(loss: Loss, claim: Expr, truth: Expr, varying: frozenset[str]) -> Iterator[Way]:
+    """What else is tried than one normal form, the quickest first."""
+    yield loss, claim, truth, varying, NormalForm.equal
+    yield loss, claim, truth, EXACTLY, _by_cases
+    yield loss, claim, truth, varying, _by_cases
+    for whole, text in taken_apart(loss, claim, truth):
+        yield whole, text, truth, EXACTLY, NormalForm.equal
+        yield whole, text, truth, varying, NormalForm.equal
 
 
 def without_value(

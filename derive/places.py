@@ -1,0 +1,102 @@
+"""Functions of deltas taken apart: f(u) is f(u where i = j) there, and f(u elsewhere) elsewhere.
+
+A loss over all pairs, such as a sigmoid of (1 if i == j else -1) s[i, j], has a delta inside of
+a function.  A normal form leaves it there, for margins, where that is short; here it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from sympy import Basic, Expr, Function, Pow, S
+
+from derive.index import (
+    Binder,
+    Choice,
+    Condition,
+    Delta,
+    Entry,
+    Index,
+    Partial,
+    bind,
+    dangling,
+    is_index,
+    nodes,
+    order,
+    rebuild,
+    substitute,
+)
+from derive.loss import Definition, Loss
+
+MOST_DELTAS = 2
+EQUAL = ("==", "!=")
+
+
+def taken_apart(loss: Loss, claim: Expr, truth: Expr) -> Iterator[tuple[Loss, Expr]]:
+    """The loss of which the truth is a derivative, and a claim, with no delta in a function that
+    can be taken out of it; nothing where that changes nothing."""
+    if not isinstance(truth, Partial) or truth.args[0].tensor.name not in loss.defined:
+        return
+    of, variable, _ = truth.args
+    stop = frozenset((variable.tensor.name,)) & loss.defined.keys()
+    definition = loss.defined[of.tensor.name]
+    body, plain = loss.unfold(definition.body, stop), loss.unfold(claim, stop)
+    whole, text = _apart(body), _apart(plain)
+    if (whole, text) != (body, plain):
+        kept = tuple(loss.defined[name] for name in sorted(stop))
+        yield replace(loss, definitions=(*kept, Definition(definition.entry, whole))), text
+
+
+def _apart(expr: Any) -> Any:
+    if isinstance(expr, Condition | Entry | Index):
+        return expr
+    if isinstance(expr, Binder):
+        index, body, guard = expr.open()
+        return bind(type(expr), index, _apart(body), guard)
+    node = rebuild(expr, _apart)
+    return _split(node, MOST_DELTAS) if isinstance(node, Function | Pow) else node
+
+
+def _split(node: Expr, left: int) -> Expr:
+    """One function by the cases of the deltas in it."""
+    same = next(_deltas(node), None)
+    if same is None or not left:
+        return node
+    keep, drop = sorted(same.args, key=lambda side: (isinstance(side, Index), order(side)))
+    if not isinstance(drop, Index):
+        return node
+    on = substitute(_settled(node, same, True), {drop: keep})
+    off = _settled(node, same, False)
+    return same * _split(on, left - 1) + (1 - same) * _split(off, left - 1)
+
+
+def _deltas(expr: Expr) -> Iterator[Delta]:
+    """The deltas and equalities of indices in an expression that no binder of it owns."""
+    for node in sorted(nodes(expr), key=order):
+        if dangling(node):
+            continue
+        if isinstance(node, Delta):
+            yield node
+        elif isinstance(node, Choice) and _is_equality(node.args[0]):
+            yield Delta(*node.args[0].operands)
+
+
+def _is_equality(condition: Condition) -> bool:
+    return condition.op in EQUAL and is_index(condition.operands[0])
+
+
+def _settled(expr: Any, same: Delta, holds: bool) -> Any:
+    """The expression where a delta is 1, or 0."""
+
+    def visit(node: Basic) -> Basic:
+        if node == same:
+            return S.One if holds else S.Zero
+        if isinstance(node, Choice) and _is_equality(node.args[0]):
+            condition, value, otherwise = node.args
+            if Delta(*condition.operands) == same:
+                return visit(value if holds == (condition.op == "==") else otherwise)
+        return rebuild(node, visit)
+
+    return visit(expr)
