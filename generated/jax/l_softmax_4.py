@@ -16,8 +16,8 @@ Gradients, as derived
         pi/2 else 1 if theta <= 3*pi/4 else -1)/sin(theta) if j == t else 1)
 
 Their derivatives along directions, as derived
-    (H v) by c[j] = s*(16*v[t]*(p[t] - 1)*(6*sin(theta)**2 - 5)*sin(theta)*((-1 if theta <= pi/4
-        else 1) if theta <= pi/2 else -1 if theta <= 3*pi/4 else 1) - 4*s*p[t]*((0 if theta
+    (H v) by c[j] = s*(16*v[t]*(p[t] - 1)*(6*cos(theta)**2 - 1)*sin(theta)*((1 if theta <= pi/4
+        else -1) if theta <= pi/2 else 1 if theta <= 3*pi/4 else -1) - 4*s*p[t]*((0 if theta
         <= pi/2 else p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= 3*pi/4 else
         -1)/sin(theta) - sum(p[i]*v[i] for i in K))*(-1 if theta <= 3*pi/4 else 1) +
         (p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= pi/4 else -1)/sin(theta)
@@ -155,13 +155,13 @@ def _push(cotangent, c, t, s, v):
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
     index_K = jnp.arange(K)
     theta = jnp.arccos(_at(c, t))
-    term_13 = jnp.cos(4 * theta)
-    term_15 = jnp.asarray(0.7853981633974483, dtype)
-    lower = jnp.where(theta <= term_15, term_13, -2 - term_13)
-    term_16 = jnp.asarray(2.356194490192345, dtype)
-    upper = jnp.where(theta <= term_16, term_13 - 4, -6 - term_13)
-    term_17 = jnp.asarray(1.5707963267948966, dtype)
-    psi = jnp.where(theta <= term_17, lower, upper)
+    term_12 = jnp.cos(4 * theta)
+    term_14 = jnp.asarray(0.7853981633974483, dtype)
+    lower = jnp.where(theta <= term_14, term_12, -2 - term_12)
+    term_15 = jnp.asarray(2.356194490192345, dtype)
+    upper = jnp.where(theta <= term_15, term_12 - 4, -6 - term_12)
+    term_16 = jnp.asarray(1.5707963267948966, dtype)
+    psi = jnp.where(theta <= term_16, lower, upper)
     part_1 = _put(c, t, psi)
     z = s * part_1
     z_max = jnp.max(z, axis=1)
@@ -171,47 +171,44 @@ def _push(cotangent, c, t, s, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    term_18 = sum_z + term
-    part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    term_7 = jnp.where(_at(z, t) == z_max, term_18, part_2)
-    term_11 = 2 * _at(c, t) ** 2 - 1
-    part_3 = _put(p, t, -term_7 / sum_exp_z)
-    part_4 = jnp.where(theta <= term_15, 1, -1).astype(dtype)
-    part_5 = jnp.where(theta <= term_16, 1, -1).astype(dtype)
-    part_6 = 16 * jnp.where(theta <= term_17, part_4, part_5) * term_11 * _at(c, t)
-    g = jnp.where(index_K == t[:, None], part_6[:, None], 1) * s * part_3
+    part_2 = jnp.where(theta <= term_14, 1, -1).astype(dtype)
+    part_3 = jnp.where(theta <= term_15, 1, -1).astype(dtype)
+    term_6 = jnp.where(theta <= term_16, part_2, part_3)
+    term_17 = sum_z + term
+    part_4 = sum_exp_z - _exp_difference(_at(z, t), z_max)
+    term_7 = jnp.where(_at(z, t) == z_max, term_17, part_4)
+    term_18 = _at(c, t) ** 2
+    term_11 = 2 * term_18 - 1
+    part_5 = _put(p, t, -term_7 / sum_exp_z)
+    part_6 = 16 * term_11 * term_6 * _at(c, t)
+    g = jnp.where(index_K == t[:, None], part_6[:, None], 1) * s * part_5
     q = jnp.sum(g * v, axis=1)
     term_4 = _weighted(p, v)
     total_2 = jnp.sum(jnp.where(p <= 0.5, term_4, 0), axis=1)
     term_2 = _weighted(_at(p, t), _at(v, t))
     term_3 = jnp.sum(term_4, axis=1)
-    part_7 = jnp.where(z == z_max[:, None], term_18[:, None], sum_exp_z[:, None] - exp_z)
+    part_7 = jnp.where(z == z_max[:, None], term_17[:, None], sum_exp_z[:, None] - exp_z)
     term_5 = part_7 / sum_exp_z[:, None]
-    part_8 = jnp.where(theta <= term_15, -1, 1).astype(dtype)
-    part_9 = jnp.where(theta <= term_16, -1, 1).astype(dtype)
-    term_6 = jnp.where(theta <= term_17, part_8, part_9)
     term_8 = jnp.where(_at(p, t) > 0.5, total_2, term_3 - term_2)
-    term_12 = 1 - _at(c, t)
-    term_20 = 1 + _at(c, t)
-    term_10 = term_12 * term_20
+    term_10 = (1 + _at(c, t)) * (1 - _at(c, t))
     term_9 = jnp.sqrt(term_10)
-    term_14 = jnp.sin(4 * theta)
-    part_11 = _weighted(_at(p, t), (term_9 + 4 * term_14 * term_6) * _at(v, t))
-    part_12 = term_5 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
-    part_13 = _weighted(p, (part_11[:, None] + term_9[:, None] * part_12) * s)
-    part_14 = jnp.where(theta <= term_16, -1, 1).astype(dtype)
-    part_15 = jnp.where(theta <= term_16, 1, -1).astype(dtype)
+    term_13 = jnp.sin(4 * theta)
+    part_9 = -16 * (6 * term_18 - 1) * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
+    part_10 = term_5 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
+    part_11 = jnp.where(theta <= term_15, -1, 1).astype(dtype)
+    part_12 = jnp.where(theta <= term_15, 1, -1).astype(dtype)
+    part_13 = 16 * part_12 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
+    part_14 = jnp.where(theta <= term_16, 0, part_13) * part_11
+    part_15 = jnp.where(theta <= term_14, 1, -1).astype(dtype)
     part_16 = 16 * part_15 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
-    part_17 = jnp.where(theta <= term_17, 0, part_16) * part_14
-    part_18 = jnp.where(theta <= term_15, 1, -1).astype(dtype)
-    part_19 = 16 * part_18 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
-    part_20 = jnp.where(theta <= term_15, -1, 1).astype(dtype)
-    part_21 = part_17 + (theta <= term_17).astype(dtype) * part_19 * part_20
-    part_22 = -4 * _weighted(_at(p, t), s * part_21 * term_14)
-    part_23 = 6 * term_12 * term_20 - 5
-    part_24 = part_22 - 16 * part_23 * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
-    part_10 = _put(part_13, t, part_24)
-    grad_c = _weighted(cotangent[:, None], s * part_10 / jnp.sqrt(term_10[:, None]))
+    part_17 = jnp.where(theta <= term_14, -1, 1).astype(dtype)
+    part_18 = term_9 + 4 * jnp.where(theta <= term_16, part_17, part_11) * term_13
+    part_19 = part_14 + (theta <= term_16).astype(dtype) * part_16 * part_17
+    part_20 = part_9 - 4 * _weighted(_at(p, t), s * part_19 * term_13)
+    part_21 = _weighted(_at(p, t), part_18 * _at(v, t))
+    part_22 = _weighted(p, (part_21[:, None] + term_9[:, None] * part_10) * s)
+    part_8 = _put(part_22, t, part_20)
+    grad_c = _weighted(cotangent[:, None], s * part_8 / jnp.sqrt(term_10[:, None]))
     return (q, grad_c)
 
 

@@ -16,8 +16,8 @@ Gradients, as derived
         pi/2 else 1 if theta <= 3*pi/4 else -1)/sin(theta) if j == t else 1)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by c[j] = s*(16*v[t]*(p[t] - 1)*(6*sin(theta)**2 - 5)*sin(theta)*((-1 if theta <= pi/4
-        else 1) if theta <= pi/2 else -1 if theta <= 3*pi/4 else 1) - 4*s*p[t]*((0 if theta
+    (H v) by c[j] = s*(16*v[t]*(p[t] - 1)*(6*cos(theta)**2 - 1)*sin(theta)*((1 if theta <= pi/4
+        else -1) if theta <= pi/2 else 1 if theta <= 3*pi/4 else -1) - 4*s*p[t]*((0 if theta
         <= pi/2 else p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= 3*pi/4 else
         -1)/sin(theta) - sum(p[i]*v[i] for i in K))*(-1 if theta <= 3*pi/4 else 1) +
         (p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= pi/4 else -1)/sin(theta)
@@ -189,13 +189,13 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_13 = torch.cos(4 * theta)
-        term_15 = torch.full((), 0.7853981633974483, dtype=dtype, device=device)
-        lower = torch.where(theta <= term_15, term_13, -2 - term_13)
-        term_16 = torch.full((), 2.356194490192345, dtype=dtype, device=device)
-        upper = torch.where(theta <= term_16, term_13 - 4, -6 - term_13)
-        term_17 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
-        psi = torch.where(theta <= term_17, lower, upper)
+        term_12 = torch.cos(4 * theta)
+        term_14 = torch.full((), 0.7853981633974483, dtype=dtype, device=device)
+        lower = torch.where(theta <= term_14, term_12, -2 - term_12)
+        term_15 = torch.full((), 2.356194490192345, dtype=dtype, device=device)
+        upper = torch.where(theta <= term_15, term_12 - 4, -6 - term_12)
+        term_16 = torch.full((), 1.5707963267948966, dtype=dtype, device=device)
+        psi = torch.where(theta <= term_16, lower, upper)
         part_1 = _put(c, t, psi)
         z = s * part_1
         z_max = torch.amax(z, dim=1)
@@ -206,48 +206,45 @@ class _Second(torch.autograd.Function):
         sum_z = torch.sum(exp_z - term_19, dim=1)
         sum_z_2 = torch.sum(term_19, dim=1)
         term = sum_z_2 - 1
-        term_18 = sum_z + term
-        part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-        term_7 = torch.where(_at(z, t) == z_max, term_18, part_2)
-        term_11 = 2 * _at(c, t) ** 2 - 1
+        part_2 = _choose(theta <= term_14, 1, -1, dtype)
+        term_6 = torch.where(theta <= term_16, part_2, _choose(theta <= term_15, 1, -1, dtype))
+        term_17 = sum_z + term
+        part_3 = sum_exp_z - _exp_difference(_at(z, t), z_max)
+        term_7 = torch.where(_at(z, t) == z_max, term_17, part_3)
+        term_18 = _at(c, t) ** 2
+        term_11 = 2 * term_18 - 1
         if needs[0]:
             index_K = torch.arange(K, device=device)
-            part_3 = _put(p, t, -term_7 / sum_exp_z)
-            part_4 = _choose(theta <= term_15, 1, -1, dtype)
-            part_5 = _choose(theta <= term_16, 1, -1, dtype)
-            part_6 = 16 * torch.where(theta <= term_17, part_4, part_5) * term_11 * _at(c, t)
-            g = torch.where(index_K == t[:, None], part_6[:, None], 1) * s * part_3
+            part_4 = _put(p, t, -term_7 / sum_exp_z)
+            part_5 = 16 * term_11 * term_6 * _at(c, t)
+            g = torch.where(index_K == t[:, None], part_5[:, None], 1) * s * part_4
             q = torch.sum(g * v, dim=1)
         if needs[1]:
             term_4 = _weighted(p, v)
             total_2 = torch.sum(torch.where(p <= 0.5, term_4, 0), dim=1)
             term_2 = _weighted(_at(p, t), _at(v, t))
             term_3 = torch.sum(term_4, dim=1)
-            part_7 = sum_exp_z[:, None] - exp_z
-            term_5 = torch.where(z == z_max[:, None], term_18[:, None], part_7) / sum_exp_z[:, None]
-            term_21 = _choose(theta <= term_15, -1, 1, dtype)
-            term_22 = _choose(theta <= term_16, -1, 1, dtype)
-            term_6 = torch.where(theta <= term_17, term_21, term_22)
+            part_6 = sum_exp_z[:, None] - exp_z
+            term_5 = torch.where(z == z_max[:, None], term_17[:, None], part_6) / sum_exp_z[:, None]
             term_8 = torch.where(_at(p, t) > 0.5, total_2, term_3 - term_2)
-            term_12 = 1 - _at(c, t)
-            term_20 = 1 + _at(c, t)
-            term_10 = term_12 * term_20
+            term_10 = (1 + _at(c, t)) * (1 - _at(c, t))
             term_9 = torch.sqrt(term_10)
-            term_14 = torch.sin(4 * theta)
-            part_9 = _weighted(_at(p, t), (term_9 + 4 * term_14 * term_6) * _at(v, t))
-            part_10 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
-            part_11 = (part_9[:, None] + (part_10 + term_5 * v) * term_9[:, None]) * s
-            part_12 = _choose(theta <= term_16, 1, -1, dtype)
-            part_13 = 16 * part_12 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
-            part_14 = torch.where(theta <= term_17, 0, part_13) * term_22
-            part_15 = _choose(theta <= term_15, 1, -1, dtype)
-            part_16 = 16 * part_15 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
-            part_17 = (part_14 + (theta <= term_17).to(dtype) * part_16 * term_21) * s * term_14
-            part_18 = -4 * _weighted(_at(p, t), part_17)
-            part_19 = 6 * term_12 * term_20 - 5
-            part_20 = part_18 - 16 * part_19 * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
-            part_8 = _put(_weighted(p, part_11), t, part_20)
-            grad_c = _weighted(cotangent[:, None], s * part_8 / torch.sqrt(term_10[:, None]))
+            term_13 = torch.sin(4 * theta)
+            term_20 = _choose(theta <= term_15, -1, 1, dtype)
+            term_21 = _choose(theta <= term_14, -1, 1, dtype)
+            part_8 = -16 * (6 * term_18 - 1) * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
+            part_9 = term_9 + 4 * torch.where(theta <= term_16, term_21, term_20) * term_13
+            part_10 = _weighted(_at(p, t), part_9 * _at(v, t))
+            part_11 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
+            part_12 = (part_10[:, None] + (part_11 + term_5 * v) * term_9[:, None]) * s
+            part_13 = _choose(theta <= term_15, 1, -1, dtype)
+            part_14 = 16 * part_13 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
+            part_15 = torch.where(theta <= term_16, 0, part_14) * term_20
+            part_16 = _choose(theta <= term_14, 1, -1, dtype)
+            part_17 = 16 * part_16 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
+            part_18 = (part_15 + (theta <= term_16).to(dtype) * part_17 * term_21) * s * term_13
+            part_7 = _put(_weighted(p, part_12), t, part_8 - 4 * _weighted(_at(p, t), part_18))
+            grad_c = _weighted(cotangent[:, None], s * part_7 / torch.sqrt(term_10[:, None]))
         slopes = ()
         if needs[0]:
             slopes += (q,)
