@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Add, E, Expr, Function, Mul, Number, Pow, Rational, exp, pi
+from sympy import (
+    Add,
+    E,
+    Expr,
+    Function,
+    Mul,
+    Number,
+    Pow,
+    Rational,
+    asin,
+    atan,
+    erf,
+    exp,
+    pi,
+    sin,
+    sinh,
+    tan,
+    tanh,
+)
 
 from derive import functions
 from derive.index import Axis, Binder, Choice, Delta, Diff, Entry, Partial, Share, order
@@ -22,6 +40,8 @@ _RANKS: tuple[tuple[type, ...], ...] = (
     (Share, Choice),
     (Diff, Binder),
 )
+
+ODD = (sinh, tanh, sin, tan, asin, atan, erf)
 
 
 def factor_order(factor: Expr, loss: Loss) -> tuple[Any, ...]:
@@ -51,3 +71,13 @@ def term_order(term: Expr) -> tuple[Any, ...]:
     coefficient, rest = term.as_coeff_Mul()
     delta = any(isinstance(factor, Delta) for factor in Mul.make_args(rest))
     return (bool(coefficient.is_negative), not delta, order(term))
+
+
+def turned_factor(product: Expr) -> Expr | None:
+    """An odd function of a difference, which SymPy writes one way: -tanh(y - z) is tanh(z - y)."""
+    odd = (f for f in Mul.make_args(product) if isinstance(f, ODD) and f.args[0].is_Add)
+    return next((f for f in odd if 2 * _minuses(f.args[0]) >= len(f.args[0].args)), None)
+
+
+def _minuses(expr: Expr) -> int:
+    return sum(bool(term.as_coeff_Mul()[0].is_negative) for term in expr.args)

@@ -14,7 +14,7 @@ from typing import Any
 from sympy import Add, Basic, E, Expr, Function, Integer, Mul, Number, Pow, Rational, pi
 
 from derive import functions
-from derive.arrange import factor_order, reciprocal, term_order
+from derive.arrange import factor_order, reciprocal, term_order, turned_factor
 from derive.decimals import scientific
 from derive.index import (
     TRUE,
@@ -134,6 +134,8 @@ class Writer:
         coefficient, rest = term.as_coeff_Mul()
         if rest == 1:
             return bool(coefficient.is_negative), self._number(abs(coefficient))
+        turned = turned_factor(rest) if coefficient.is_negative else None
+        negative = bool(coefficient.is_negative) and turned is None
         top: list[Piece] = []
         bottom: list[Piece] = []
         sums: list[Piece] = []
@@ -141,6 +143,8 @@ class Writer:
             below = reciprocal(factor)
             if below is not None:
                 bottom.append(self._factor(below))
+            elif factor == turned:
+                top.append(self._call(factor, -factor.args[0]))
             else:
                 beside = self.style.stacked and isinstance(factor, Binder)
                 (sums if beside else top).append(self._factor(factor))
@@ -150,7 +154,7 @@ class Writer:
         if not bottom:
             top, sums = top + sums, []
         quotient = self._quotient(number, divisor, top, bottom)
-        return bool(coefficient.is_negative), self.style.product([quotient, *sums])
+        return negative, self.style.product([quotient, *sums])
 
     def _factor(self, factor: Expr) -> Piece:
         return self._power(factor) if isinstance(factor, Pow) else self.piece(factor)
@@ -181,11 +185,11 @@ class Writer:
             return self.style.root(self.piece(base), int(exponent.q))
         return self.style.power(self.piece(base), self.piece(exponent))
 
-    def _call(self, expr: Any) -> Piece:
+    def _call(self, expr: Any, *args: Expr) -> Piece:
         if isinstance(expr, functions.step):
             return self.style.indicator(self.condition(expr.meaning().args[0]))
         name = _CALLED.get(expr.func, expr.func.__name__)
-        return self.style.call(name, [self.piece(arg) for arg in expr.args])
+        return self.style.call(name, [self.piece(arg) for arg in args or expr.args])
 
     def _binder(self, expr: Binder) -> Piece:
         clauses, here, body = [], self, expr

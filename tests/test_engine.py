@@ -432,7 +432,7 @@ def test_hypotheses_are_used_last(name: str, wrt: str) -> None:
     assert names.count(True) <= 1
     if True in names:
         after = derivation.steps[names.index(True) :]
-        assert {step.name for step in after} <= {"use the hypotheses", "fold", "factor"}
+        assert {step.name for step in after} <= {"use the hypotheses", "fold", "factor", "signs"}
 
 
 def test_a_hypothesis_about_the_variable_itself_is_not_used() -> None:
