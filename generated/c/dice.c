@@ -9,7 +9,7 @@
        L = 1 - (2 * I + eps) / S
 
    Gradients, as derived
-       dL/dz[j] = -p[j]*(1 - p[j])*(L + 2*y[j] - 1)/S
+       dL/dz[j] = p[j]*(1 - p[j])*(1 - L - 2*y[j])/S
 
    Arguments
        z: input (N, D)
@@ -318,8 +318,8 @@ PM_INLINE int pminusy_dice_loss_f32_strip(int64_t N, int64_t D, const float *z, 
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float S_now = eps + sum_p_lanes[lane] + sum_y_lanes[lane];
-        const float term_now = -(eps + 2.0f * I__lanes[lane]) / S_now;
-        const float loss_now = 1.0f + term_now;
+        const float term_now = eps + 2.0f * I__lanes[lane];
+        const float loss_now = 1.0f - term_now / S_now;
         loss_lanes[lane] = loss_now;
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
@@ -369,8 +369,8 @@ int pminusy_dice_loss_f32(int64_t N, int64_t D, const float *z, int64_t ldz, con
         const double sum_p = sum_p_all;
         const double sum_y = sum_y_all;
         const double S = eps + sum_p + sum_y;
-        const double term = -(eps + 2.0 * I_) / S;
-        loss[row] = (float)(1.0 + term);
+        const double term = eps + 2.0 * I_;
+        loss[row] = (float)(1.0 - term / S);
     }
     (void)workspace;
     return status;
@@ -426,9 +426,9 @@ PM_INLINE int pminusy_dice_f32_strip(int64_t N, int64_t D, const float *z, int64
     float sum_p_lanes[PM_LANES];
     float sum_y_lanes[PM_LANES];
     float S_lanes[PM_LANES];
-    float term_lanes[PM_LANES];
     float loss_rest[PM_LANES];
     float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    float once_lanes[PM_LANES];
     float dz_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) I__lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_p_lanes[lane] = 0;
@@ -446,16 +446,17 @@ PM_INLINE int pminusy_dice_f32_strip(int64_t N, int64_t D, const float *z, int64
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float S_now = eps + sum_p_lanes[lane] + sum_y_lanes[lane];
-        const float term_now = -(eps + 2.0f * I__lanes[lane]) / S_now;
-        const float loss_now = 1.0f + term_now;
+        const float term_now = eps + 2.0f * I__lanes[lane];
+        const float loss_now = 1.0f - term_now / S_now;
+        const float once_now = term_now / S_now;
         S_lanes[lane] = S_now;
-        term_lanes[lane] = term_now;
         loss_lanes[lane] = loss_now;
+        once_lanes[lane] = once_now;
     }
     for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
-            const float dz_now = -pm_weighted_f32(p_lanes[d * PM_LANES + lane] * pm_sigmoid_f32(-z_lanes[d * PM_LANES + lane]), (term_lanes[lane] + 2.0f * y_lanes[d * PM_LANES + lane]) / S_lanes[lane]);
+            const float dz_now = pm_weighted_f32(p_lanes[d * PM_LANES + lane] * pm_sigmoid_f32(-z_lanes[d * PM_LANES + lane]), (once_lanes[lane] - 2.0f * y_lanes[d * PM_LANES + lane]) / S_lanes[lane]);
             dz_lanes[d * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
@@ -524,11 +525,12 @@ int pminusy_dice_f32(int64_t N, int64_t D, const float *z, int64_t ldz, const fl
         const double sum_p = sum_p_all;
         const double sum_y = sum_y_all;
         const double S = eps + sum_p + sum_y;
-        const double term = -(eps + 2.0 * I_) / S;
-        loss[row] = (float)(1.0 + term);
+        const double term = eps + 2.0 * I_;
+        loss[row] = (float)(1.0 - term / S);
+        const double once = term / S;
         PM_SIMD()
         for (int64_t d = 0; d < D; ++d) {
-            const float dz_now = -pm_weighted_f32(dz[row * lddz + d] * pm_sigmoid_f32(-z[row * ldz + d]), ((float)term + 2.0f * y[row * ldy + d]) / (float)S);
+            const float dz_now = pm_weighted_f32(dz[row * lddz + d] * pm_sigmoid_f32(-z[row * ldz + d]), ((float)once - 2.0f * y[row * ldy + d]) / (float)S);
             dz[row * lddz + d] = (float)scale * dz_now;
         }
     }
@@ -601,8 +603,8 @@ PM_INLINE int pminusy_dice_loss_f64_strip(int64_t N, int64_t D, const double *z,
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double S_now = eps + sum_p_lanes[lane] + sum_y_lanes[lane];
-        const double term_now = -(eps + 2.0 * I__lanes[lane]) / S_now;
-        const double loss_now = 1.0 + term_now;
+        const double term_now = eps + 2.0 * I__lanes[lane];
+        const double loss_now = 1.0 - term_now / S_now;
         loss_lanes[lane] = loss_now;
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
@@ -652,8 +654,8 @@ int pminusy_dice_loss_f64(int64_t N, int64_t D, const double *z, int64_t ldz, co
         const double sum_p = sum_p_all;
         const double sum_y = sum_y_all;
         const double S = eps + sum_p + sum_y;
-        const double term = -(eps + 2.0 * I_) / S;
-        loss[row] = 1.0 + term;
+        const double term = eps + 2.0 * I_;
+        loss[row] = 1.0 - term / S;
     }
     (void)workspace;
     return status;
@@ -709,9 +711,9 @@ PM_INLINE int pminusy_dice_f64_strip(int64_t N, int64_t D, const double *z, int6
     double sum_p_lanes[PM_LANES];
     double sum_y_lanes[PM_LANES];
     double S_lanes[PM_LANES];
-    double term_lanes[PM_LANES];
     double loss_rest[PM_LANES];
     double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    double once_lanes[PM_LANES];
     double dz_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) I__lanes[lane] = 0;
     for (int lane = 0; lane < PM_LANES; ++lane) sum_p_lanes[lane] = 0;
@@ -729,16 +731,17 @@ PM_INLINE int pminusy_dice_f64_strip(int64_t N, int64_t D, const double *z, int6
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double S_now = eps + sum_p_lanes[lane] + sum_y_lanes[lane];
-        const double term_now = -(eps + 2.0 * I__lanes[lane]) / S_now;
-        const double loss_now = 1.0 + term_now;
+        const double term_now = eps + 2.0 * I__lanes[lane];
+        const double loss_now = 1.0 - term_now / S_now;
+        const double once_now = term_now / S_now;
         S_lanes[lane] = S_now;
-        term_lanes[lane] = term_now;
         loss_lanes[lane] = loss_now;
+        once_lanes[lane] = once_now;
     }
     for (int d = 0; d < D; ++d) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
-            const double dz_now = -pm_weighted_f64(p_lanes[d * PM_LANES + lane] * pm_sigmoid_f64(-z_lanes[d * PM_LANES + lane]), (term_lanes[lane] + 2.0 * y_lanes[d * PM_LANES + lane]) / S_lanes[lane]);
+            const double dz_now = pm_weighted_f64(p_lanes[d * PM_LANES + lane] * pm_sigmoid_f64(-z_lanes[d * PM_LANES + lane]), (once_lanes[lane] - 2.0 * y_lanes[d * PM_LANES + lane]) / S_lanes[lane]);
             dz_lanes[d * PM_LANES + lane] = scale * dz_now;
         }
     }
@@ -807,11 +810,12 @@ int pminusy_dice_f64(int64_t N, int64_t D, const double *z, int64_t ldz, const d
         const double sum_p = sum_p_all;
         const double sum_y = sum_y_all;
         const double S = eps + sum_p + sum_y;
-        const double term = -(eps + 2.0 * I_) / S;
-        loss[row] = 1.0 + term;
+        const double term = eps + 2.0 * I_;
+        loss[row] = 1.0 - term / S;
+        const double once = term / S;
         PM_SIMD()
         for (int64_t d = 0; d < D; ++d) {
-            const double dz_now = -pm_weighted_f64(dz[row * lddz + d] * pm_sigmoid_f64(-z[row * ldz + d]), (term + 2.0 * y[row * ldy + d]) / S);
+            const double dz_now = pm_weighted_f64(dz[row * lddz + d] * pm_sigmoid_f64(-z[row * ldz + d]), (once - 2.0 * y[row * ldy + d]) / S);
             dz[row * lddz + d] = scale * dz_now;
         }
     }

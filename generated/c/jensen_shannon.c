@@ -9,7 +9,7 @@
        L = b * sum(y[i] * log(y[i] / m[i]) for i in K) + (1 - b) * KL
 
    Gradients, as derived
-       dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+       dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
 
    Arguments
        z: input (N, K)
@@ -472,7 +472,7 @@ PM_INLINE int pminusy_jensen_shannon_loss_f32_strip(int64_t N, int64_t K, const 
             for (int k = 0; k < K; ++k)
                 y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
     }
-    float term_8_2_lanes[PM_LANES];
+    float term_9_2_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
     float exp_z_lanes[PM_FEW * PM_LANES];
     float sum_exp_z_lanes[PM_LANES];
@@ -480,8 +480,8 @@ PM_INLINE int pminusy_jensen_shannon_loss_f32_strip(int64_t N, int64_t K, const 
     float loss_lanes[PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const float term_8_2_now = 1.0f - b;
-        term_8_2_lanes[lane] = term_8_2_now;
+        const float term_9_2_now = 1.0f - b;
+        term_9_2_lanes[lane] = term_9_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
     for (int k = 0; k < K; ++k) {
@@ -510,17 +510,17 @@ PM_INLINE int pminusy_jensen_shannon_loss_f32_strip(int64_t N, int64_t K, const 
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const float m_now = b * y_lanes[k * PM_LANES + lane] + term_8_2_lanes[lane] * p_now;
+            const float m_now = b * y_lanes[k * PM_LANES + lane] + term_9_2_lanes[lane] * p_now;
             const float term_now = pm_weighted_f32(p_now, 1.0f / m_now);
             const float log_term_now = pm_log_f32(term_now);
-            const float term_10_2_now = m_now - y_lanes[k * PM_LANES + lane];
-            const float term_3_now = term_10_2_now / y_lanes[k * PM_LANES + lane];
-            const float term_11_now = 1.0f / ((2.0f + term_3_now) * (2.0f + term_3_now));
-            const float term_9_2_now = m_now - p_now;
-            const float term_2_now = term_9_2_now / p_now;
-            const float term_12_now = 1.0f / ((2.0f + term_2_now) * (2.0f + term_2_now));
+            const float term_11_2_now = m_now - y_lanes[k * PM_LANES + lane];
+            const float term_3_now = term_11_2_now / y_lanes[k * PM_LANES + lane];
+            const float term_12_now = 1.0f / ((2.0f + term_3_now) * (2.0f + term_3_now));
+            const float term_10_2_now = m_now - p_now;
+            const float term_2_now = term_10_2_now / p_now;
+            const float term_13_now = 1.0f / ((2.0f + term_2_now) * (2.0f + term_2_now));
             const float term_4_now = pm_weighted_f32(y_lanes[k * PM_LANES + lane], 1.0f / m_now);
-            loss_lanes[lane] += (fabsf(m_now - y_lanes[k * PM_LANES + lane]) < 3.0f * y_lanes[k * PM_LANES + lane] / 8.0f ? -pm_weighted_f32(y_lanes[k * PM_LANES + lane], (fabsf(term_3_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_11_now * (term_3_now * term_3_now) / 37.0f) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0f + term_3_now) : pm_log1p_f32(term_3_now) - term_3_now)) : m_now + pm_weighted_f32(y_lanes[k * PM_LANES + lane], pm_log_f32(term_4_now)) - y_lanes[k * PM_LANES + lane]) * b + pm_weighted_f32(term_8_2_lanes[lane], (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_weighted_f32(p_now, (fabsf(term_2_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_12_now * (term_2_now * term_2_now) / 37.0f) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0f + term_2_now) : pm_log1p_f32(term_2_now) - term_2_now)) : m_now + pm_weighted_f32(p_now, log_term_now) - p_now));
+            loss_lanes[lane] += (fabsf(m_now - y_lanes[k * PM_LANES + lane]) < 3.0f * y_lanes[k * PM_LANES + lane] / 8.0f ? -pm_weighted_f32(y_lanes[k * PM_LANES + lane], (fabsf(term_3_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_12_now * (term_3_now * term_3_now) / 37.0f) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0f + term_3_now) : pm_log1p_f32(term_3_now) - term_3_now)) : m_now + pm_weighted_f32(y_lanes[k * PM_LANES + lane], pm_log_f32(term_4_now)) - y_lanes[k * PM_LANES + lane]) * b + pm_weighted_f32(term_9_2_lanes[lane], (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_weighted_f32(p_now, (fabsf(term_2_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_13_now * (term_2_now * term_2_now) / 37.0f) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0f + term_2_now) : pm_log1p_f32(term_2_now) - term_2_now)) : m_now + pm_weighted_f32(p_now, log_term_now) - p_now));
         }
     }
     for (int lane = 0; lane < count; ++lane)
@@ -549,7 +549,7 @@ int pminusy_jensen_shannon_loss_f32(int64_t N, int64_t K, const float *z, int64_
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float *const exp_z = exp_z_rows + PM_THREAD * (K);
-        const double term_8_2 = 1.0 - b;
+        const double term_9_2 = 1.0 - b;
         float z_max_all = -(float)INFINITY;
         int z_max_nan = 0;
         double sum_exp_z_all = 0;
@@ -598,17 +598,17 @@ int pminusy_jensen_shannon_loss_f32(int64_t N, int64_t K, const float *z, int64_
             PM_SIMD(reduction(+ : loss_part))
             for (int64_t k = block; k < end; ++k) {
                 const float p_now = (float)once * (exp_z_down * exp_z[k]);
-                const float m_now = b * y[row * ldy + k] + (float)term_8_2 * p_now;
+                const float m_now = b * y[row * ldy + k] + (float)term_9_2 * p_now;
                 const float term_now = pm_weighted_f32(p_now, 1.0f / m_now);
                 const float log_term_now = pm_log_f32(term_now);
-                const float term_10_2_now = m_now - y[row * ldy + k];
-                const float term_3_now = term_10_2_now / y[row * ldy + k];
-                const float term_11_now = 1.0f / ((2.0f + term_3_now) * (2.0f + term_3_now));
-                const float term_9_2_now = m_now - p_now;
-                const float term_2_now = term_9_2_now / p_now;
-                const float term_12_now = 1.0f / ((2.0f + term_2_now) * (2.0f + term_2_now));
+                const float term_11_2_now = m_now - y[row * ldy + k];
+                const float term_3_now = term_11_2_now / y[row * ldy + k];
+                const float term_12_now = 1.0f / ((2.0f + term_3_now) * (2.0f + term_3_now));
+                const float term_10_2_now = m_now - p_now;
+                const float term_2_now = term_10_2_now / p_now;
+                const float term_13_now = 1.0f / ((2.0f + term_2_now) * (2.0f + term_2_now));
                 const float term_4_now = pm_weighted_f32(y[row * ldy + k], 1.0f / m_now);
-                loss_part += (fabsf(m_now - y[row * ldy + k]) < 3.0f * y[row * ldy + k] / 8.0f ? -pm_weighted_f32(y[row * ldy + k], (fabsf(term_3_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_11_now * (term_3_now * term_3_now) / 37.0f) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0f + term_3_now) : pm_log1p_f32(term_3_now) - term_3_now)) : m_now + pm_weighted_f32(y[row * ldy + k], pm_log_f32(term_4_now)) - y[row * ldy + k]) * b + pm_weighted_f32((float)term_8_2, (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_weighted_f32(p_now, (fabsf(term_2_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_12_now * (term_2_now * term_2_now) / 37.0f) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0f + term_2_now) : pm_log1p_f32(term_2_now) - term_2_now)) : m_now + pm_weighted_f32(p_now, log_term_now) - p_now));
+                loss_part += (fabsf(m_now - y[row * ldy + k]) < 3.0f * y[row * ldy + k] / 8.0f ? -pm_weighted_f32(y[row * ldy + k], (fabsf(term_3_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_12_now * (term_3_now * term_3_now) / 37.0f) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0f + term_3_now) : pm_log1p_f32(term_3_now) - term_3_now)) : m_now + pm_weighted_f32(y[row * ldy + k], pm_log_f32(term_4_now)) - y[row * ldy + k]) * b + pm_weighted_f32((float)term_9_2, (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_weighted_f32(p_now, (fabsf(term_2_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_13_now * (term_2_now * term_2_now) / 37.0f) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0f + term_2_now) : pm_log1p_f32(term_2_now) - term_2_now)) : m_now + pm_weighted_f32(p_now, log_term_now) - p_now));
             }
             loss_all += loss_part;
         }
@@ -663,8 +663,7 @@ PM_INLINE int pminusy_jensen_shannon_f32_strip(int64_t N, int64_t K, const float
             for (int k = 0; k < K; ++k)
                 y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
     }
-    float term_8_2_lanes[PM_LANES];
-    float once_2_lanes[PM_LANES];
+    float term_9_2_lanes[PM_LANES];
     float z_max_lanes[PM_LANES];
     float exp_z_lanes[PM_FEW * PM_LANES];
     float sum_exp_z_lanes[PM_LANES];
@@ -673,13 +672,12 @@ PM_INLINE int pminusy_jensen_shannon_f32_strip(int64_t N, int64_t K, const float
     float term_5_lanes[PM_FEW * PM_LANES];
     float KL_lanes[PM_LANES];
     float loss_lanes[PM_LANES];
+    float once_2_lanes[PM_LANES];
     float dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const float term_8_2_now = 1.0f - b;
-        const float once_2_now = b - 1.0f;
-        term_8_2_lanes[lane] = term_8_2_now;
-        once_2_lanes[lane] = once_2_now;
+        const float term_9_2_now = 1.0f - b;
+        term_9_2_lanes[lane] = term_9_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(float)INFINITY;
     for (int k = 0; k < K; ++k) {
@@ -709,27 +707,32 @@ PM_INLINE int pminusy_jensen_shannon_f32_strip(int64_t N, int64_t K, const float
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const float m_now = b * y_lanes[k * PM_LANES + lane] + term_8_2_lanes[lane] * p_now;
+            const float m_now = b * y_lanes[k * PM_LANES + lane] + term_9_2_lanes[lane] * p_now;
             const float term_now = pm_weighted_f32(p_now, 1.0f / m_now);
             const float log_term_now = pm_log_f32(term_now);
-            const float term_9_2_now = m_now - p_now;
-            const float term_2_now = term_9_2_now / p_now;
+            const float term_10_2_now = m_now - p_now;
+            const float term_2_now = term_10_2_now / p_now;
             const float term_5_now = (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_log1p_f32(term_2_now) : log_term_now);
             KL_lanes[lane] += pm_weighted_f32(p_now, term_5_now);
-            const float term_10_2_now = m_now - y_lanes[k * PM_LANES + lane];
-            const float term_3_now = term_10_2_now / y_lanes[k * PM_LANES + lane];
-            const float term_11_now = 1.0f / ((2.0f + term_3_now) * (2.0f + term_3_now));
-            const float term_12_now = 1.0f / ((2.0f + term_2_now) * (2.0f + term_2_now));
+            const float term_11_2_now = m_now - y_lanes[k * PM_LANES + lane];
+            const float term_3_now = term_11_2_now / y_lanes[k * PM_LANES + lane];
+            const float term_12_now = 1.0f / ((2.0f + term_3_now) * (2.0f + term_3_now));
+            const float term_13_now = 1.0f / ((2.0f + term_2_now) * (2.0f + term_2_now));
             const float term_4_now = pm_weighted_f32(y_lanes[k * PM_LANES + lane], 1.0f / m_now);
-            loss_lanes[lane] += (fabsf(m_now - y_lanes[k * PM_LANES + lane]) < 3.0f * y_lanes[k * PM_LANES + lane] / 8.0f ? -pm_weighted_f32(y_lanes[k * PM_LANES + lane], (fabsf(term_3_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_11_now * (term_3_now * term_3_now) / 37.0f) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0f + term_3_now) : pm_log1p_f32(term_3_now) - term_3_now)) : m_now + pm_weighted_f32(y_lanes[k * PM_LANES + lane], pm_log_f32(term_4_now)) - y_lanes[k * PM_LANES + lane]) * b + pm_weighted_f32(term_8_2_lanes[lane], (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_weighted_f32(p_now, (fabsf(term_2_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_12_now * (term_2_now * term_2_now) / 37.0f) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0f + term_2_now) : pm_log1p_f32(term_2_now) - term_2_now)) : m_now + pm_weighted_f32(p_now, log_term_now) - p_now));
+            loss_lanes[lane] += (fabsf(m_now - y_lanes[k * PM_LANES + lane]) < 3.0f * y_lanes[k * PM_LANES + lane] / 8.0f ? -pm_weighted_f32(y_lanes[k * PM_LANES + lane], (fabsf(term_3_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_12_now * (term_3_now * term_3_now) / 37.0f) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0f + term_3_now) : pm_log1p_f32(term_3_now) - term_3_now)) : m_now + pm_weighted_f32(y_lanes[k * PM_LANES + lane], pm_log_f32(term_4_now)) - y_lanes[k * PM_LANES + lane]) * b + pm_weighted_f32(term_9_2_lanes[lane], (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_weighted_f32(p_now, (fabsf(term_2_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_13_now * (term_2_now * term_2_now) / 37.0f) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0f + term_2_now) : pm_log1p_f32(term_2_now) - term_2_now)) : m_now + pm_weighted_f32(p_now, log_term_now) - p_now));
             p_lanes[k * PM_LANES + lane] = p_now;
             term_5_lanes[k * PM_LANES + lane] = term_5_now;
         }
     }
+    PM_SIMD()
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const float once_2_now = -KL_lanes[lane];
+        once_2_lanes[lane] = once_2_now;
+    }
     for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
-            const float dz_now = pm_weighted_f32(once_2_lanes[lane] * p_lanes[k * PM_LANES + lane], KL_lanes[lane] - term_5_lanes[k * PM_LANES + lane]);
+            const float dz_now = pm_weighted_f32(term_9_2_lanes[lane] * p_lanes[k * PM_LANES + lane], once_2_lanes[lane] + term_5_lanes[k * PM_LANES + lane]);
             dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
@@ -778,8 +781,7 @@ int pminusy_jensen_shannon_f32(int64_t N, int64_t K, const float *z, int64_t ldz
     for (int64_t row = 0; row < N; ++row) {
         float *const p = p_rows + PM_THREAD * (K);
         float *const term_5 = term_5_rows + PM_THREAD * (K);
-        const double term_8_2 = 1.0 - b;
-        const double once_2 = b - 1.0;
+        const double term_9_2 = 1.0 - b;
         float z_max_all = -(float)INFINITY;
         int z_max_nan = 0;
         double sum_exp_z_all = 0;
@@ -830,19 +832,19 @@ int pminusy_jensen_shannon_f32(int64_t N, int64_t K, const float *z, int64_t ldz
             PM_SIMD(reduction(+ : KL_part) reduction(+ : loss_part))
             for (int64_t k = block; k < end; ++k) {
                 const float p_now = (float)once * (exp_z_down * dz[row * lddz + k]);
-                const float m_now = b * y[row * ldy + k] + (float)term_8_2 * p_now;
+                const float m_now = b * y[row * ldy + k] + (float)term_9_2 * p_now;
                 const float term_now = pm_weighted_f32(p_now, 1.0f / m_now);
                 const float log_term_now = pm_log_f32(term_now);
-                const float term_9_2_now = m_now - p_now;
-                const float term_2_now = term_9_2_now / p_now;
+                const float term_10_2_now = m_now - p_now;
+                const float term_2_now = term_10_2_now / p_now;
                 const float term_5_now = (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_log1p_f32(term_2_now) : log_term_now);
                 KL_part += pm_weighted_f32(p_now, term_5_now);
-                const float term_10_2_now = m_now - y[row * ldy + k];
-                const float term_3_now = term_10_2_now / y[row * ldy + k];
-                const float term_11_now = 1.0f / ((2.0f + term_3_now) * (2.0f + term_3_now));
-                const float term_12_now = 1.0f / ((2.0f + term_2_now) * (2.0f + term_2_now));
+                const float term_11_2_now = m_now - y[row * ldy + k];
+                const float term_3_now = term_11_2_now / y[row * ldy + k];
+                const float term_12_now = 1.0f / ((2.0f + term_3_now) * (2.0f + term_3_now));
+                const float term_13_now = 1.0f / ((2.0f + term_2_now) * (2.0f + term_2_now));
                 const float term_4_now = pm_weighted_f32(y[row * ldy + k], 1.0f / m_now);
-                loss_part += (fabsf(m_now - y[row * ldy + k]) < 3.0f * y[row * ldy + k] / 8.0f ? -pm_weighted_f32(y[row * ldy + k], (fabsf(term_3_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_11_now * (term_3_now * term_3_now) / 37.0f) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0f + term_3_now) : pm_log1p_f32(term_3_now) - term_3_now)) : m_now + pm_weighted_f32(y[row * ldy + k], pm_log_f32(term_4_now)) - y[row * ldy + k]) * b + pm_weighted_f32((float)term_8_2, (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_weighted_f32(p_now, (fabsf(term_2_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_12_now * (term_2_now * term_2_now) / 37.0f) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0f + term_2_now) : pm_log1p_f32(term_2_now) - term_2_now)) : m_now + pm_weighted_f32(p_now, log_term_now) - p_now));
+                loss_part += (fabsf(m_now - y[row * ldy + k]) < 3.0f * y[row * ldy + k] / 8.0f ? -pm_weighted_f32(y[row * ldy + k], (fabsf(term_3_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_12_now * (term_3_now * term_3_now) / 37.0f) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0f + term_3_now) : pm_log1p_f32(term_3_now) - term_3_now)) : m_now + pm_weighted_f32(y[row * ldy + k], pm_log_f32(term_4_now)) - y[row * ldy + k]) * b + pm_weighted_f32((float)term_9_2, (fabsf(m_now - p_now) < 3.0f * p_now / 8.0f ? -pm_weighted_f32(p_now, (fabsf(term_2_now) < 0.5f ? ((0.6666666666666666f + (0.4f + (0.2857142857142857f + (0.2222222222222222f + (0.18181818181818182f + (0.15384615384615385f + (0.13333333333333333f + (0.11764705882352941f + (0.10526315789473684f + (0.09523809523809523f + (0.08695652173913043f + (0.08f + (0.07407407407407407f + (0.06896551724137931f + (0.06451612903225806f + (0.06060606060606061f + (0.05714285714285714f + 2.0f * term_13_now * (term_2_now * term_2_now) / 37.0f) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0f + term_2_now) : pm_log1p_f32(term_2_now) - term_2_now)) : m_now + pm_weighted_f32(p_now, log_term_now) - p_now));
                 p[k] = p_now;
                 term_5[k] = term_5_now;
             }
@@ -851,9 +853,10 @@ int pminusy_jensen_shannon_f32(int64_t N, int64_t K, const float *z, int64_t ldz
         }
         const double KL = KL_all;
         loss[row] = (float)(loss_all);
+        const double once_2 = -KL;
         PM_SIMD()
         for (int64_t k = 0; k < K; ++k) {
-            const float dz_now = pm_weighted_f32((float)once_2 * p[k], (float)KL - term_5[k]);
+            const float dz_now = pm_weighted_f32((float)term_9_2 * p[k], (float)once_2 + term_5[k]);
             dz[row * lddz + k] = (float)scale * dz_now;
         }
     }
@@ -906,7 +909,7 @@ PM_INLINE int pminusy_jensen_shannon_loss_f64_strip(int64_t N, int64_t K, const 
             for (int k = 0; k < K; ++k)
                 y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
     }
-    double term_8_2_lanes[PM_LANES];
+    double term_9_2_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
     double exp_z_lanes[PM_FEW * PM_LANES];
     double sum_exp_z_lanes[PM_LANES];
@@ -914,8 +917,8 @@ PM_INLINE int pminusy_jensen_shannon_loss_f64_strip(int64_t N, int64_t K, const 
     double loss_lanes[PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const double term_8_2_now = 1.0 - b;
-        term_8_2_lanes[lane] = term_8_2_now;
+        const double term_9_2_now = 1.0 - b;
+        term_9_2_lanes[lane] = term_9_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
     for (int k = 0; k < K; ++k) {
@@ -944,17 +947,17 @@ PM_INLINE int pminusy_jensen_shannon_loss_f64_strip(int64_t N, int64_t K, const 
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const double m_now = b * y_lanes[k * PM_LANES + lane] + term_8_2_lanes[lane] * p_now;
+            const double m_now = b * y_lanes[k * PM_LANES + lane] + term_9_2_lanes[lane] * p_now;
             const double term_now = pm_weighted_f64(p_now, 1.0 / m_now);
             const double log_term_now = pm_log_f64(term_now);
-            const double term_10_2_now = m_now - y_lanes[k * PM_LANES + lane];
-            const double term_3_now = term_10_2_now / y_lanes[k * PM_LANES + lane];
-            const double term_11_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
-            const double term_9_2_now = m_now - p_now;
-            const double term_2_now = term_9_2_now / p_now;
-            const double term_12_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
+            const double term_11_2_now = m_now - y_lanes[k * PM_LANES + lane];
+            const double term_3_now = term_11_2_now / y_lanes[k * PM_LANES + lane];
+            const double term_12_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
+            const double term_10_2_now = m_now - p_now;
+            const double term_2_now = term_10_2_now / p_now;
+            const double term_13_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
             const double term_4_now = pm_weighted_f64(y_lanes[k * PM_LANES + lane], 1.0 / m_now);
-            loss_lanes[lane] += (fabs(m_now - y_lanes[k * PM_LANES + lane]) < 3.0 * y_lanes[k * PM_LANES + lane] / 8.0 ? -pm_weighted_f64(y_lanes[k * PM_LANES + lane], (fabs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_now * (term_3_now * term_3_now) / 37.0) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : pm_log1p_f64(term_3_now) - term_3_now)) : m_now + pm_weighted_f64(y_lanes[k * PM_LANES + lane], pm_log_f64(term_4_now)) - y_lanes[k * PM_LANES + lane]) * b + pm_weighted_f64(term_8_2_lanes[lane], (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_weighted_f64(p_now, (fabs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_2_now * term_2_now) / 37.0) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : pm_log1p_f64(term_2_now) - term_2_now)) : m_now + pm_weighted_f64(p_now, log_term_now) - p_now));
+            loss_lanes[lane] += (fabs(m_now - y_lanes[k * PM_LANES + lane]) < 3.0 * y_lanes[k * PM_LANES + lane] / 8.0 ? -pm_weighted_f64(y_lanes[k * PM_LANES + lane], (fabs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_3_now * term_3_now) / 37.0) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : pm_log1p_f64(term_3_now) - term_3_now)) : m_now + pm_weighted_f64(y_lanes[k * PM_LANES + lane], pm_log_f64(term_4_now)) - y_lanes[k * PM_LANES + lane]) * b + pm_weighted_f64(term_9_2_lanes[lane], (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_weighted_f64(p_now, (fabs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_13_now * (term_2_now * term_2_now) / 37.0) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : pm_log1p_f64(term_2_now) - term_2_now)) : m_now + pm_weighted_f64(p_now, log_term_now) - p_now));
         }
     }
     for (int lane = 0; lane < count; ++lane)
@@ -983,7 +986,7 @@ int pminusy_jensen_shannon_loss_f64(int64_t N, int64_t K, const double *z, int64
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double *const exp_z = exp_z_rows + PM_THREAD * (K);
-        const double term_8_2 = 1.0 - b;
+        const double term_9_2 = 1.0 - b;
         double z_max_all = -(double)INFINITY;
         int z_max_nan = 0;
         double sum_exp_z_all = 0;
@@ -1032,17 +1035,17 @@ int pminusy_jensen_shannon_loss_f64(int64_t N, int64_t K, const double *z, int64
             PM_SIMD(reduction(+ : loss_part))
             for (int64_t k = block; k < end; ++k) {
                 const double p_now = once * (exp_z_down * exp_z[k]);
-                const double m_now = b * y[row * ldy + k] + term_8_2 * p_now;
+                const double m_now = b * y[row * ldy + k] + term_9_2 * p_now;
                 const double term_now = pm_weighted_f64(p_now, 1.0 / m_now);
                 const double log_term_now = pm_log_f64(term_now);
-                const double term_10_2_now = m_now - y[row * ldy + k];
-                const double term_3_now = term_10_2_now / y[row * ldy + k];
-                const double term_11_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
-                const double term_9_2_now = m_now - p_now;
-                const double term_2_now = term_9_2_now / p_now;
-                const double term_12_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
+                const double term_11_2_now = m_now - y[row * ldy + k];
+                const double term_3_now = term_11_2_now / y[row * ldy + k];
+                const double term_12_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
+                const double term_10_2_now = m_now - p_now;
+                const double term_2_now = term_10_2_now / p_now;
+                const double term_13_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
                 const double term_4_now = pm_weighted_f64(y[row * ldy + k], 1.0 / m_now);
-                loss_part += (fabs(m_now - y[row * ldy + k]) < 3.0 * y[row * ldy + k] / 8.0 ? -pm_weighted_f64(y[row * ldy + k], (fabs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_now * (term_3_now * term_3_now) / 37.0) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : pm_log1p_f64(term_3_now) - term_3_now)) : m_now + pm_weighted_f64(y[row * ldy + k], pm_log_f64(term_4_now)) - y[row * ldy + k]) * b + pm_weighted_f64(term_8_2, (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_weighted_f64(p_now, (fabs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_2_now * term_2_now) / 37.0) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : pm_log1p_f64(term_2_now) - term_2_now)) : m_now + pm_weighted_f64(p_now, log_term_now) - p_now));
+                loss_part += (fabs(m_now - y[row * ldy + k]) < 3.0 * y[row * ldy + k] / 8.0 ? -pm_weighted_f64(y[row * ldy + k], (fabs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_3_now * term_3_now) / 37.0) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : pm_log1p_f64(term_3_now) - term_3_now)) : m_now + pm_weighted_f64(y[row * ldy + k], pm_log_f64(term_4_now)) - y[row * ldy + k]) * b + pm_weighted_f64(term_9_2, (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_weighted_f64(p_now, (fabs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_13_now * (term_2_now * term_2_now) / 37.0) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : pm_log1p_f64(term_2_now) - term_2_now)) : m_now + pm_weighted_f64(p_now, log_term_now) - p_now));
             }
             loss_all += loss_part;
         }
@@ -1097,8 +1100,7 @@ PM_INLINE int pminusy_jensen_shannon_f64_strip(int64_t N, int64_t K, const doubl
             for (int k = 0; k < K; ++k)
                 y_lanes[k * PM_LANES + lane] = y[(first + lane) * ldy + k];
     }
-    double term_8_2_lanes[PM_LANES];
-    double once_2_lanes[PM_LANES];
+    double term_9_2_lanes[PM_LANES];
     double z_max_lanes[PM_LANES];
     double exp_z_lanes[PM_FEW * PM_LANES];
     double sum_exp_z_lanes[PM_LANES];
@@ -1107,13 +1109,12 @@ PM_INLINE int pminusy_jensen_shannon_f64_strip(int64_t N, int64_t K, const doubl
     double term_5_lanes[PM_FEW * PM_LANES];
     double KL_lanes[PM_LANES];
     double loss_lanes[PM_LANES];
+    double once_2_lanes[PM_LANES];
     double dz_lanes[PM_FEW * PM_LANES];
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const double term_8_2_now = 1.0 - b;
-        const double once_2_now = b - 1.0;
-        term_8_2_lanes[lane] = term_8_2_now;
-        once_2_lanes[lane] = once_2_now;
+        const double term_9_2_now = 1.0 - b;
+        term_9_2_lanes[lane] = term_9_2_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) z_max_lanes[lane] = -(double)INFINITY;
     for (int k = 0; k < K; ++k) {
@@ -1143,27 +1144,32 @@ PM_INLINE int pminusy_jensen_shannon_f64_strip(int64_t N, int64_t K, const doubl
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_z_lanes[k * PM_LANES + lane];
-            const double m_now = b * y_lanes[k * PM_LANES + lane] + term_8_2_lanes[lane] * p_now;
+            const double m_now = b * y_lanes[k * PM_LANES + lane] + term_9_2_lanes[lane] * p_now;
             const double term_now = pm_weighted_f64(p_now, 1.0 / m_now);
             const double log_term_now = pm_log_f64(term_now);
-            const double term_9_2_now = m_now - p_now;
-            const double term_2_now = term_9_2_now / p_now;
+            const double term_10_2_now = m_now - p_now;
+            const double term_2_now = term_10_2_now / p_now;
             const double term_5_now = (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_log1p_f64(term_2_now) : log_term_now);
             KL_lanes[lane] += pm_weighted_f64(p_now, term_5_now);
-            const double term_10_2_now = m_now - y_lanes[k * PM_LANES + lane];
-            const double term_3_now = term_10_2_now / y_lanes[k * PM_LANES + lane];
-            const double term_11_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
-            const double term_12_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
+            const double term_11_2_now = m_now - y_lanes[k * PM_LANES + lane];
+            const double term_3_now = term_11_2_now / y_lanes[k * PM_LANES + lane];
+            const double term_12_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
+            const double term_13_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
             const double term_4_now = pm_weighted_f64(y_lanes[k * PM_LANES + lane], 1.0 / m_now);
-            loss_lanes[lane] += (fabs(m_now - y_lanes[k * PM_LANES + lane]) < 3.0 * y_lanes[k * PM_LANES + lane] / 8.0 ? -pm_weighted_f64(y_lanes[k * PM_LANES + lane], (fabs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_now * (term_3_now * term_3_now) / 37.0) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : pm_log1p_f64(term_3_now) - term_3_now)) : m_now + pm_weighted_f64(y_lanes[k * PM_LANES + lane], pm_log_f64(term_4_now)) - y_lanes[k * PM_LANES + lane]) * b + pm_weighted_f64(term_8_2_lanes[lane], (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_weighted_f64(p_now, (fabs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_2_now * term_2_now) / 37.0) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : pm_log1p_f64(term_2_now) - term_2_now)) : m_now + pm_weighted_f64(p_now, log_term_now) - p_now));
+            loss_lanes[lane] += (fabs(m_now - y_lanes[k * PM_LANES + lane]) < 3.0 * y_lanes[k * PM_LANES + lane] / 8.0 ? -pm_weighted_f64(y_lanes[k * PM_LANES + lane], (fabs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_3_now * term_3_now) / 37.0) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : pm_log1p_f64(term_3_now) - term_3_now)) : m_now + pm_weighted_f64(y_lanes[k * PM_LANES + lane], pm_log_f64(term_4_now)) - y_lanes[k * PM_LANES + lane]) * b + pm_weighted_f64(term_9_2_lanes[lane], (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_weighted_f64(p_now, (fabs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_13_now * (term_2_now * term_2_now) / 37.0) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : pm_log1p_f64(term_2_now) - term_2_now)) : m_now + pm_weighted_f64(p_now, log_term_now) - p_now));
             p_lanes[k * PM_LANES + lane] = p_now;
             term_5_lanes[k * PM_LANES + lane] = term_5_now;
         }
     }
+    PM_SIMD()
+    for (int lane = 0; lane < PM_LANES; ++lane) {
+        const double once_2_now = -KL_lanes[lane];
+        once_2_lanes[lane] = once_2_now;
+    }
     for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
-            const double dz_now = pm_weighted_f64(once_2_lanes[lane] * p_lanes[k * PM_LANES + lane], KL_lanes[lane] - term_5_lanes[k * PM_LANES + lane]);
+            const double dz_now = pm_weighted_f64(term_9_2_lanes[lane] * p_lanes[k * PM_LANES + lane], once_2_lanes[lane] + term_5_lanes[k * PM_LANES + lane]);
             dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
@@ -1212,8 +1218,7 @@ int pminusy_jensen_shannon_f64(int64_t N, int64_t K, const double *z, int64_t ld
     for (int64_t row = 0; row < N; ++row) {
         double *const p = p_rows + PM_THREAD * (K);
         double *const term_5 = term_5_rows + PM_THREAD * (K);
-        const double term_8_2 = 1.0 - b;
-        const double once_2 = b - 1.0;
+        const double term_9_2 = 1.0 - b;
         double z_max_all = -(double)INFINITY;
         int z_max_nan = 0;
         double sum_exp_z_all = 0;
@@ -1264,19 +1269,19 @@ int pminusy_jensen_shannon_f64(int64_t N, int64_t K, const double *z, int64_t ld
             PM_SIMD(reduction(+ : KL_part) reduction(+ : loss_part))
             for (int64_t k = block; k < end; ++k) {
                 const double p_now = once * (exp_z_down * dz[row * lddz + k]);
-                const double m_now = b * y[row * ldy + k] + term_8_2 * p_now;
+                const double m_now = b * y[row * ldy + k] + term_9_2 * p_now;
                 const double term_now = pm_weighted_f64(p_now, 1.0 / m_now);
                 const double log_term_now = pm_log_f64(term_now);
-                const double term_9_2_now = m_now - p_now;
-                const double term_2_now = term_9_2_now / p_now;
+                const double term_10_2_now = m_now - p_now;
+                const double term_2_now = term_10_2_now / p_now;
                 const double term_5_now = (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_log1p_f64(term_2_now) : log_term_now);
                 KL_part += pm_weighted_f64(p_now, term_5_now);
-                const double term_10_2_now = m_now - y[row * ldy + k];
-                const double term_3_now = term_10_2_now / y[row * ldy + k];
-                const double term_11_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
-                const double term_12_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
+                const double term_11_2_now = m_now - y[row * ldy + k];
+                const double term_3_now = term_11_2_now / y[row * ldy + k];
+                const double term_12_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
+                const double term_13_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
                 const double term_4_now = pm_weighted_f64(y[row * ldy + k], 1.0 / m_now);
-                loss_part += (fabs(m_now - y[row * ldy + k]) < 3.0 * y[row * ldy + k] / 8.0 ? -pm_weighted_f64(y[row * ldy + k], (fabs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_now * (term_3_now * term_3_now) / 37.0) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : pm_log1p_f64(term_3_now) - term_3_now)) : m_now + pm_weighted_f64(y[row * ldy + k], pm_log_f64(term_4_now)) - y[row * ldy + k]) * b + pm_weighted_f64(term_8_2, (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_weighted_f64(p_now, (fabs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_2_now * term_2_now) / 37.0) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : pm_log1p_f64(term_2_now) - term_2_now)) : m_now + pm_weighted_f64(p_now, log_term_now) - p_now));
+                loss_part += (fabs(m_now - y[row * ldy + k]) < 3.0 * y[row * ldy + k] / 8.0 ? -pm_weighted_f64(y[row * ldy + k], (fabs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_3_now * term_3_now) / 37.0) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : pm_log1p_f64(term_3_now) - term_3_now)) : m_now + pm_weighted_f64(y[row * ldy + k], pm_log_f64(term_4_now)) - y[row * ldy + k]) * b + pm_weighted_f64(term_9_2, (fabs(m_now - p_now) < 3.0 * p_now / 8.0 ? -pm_weighted_f64(p_now, (fabs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_13_now * (term_2_now * term_2_now) / 37.0) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : pm_log1p_f64(term_2_now) - term_2_now)) : m_now + pm_weighted_f64(p_now, log_term_now) - p_now));
                 p[k] = p_now;
                 term_5[k] = term_5_now;
             }
@@ -1285,9 +1290,10 @@ int pminusy_jensen_shannon_f64(int64_t N, int64_t K, const double *z, int64_t ld
         }
         const double KL = KL_all;
         loss[row] = loss_all;
+        const double once_2 = -KL;
         PM_SIMD()
         for (int64_t k = 0; k < K; ++k) {
-            const double dz_now = pm_weighted_f64(once_2 * p[k], KL - term_5[k]);
+            const double dz_now = pm_weighted_f64(term_9_2 * p[k], once_2 + term_5[k]);
             dz[row * lddz + k] = scale * dz_now;
         }
     }

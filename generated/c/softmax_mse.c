@@ -7,7 +7,7 @@
        L = sum((p[i] - y[i])**2 for i in K) / 2
 
    Gradients, as derived
-       dL/da[j] = p[j]*(p[j] + sum(p[i]*(y[i] - p[i]) for i in K) - y[j])
+       dL/da[j] = p[j]*(p[j] - y[j] - sum(p[i]*(p[i] - y[i]) for i in K))
 
    Arguments
        a: input (N, K)
@@ -405,9 +405,9 @@ PM_INLINE int pminusy_softmax_mse_loss_f32_strip(int64_t N, int64_t K, const flo
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
-            const float term_2_now = pm_weighted_f32(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
-            const float term_4_2_now = 1.0f - y_lanes[k * PM_LANES + lane];
-            total_lanes[lane] += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
+            const float term_3_now = pm_weighted_f32(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
+            const float term_2_now = (1.0f - y_lanes[k * PM_LANES + lane]) * p_now - term_3_now;
+            total_lanes[lane] += term_2_now * term_2_now;
         }
     }
     PM_SIMD()
@@ -500,9 +500,9 @@ int pminusy_softmax_mse_loss_f32(int64_t N, int64_t K, const float *a, int64_t l
             PM_SIMD(reduction(+ : total_part))
             for (int64_t k = block; k < end; ++k) {
                 const float p_now = (float)once * (exp_a_down * exp_a[k]);
-                const float term_2_now = pm_weighted_f32(y[row * ldy + k], (a[row * lda + k] == (float)a_max ? (float)once_3 : (float)sum_exp_a - (exp_a_down * exp_a[k])) * (float)once_2);
-                const float term_4_2_now = 1.0f - y[row * ldy + k];
-                total_part += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
+                const float term_3_now = pm_weighted_f32(y[row * ldy + k], (a[row * lda + k] == (float)a_max ? (float)once_3 : (float)sum_exp_a - (exp_a_down * exp_a[k])) * (float)once_2);
+                const float term_2_now = (1.0f - y[row * ldy + k]) * p_now - term_3_now;
+                total_part += term_2_now * term_2_now;
             }
             total_all += total_part;
         }
@@ -517,7 +517,7 @@ size_t pminusy_softmax_mse_f32_workspace(int64_t N, int64_t K)
 {
     (void)N;
     (void)K;
-    return 0 + PM_ROUNDED(PM_THREADS * (K)) * sizeof(float) + PM_ROUNDED(PM_THREADS * (K)) * sizeof(float) + PM_ROUNDED(PM_THREADS * (K)) * sizeof(float);
+    return 0 + PM_ROUNDED(PM_THREADS * (K)) * sizeof(float) + PM_ROUNDED(PM_THREADS * (K)) * sizeof(float);
 }
 
 #ifdef PM_FEW
@@ -567,12 +567,12 @@ PM_INLINE int pminusy_softmax_mse_f32_strip(int64_t N, int64_t K, const float *a
     float once_2_lanes[PM_LANES];
     float once_3_lanes[PM_LANES];
     float p_lanes[PM_FEW * PM_LANES];
-    float term_2_lanes[PM_FEW * PM_LANES];
-    float term_4_2_lanes[PM_FEW * PM_LANES];
+    float term_3_lanes[PM_FEW * PM_LANES];
     float total_lanes[PM_LANES];
     float total_2_lanes[PM_LANES];
     float loss_rest[PM_LANES];
     float *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    float once_4_lanes[PM_LANES];
     float da_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(float)INFINITY;
     for (int k = 0; k < K; ++k) {
@@ -611,25 +611,25 @@ PM_INLINE int pminusy_softmax_mse_f32_strip(int64_t N, int64_t K, const float *a
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const float p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
-            const float term_2_now = pm_weighted_f32(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
-            const float term_4_2_now = 1.0f - y_lanes[k * PM_LANES + lane];
-            total_lanes[lane] += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
-            const float term_4_3_now = 1.0f - y_lanes[k * PM_LANES + lane];
-            total_2_lanes[lane] += pm_weighted_f32(p_now, term_2_now - p_now * term_4_3_now);
+            const float term_3_now = pm_weighted_f32(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
+            const float term_2_now = (1.0f - y_lanes[k * PM_LANES + lane]) * p_now - term_3_now;
+            total_lanes[lane] += term_2_now * term_2_now;
+            total_2_lanes[lane] += pm_weighted_f32(p_now, term_2_now);
             p_lanes[k * PM_LANES + lane] = p_now;
-            term_2_lanes[k * PM_LANES + lane] = term_2_now;
-            term_4_2_lanes[k * PM_LANES + lane] = term_4_2_now;
+            term_3_lanes[k * PM_LANES + lane] = term_3_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float loss_now = total_lanes[lane] / 2.0f;
+        const float once_4_now = -total_2_lanes[lane];
         loss_lanes[lane] = loss_now;
+        once_4_lanes[lane] = once_4_now;
     }
     for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
-            const float da_now = pm_weighted_f32(p_lanes[k * PM_LANES + lane], total_2_lanes[lane] + p_lanes[k * PM_LANES + lane] * term_4_2_lanes[k * PM_LANES + lane] - term_2_lanes[k * PM_LANES + lane]);
+            const float da_now = pm_weighted_f32(p_lanes[k * PM_LANES + lane], once_4_lanes[lane] + (1.0f - y_lanes[k * PM_LANES + lane]) * p_lanes[k * PM_LANES + lane] - term_3_lanes[k * PM_LANES + lane]);
             da_lanes[k * PM_LANES + lane] = (float)scale * da_now;
         }
     }
@@ -673,13 +673,11 @@ int pminusy_softmax_mse_f32(int64_t N, int64_t K, const float *a, int64_t lda, c
 #endif
 #endif
     float *const p_rows = (float *)workspace;
-    float *const term_2_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
-    float *const term_4_2_rows = term_2_rows + PM_ROUNDED(PM_THREADS * (K));
+    float *const term_3_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         float *const p = p_rows + PM_THREAD * (K);
-        float *const term_2 = term_2_rows + PM_THREAD * (K);
-        float *const term_4_2 = term_4_2_rows + PM_THREAD * (K);
+        float *const term_3 = term_3_rows + PM_THREAD * (K);
         float a_max_all = -(float)INFINITY;
         int a_max_nan = 0;
         double sum_a_all = 0;
@@ -741,14 +739,12 @@ int pminusy_softmax_mse_f32(int64_t N, int64_t K, const float *a, int64_t lda, c
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_2_part))
             for (int64_t k = block; k < end; ++k) {
                 const float p_now = (float)once * (exp_a_down * da[row * ldda + k]);
-                const float term_2_now = pm_weighted_f32(y[row * ldy + k], (a[row * lda + k] == (float)a_max ? (float)once_3 : (float)sum_exp_a - (exp_a_down * da[row * ldda + k])) * (float)once_2);
-                const float term_4_2_now = 1.0f - y[row * ldy + k];
-                total_part += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
-                const float term_4_3_now = 1.0f - y[row * ldy + k];
-                total_2_part += pm_weighted_f32(p_now, term_2_now - p_now * term_4_3_now);
+                const float term_3_now = pm_weighted_f32(y[row * ldy + k], (a[row * lda + k] == (float)a_max ? (float)once_3 : (float)sum_exp_a - (exp_a_down * da[row * ldda + k])) * (float)once_2);
+                const float term_2_now = (1.0f - y[row * ldy + k]) * p_now - term_3_now;
+                total_part += term_2_now * term_2_now;
+                total_2_part += pm_weighted_f32(p_now, term_2_now);
                 p[k] = p_now;
-                term_2[k] = term_2_now;
-                term_4_2[k] = term_4_2_now;
+                term_3[k] = term_3_now;
             }
             total_all += total_part;
             total_2_all += total_2_part;
@@ -756,9 +752,10 @@ int pminusy_softmax_mse_f32(int64_t N, int64_t K, const float *a, int64_t lda, c
         const double total = total_all;
         const double total_2 = total_2_all;
         loss[row] = (float)(total / 2.0);
+        const double once_4 = -total_2;
         PM_SIMD()
         for (int64_t k = 0; k < K; ++k) {
-            const float da_now = pm_weighted_f32(p[k], (float)total_2 + p[k] * term_4_2[k] - term_2[k]);
+            const float da_now = pm_weighted_f32(p[k], (float)once_4 + (1.0f - y[row * ldy + k]) * p[k] - term_3[k]);
             da[row * ldda + k] = (float)scale * da_now;
         }
     }
@@ -858,9 +855,9 @@ PM_INLINE int pminusy_softmax_mse_loss_f64_strip(int64_t N, int64_t K, const dou
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
-            const double term_2_now = pm_weighted_f64(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
-            const double term_4_2_now = 1.0 - y_lanes[k * PM_LANES + lane];
-            total_lanes[lane] += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
+            const double term_3_now = pm_weighted_f64(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
+            const double term_2_now = (1.0 - y_lanes[k * PM_LANES + lane]) * p_now - term_3_now;
+            total_lanes[lane] += term_2_now * term_2_now;
         }
     }
     PM_SIMD()
@@ -953,9 +950,9 @@ int pminusy_softmax_mse_loss_f64(int64_t N, int64_t K, const double *a, int64_t 
             PM_SIMD(reduction(+ : total_part))
             for (int64_t k = block; k < end; ++k) {
                 const double p_now = once * (exp_a_down * exp_a[k]);
-                const double term_2_now = pm_weighted_f64(y[row * ldy + k], (a[row * lda + k] == a_max ? once_3 : sum_exp_a - (exp_a_down * exp_a[k])) * once_2);
-                const double term_4_2_now = 1.0 - y[row * ldy + k];
-                total_part += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
+                const double term_3_now = pm_weighted_f64(y[row * ldy + k], (a[row * lda + k] == a_max ? once_3 : sum_exp_a - (exp_a_down * exp_a[k])) * once_2);
+                const double term_2_now = (1.0 - y[row * ldy + k]) * p_now - term_3_now;
+                total_part += term_2_now * term_2_now;
             }
             total_all += total_part;
         }
@@ -970,7 +967,7 @@ size_t pminusy_softmax_mse_f64_workspace(int64_t N, int64_t K)
 {
     (void)N;
     (void)K;
-    return 0 + PM_ROUNDED(PM_THREADS * (K)) * sizeof(double) + PM_ROUNDED(PM_THREADS * (K)) * sizeof(double) + PM_ROUNDED(PM_THREADS * (K)) * sizeof(double);
+    return 0 + PM_ROUNDED(PM_THREADS * (K)) * sizeof(double) + PM_ROUNDED(PM_THREADS * (K)) * sizeof(double);
 }
 
 #ifdef PM_FEW
@@ -1020,12 +1017,12 @@ PM_INLINE int pminusy_softmax_mse_f64_strip(int64_t N, int64_t K, const double *
     double once_2_lanes[PM_LANES];
     double once_3_lanes[PM_LANES];
     double p_lanes[PM_FEW * PM_LANES];
-    double term_2_lanes[PM_FEW * PM_LANES];
-    double term_4_2_lanes[PM_FEW * PM_LANES];
+    double term_3_lanes[PM_FEW * PM_LANES];
     double total_lanes[PM_LANES];
     double total_2_lanes[PM_LANES];
     double loss_rest[PM_LANES];
     double *const loss_lanes = count < PM_LANES ? loss_rest : loss + first;
+    double once_4_lanes[PM_LANES];
     double da_lanes[PM_FEW * PM_LANES];
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(double)INFINITY;
     for (int k = 0; k < K; ++k) {
@@ -1064,25 +1061,25 @@ PM_INLINE int pminusy_softmax_mse_f64_strip(int64_t N, int64_t K, const double *
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
             const double p_now = once_lanes[lane] * exp_a_lanes[k * PM_LANES + lane];
-            const double term_2_now = pm_weighted_f64(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
-            const double term_4_2_now = 1.0 - y_lanes[k * PM_LANES + lane];
-            total_lanes[lane] += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
-            const double term_4_3_now = 1.0 - y_lanes[k * PM_LANES + lane];
-            total_2_lanes[lane] += pm_weighted_f64(p_now, term_2_now - p_now * term_4_3_now);
+            const double term_3_now = pm_weighted_f64(y_lanes[k * PM_LANES + lane], (a_lanes[k * PM_LANES + lane] == a_max_lanes[lane] ? once_3_lanes[lane] : sum_exp_a_lanes[lane] - exp_a_lanes[k * PM_LANES + lane]) * once_2_lanes[lane]);
+            const double term_2_now = (1.0 - y_lanes[k * PM_LANES + lane]) * p_now - term_3_now;
+            total_lanes[lane] += term_2_now * term_2_now;
+            total_2_lanes[lane] += pm_weighted_f64(p_now, term_2_now);
             p_lanes[k * PM_LANES + lane] = p_now;
-            term_2_lanes[k * PM_LANES + lane] = term_2_now;
-            term_4_2_lanes[k * PM_LANES + lane] = term_4_2_now;
+            term_3_lanes[k * PM_LANES + lane] = term_3_now;
         }
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double loss_now = total_lanes[lane] / 2.0;
+        const double once_4_now = -total_2_lanes[lane];
         loss_lanes[lane] = loss_now;
+        once_4_lanes[lane] = once_4_now;
     }
     for (int k = 0; k < K; ++k) {
         PM_SIMD()
         for (int lane = 0; lane < PM_LANES; ++lane) {
-            const double da_now = pm_weighted_f64(p_lanes[k * PM_LANES + lane], total_2_lanes[lane] + p_lanes[k * PM_LANES + lane] * term_4_2_lanes[k * PM_LANES + lane] - term_2_lanes[k * PM_LANES + lane]);
+            const double da_now = pm_weighted_f64(p_lanes[k * PM_LANES + lane], once_4_lanes[lane] + (1.0 - y_lanes[k * PM_LANES + lane]) * p_lanes[k * PM_LANES + lane] - term_3_lanes[k * PM_LANES + lane]);
             da_lanes[k * PM_LANES + lane] = scale * da_now;
         }
     }
@@ -1126,13 +1123,11 @@ int pminusy_softmax_mse_f64(int64_t N, int64_t K, const double *a, int64_t lda, 
 #endif
 #endif
     double *const p_rows = (double *)workspace;
-    double *const term_2_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
-    double *const term_4_2_rows = term_2_rows + PM_ROUNDED(PM_THREADS * (K));
+    double *const term_3_rows = p_rows + PM_ROUNDED(PM_THREADS * (K));
     PM_PARALLEL(1.0 * N * K, )
     for (int64_t row = 0; row < N; ++row) {
         double *const p = p_rows + PM_THREAD * (K);
-        double *const term_2 = term_2_rows + PM_THREAD * (K);
-        double *const term_4_2 = term_4_2_rows + PM_THREAD * (K);
+        double *const term_3 = term_3_rows + PM_THREAD * (K);
         double a_max_all = -(double)INFINITY;
         int a_max_nan = 0;
         double sum_a_all = 0;
@@ -1194,14 +1189,12 @@ int pminusy_softmax_mse_f64(int64_t N, int64_t K, const double *a, int64_t lda, 
             PM_SIMD(reduction(+ : total_part) reduction(+ : total_2_part))
             for (int64_t k = block; k < end; ++k) {
                 const double p_now = once * (exp_a_down * da[row * ldda + k]);
-                const double term_2_now = pm_weighted_f64(y[row * ldy + k], (a[row * lda + k] == a_max ? once_3 : sum_exp_a - (exp_a_down * da[row * ldda + k])) * once_2);
-                const double term_4_2_now = 1.0 - y[row * ldy + k];
-                total_part += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
-                const double term_4_3_now = 1.0 - y[row * ldy + k];
-                total_2_part += pm_weighted_f64(p_now, term_2_now - p_now * term_4_3_now);
+                const double term_3_now = pm_weighted_f64(y[row * ldy + k], (a[row * lda + k] == a_max ? once_3 : sum_exp_a - (exp_a_down * da[row * ldda + k])) * once_2);
+                const double term_2_now = (1.0 - y[row * ldy + k]) * p_now - term_3_now;
+                total_part += term_2_now * term_2_now;
+                total_2_part += pm_weighted_f64(p_now, term_2_now);
                 p[k] = p_now;
-                term_2[k] = term_2_now;
-                term_4_2[k] = term_4_2_now;
+                term_3[k] = term_3_now;
             }
             total_all += total_part;
             total_2_all += total_2_part;
@@ -1209,9 +1202,10 @@ int pminusy_softmax_mse_f64(int64_t N, int64_t K, const double *a, int64_t lda, 
         const double total = total_all;
         const double total_2 = total_2_all;
         loss[row] = total / 2.0;
+        const double once_4 = -total_2;
         PM_SIMD()
         for (int64_t k = 0; k < K; ++k) {
-            const double da_now = pm_weighted_f64(p[k], total_2 + p[k] * term_4_2[k] - term_2[k]);
+            const double da_now = pm_weighted_f64(p[k], once_4 + (1.0 - y[row * ldy + k]) * p[k] - term_3[k]);
             da[row * ldda + k] = scale * da_now;
         }
     }

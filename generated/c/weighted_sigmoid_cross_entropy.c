@@ -7,7 +7,7 @@
        L = -sum(weight[i] * (pos_weight[i] * y[i] * log(p[i]) + (1 - y[i]) * log(1 - p[i])) for i in K)
 
    Gradients, as derived
-       dL/dz[j] = weight[j]*(p[j] + y[j]*(pos_weight[j]*(p[j] - 1) - p[j]))
+       dL/dz[j] = weight[j]*(p[j] - y[j]*(p[j] + pos_weight[j]*(1 - p[j])))
 
    Arguments
        z: input (N, K)
@@ -473,7 +473,7 @@ PM_INLINE int pminusy_weighted_sigmoid_cross_entropy_f32_strip(int64_t N, int64_
         for (int lane = 0; lane < PM_LANES; ++lane) {
             total_lanes[lane] += pm_weighted_f32(weight[k], -pm_weighted_f32(1.0f - y_lanes[k * PM_LANES + lane], pm_softplus_f32(z_lanes[k * PM_LANES + lane])) - pm_weighted_f32(y_lanes[k * PM_LANES + lane], pos_weight[k] * pm_softplus_f32(-z_lanes[k * PM_LANES + lane])));
             const float p_now = pm_sigmoid_f32(z_lanes[k * PM_LANES + lane]);
-            const float dz_now = (p_now + (-p_now - pos_weight[k] * pm_sigmoid_f32(-z_lanes[k * PM_LANES + lane])) * y_lanes[k * PM_LANES + lane]) * weight[k];
+            const float dz_now = (p_now - (p_now + pos_weight[k] * pm_sigmoid_f32(-z_lanes[k * PM_LANES + lane])) * y_lanes[k * PM_LANES + lane]) * weight[k];
             dz_lanes[k * PM_LANES + lane] = (float)scale * dz_now;
         }
     }
@@ -531,7 +531,7 @@ int pminusy_weighted_sigmoid_cross_entropy_f32(int64_t N, int64_t K, const float
             for (int64_t k = block; k < end; ++k) {
                 total_part += pm_weighted_f32(weight[k], -pm_weighted_f32(1.0f - y[row * ldy + k], pm_softplus_f32(z[row * ldz + k])) - pm_weighted_f32(y[row * ldy + k], pos_weight[k] * pm_softplus_f32(-z[row * ldz + k])));
                 const float p_now = pm_sigmoid_f32(z[row * ldz + k]);
-                const float dz_now = (p_now + (-p_now - pos_weight[k] * pm_sigmoid_f32(-z[row * ldz + k])) * y[row * ldy + k]) * weight[k];
+                const float dz_now = (p_now - (p_now + pos_weight[k] * pm_sigmoid_f32(-z[row * ldz + k])) * y[row * ldy + k]) * weight[k];
                 dz[row * lddz + k] = (float)scale * dz_now;
             }
             total_all += total_part;
@@ -699,7 +699,7 @@ PM_INLINE int pminusy_weighted_sigmoid_cross_entropy_f64_strip(int64_t N, int64_
         for (int lane = 0; lane < PM_LANES; ++lane) {
             total_lanes[lane] += pm_weighted_f64(weight[k], -pm_weighted_f64(1.0 - y_lanes[k * PM_LANES + lane], pm_softplus_f64(z_lanes[k * PM_LANES + lane])) - pm_weighted_f64(y_lanes[k * PM_LANES + lane], pos_weight[k] * pm_softplus_f64(-z_lanes[k * PM_LANES + lane])));
             const double p_now = pm_sigmoid_f64(z_lanes[k * PM_LANES + lane]);
-            const double dz_now = (p_now + (-p_now - pos_weight[k] * pm_sigmoid_f64(-z_lanes[k * PM_LANES + lane])) * y_lanes[k * PM_LANES + lane]) * weight[k];
+            const double dz_now = (p_now - (p_now + pos_weight[k] * pm_sigmoid_f64(-z_lanes[k * PM_LANES + lane])) * y_lanes[k * PM_LANES + lane]) * weight[k];
             dz_lanes[k * PM_LANES + lane] = scale * dz_now;
         }
     }
@@ -757,7 +757,7 @@ int pminusy_weighted_sigmoid_cross_entropy_f64(int64_t N, int64_t K, const doubl
             for (int64_t k = block; k < end; ++k) {
                 total_part += pm_weighted_f64(weight[k], -pm_weighted_f64(1.0 - y[row * ldy + k], pm_softplus_f64(z[row * ldz + k])) - pm_weighted_f64(y[row * ldy + k], pos_weight[k] * pm_softplus_f64(-z[row * ldz + k])));
                 const double p_now = pm_sigmoid_f64(z[row * ldz + k]);
-                const double dz_now = (p_now + (-p_now - pos_weight[k] * pm_sigmoid_f64(-z[row * ldz + k])) * y[row * ldy + k]) * weight[k];
+                const double dz_now = (p_now - (p_now + pos_weight[k] * pm_sigmoid_f64(-z[row * ldz + k])) * y[row * ldy + k]) * weight[k];
                 dz[row * lddz + k] = scale * dz_now;
             }
             total_all += total_part;

@@ -9,7 +9,7 @@
                label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
    Gradients, as derived
-       dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+       dL/da[j] = 0 if t == ignore_index else w*(1 - label_smoothing)*(p[j] - delta(j, t)) +
         label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
    Arguments
@@ -464,12 +464,12 @@ PM_INLINE int pminusy_weighted_softmax_cross_entropy_loss_f32_strip(int64_t N, i
         t_lanes[lane] = (int64_t)(bad ? 0 : label);
         t_at_lanes[lane] = label < 0 || label >= K ? 0 : label;
     }
-    float term_2_lanes[PM_LANES];
+    float w_lanes[PM_LANES];
     float a_at_label_lanes[PM_LANES];
     float a_max_lanes[PM_LANES];
     float sum_a_lanes[PM_LANES];
     float sum_a_2_lanes[PM_LANES];
-    float term_3_lanes[PM_LANES];
+    float term_2_lanes[PM_LANES];
     float once_2_lanes[PM_LANES];
     float once_3_lanes[PM_LANES];
     float a_shifted_at_label_lanes[PM_LANES];
@@ -480,9 +480,8 @@ PM_INLINE int pminusy_weighted_softmax_cross_entropy_loss_f32_strip(int64_t N, i
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float weight_at_label_now = weight[t_at_lanes[lane]];
         const float w_now = (t_lanes[lane] == ignore_index ? 0.0f : weight_at_label_now);
-        const float term_2_now = (label_smoothing - 1.0f) * w_now;
         const float a_at_label_now = a[(first + (lane < count ? lane : 0)) * lda + t_at_lanes[lane]];
-        term_2_lanes[lane] = term_2_now;
+        w_lanes[lane] = w_now;
         a_at_label_lanes[lane] = a_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(float)INFINITY;
@@ -506,12 +505,12 @@ PM_INLINE int pminusy_weighted_softmax_cross_entropy_loss_f32_strip(int64_t N, i
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const float term_now = sum_a_2_lanes[lane] - 1.0f;
-        const float term_4_now = sum_a_lanes[lane] + term_now;
-        const float term_3_now = pm_log1p_f32(term_4_now);
+        const float term_3_now = sum_a_lanes[lane] + term_now;
+        const float term_2_now = pm_log1p_f32(term_3_now);
         const float once_2_now = -a_max_lanes[lane];
-        const float once_3_now = -term_3_now;
+        const float once_3_now = -term_2_now;
         const float a_shifted_at_label_now = a_at_label_lanes[lane] - a_max_lanes[lane];
-        term_3_lanes[lane] = term_3_now;
+        term_2_lanes[lane] = term_2_now;
         once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
         a_shifted_at_label_lanes[lane] = a_shifted_at_label_now;
@@ -526,7 +525,7 @@ PM_INLINE int pminusy_weighted_softmax_cross_entropy_loss_f32_strip(int64_t N, i
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const float loss_now = (t_lanes[lane] == ignore_index ? 0.0f : pm_weighted_f32(term_2_lanes[lane], a_shifted_at_label_lanes[lane] - term_3_lanes[lane]) - pm_weighted_f32(label_smoothing, total_lanes[lane] / (float)K));
+        const float loss_now = (t_lanes[lane] == ignore_index ? 0.0f : pm_weighted_f32((label_smoothing - 1.0f) * w_lanes[lane], a_shifted_at_label_lanes[lane] - term_2_lanes[lane]) - pm_weighted_f32(label_smoothing, total_lanes[lane] / (float)K));
         loss_lanes[lane] = loss_now;
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
@@ -563,7 +562,6 @@ int pminusy_weighted_softmax_cross_entropy_loss_f32(int64_t N, int64_t K, const 
         (void)t_at;
         const double weight_at_label = weight[t_at];
         const double w = (t_here == ignore_index ? 0.0 : weight_at_label);
-        const double term_2 = (label_smoothing - 1.0) * w;
         const double a_at_label = a[row * lda + t_at];
         float a_max_all = -(float)INFINITY;
         int a_max_nan = 0;
@@ -607,10 +605,10 @@ int pminusy_weighted_softmax_cross_entropy_loss_f32(int64_t N, int64_t K, const 
         const double sum_a = sum_a_all;
         const double sum_a_2 = sum_a_2_all;
         const double term = sum_a_2 - 1.0;
-        const double term_4 = sum_a + term;
-        const double term_3 = pm_log1p_f64(term_4);
+        const double term_3 = sum_a + term;
+        const double term_2 = pm_log1p_f64(term_3);
         const double once_2 = -a_max;
-        const double once_3 = -term_3;
+        const double once_3 = -term_2;
         const double a_shifted_at_label = (float)a_at_label - (float)a_max;
         double total_all = 0;
         for (int64_t block = 0; block < K; block += PM_BLOCK) {
@@ -624,7 +622,7 @@ int pminusy_weighted_softmax_cross_entropy_loss_f32(int64_t N, int64_t K, const 
             total_all += total_part;
         }
         const double total = total_all;
-        loss[row] = (float)((t_here == ignore_index ? 0.0 : pm_weighted_f64(term_2, a_shifted_at_label - term_3) - pm_weighted_f64(label_smoothing, total / (double)K)));
+        loss[row] = (float)((t_here == ignore_index ? 0.0 : pm_weighted_f64((label_smoothing - 1.0) * w, a_shifted_at_label - term_2) - pm_weighted_f64(label_smoothing, total / (double)K)));
         if (wrong) {
             status |= 1;
             loss[row] = (float)NAN;
@@ -666,9 +664,9 @@ int pminusy_weighted_softmax_cross_entropy_f32(int64_t N, int64_t K, const float
         (void)t_at;
         const double weight_at_label = weight[t_at];
         const double w = (t_here == ignore_index ? 0.0 : weight_at_label);
-        const double term_2 = (label_smoothing - 1.0) * w;
         const double a_at_label = a[row * lda + t_at];
         const double a_at_label_2 = a[row * lda + t_at];
+        const double once_5 = (1.0 - label_smoothing) * w;
         float a_max_all = -(float)INFINITY;
         int a_max_nan = 0;
         double sum_a_all = 0;
@@ -716,13 +714,13 @@ int pminusy_weighted_softmax_cross_entropy_f32(int64_t N, int64_t K, const float
         const double sum_exp_a = sum_a + sum_a_2;
         const double once = 1.0 / sum_exp_a;
         const double term = sum_a_2 - 1.0;
-        const double term_4 = sum_a + term;
-        const double term_3 = pm_log1p_f64(term_4);
+        const double term_3 = sum_a + term;
+        const double term_2 = pm_log1p_f64(term_3);
         const double once_3 = -a_max;
-        const double once_4 = -term_3;
+        const double once_4 = -term_2;
         const double a_shifted_at_label = (float)a_at_label - (float)a_max;
-        const double once_5 = -(a_at_label_2 == a_max ? term_4 : sum_exp_a - pm_exp_difference_nonpositive_f64(a_at_label_2, a_max)) / sum_exp_a;
-        const double once_6 = 1.0 / sum_exp_a;
+        const double once_6 = -(a_at_label_2 == a_max ? term_3 : sum_exp_a - pm_exp_difference_nonpositive_f64(a_at_label_2, a_max)) / sum_exp_a;
+        const double once_7 = 1.0 / sum_exp_a;
         double total_all = 0;
         for (int64_t block = 0; block < K; block += step) {
             const int64_t end = K - block < step ? K : block + step;
@@ -735,13 +733,13 @@ int pminusy_weighted_softmax_cross_entropy_f32(int64_t N, int64_t K, const float
                 const float a_shifted_2_now = (float)once_3 + a[row * lda + k];
                 total_part += pm_weighted_f32(weight[k], (float)once_4 + a_shifted_2_now);
                 const float p_now = (float)once * (exp_a_down * da[row * ldda + k]);
-                const float da_now = (t_here == ignore_index ? 0.0f : pm_weighted_f32(label_smoothing, ((*sum_weight - weight[k]) * p_now - pm_weighted_f32(weight[k], (a[row * lda + k] == (float)a_max ? (float)term_4 : (float)sum_exp_a - (exp_a_down * da[row * ldda + k])) * (float)once_6)) / (float)K) - pm_weighted_f32((float)term_2, (k == t_here ? (float)once_5 : p_now)));
+                const float da_now = (t_here == ignore_index ? 0.0f : pm_weighted_f32(label_smoothing, ((*sum_weight - weight[k]) * p_now - pm_weighted_f32(weight[k], (a[row * lda + k] == (float)a_max ? (float)term_3 : (float)sum_exp_a - (exp_a_down * da[row * ldda + k])) * (float)once_7)) / (float)K) + pm_weighted_f32((float)once_5, (k == t_here ? (float)once_6 : p_now)));
                 da[row * ldda + k] = (float)scale * da_now;
             }
             total_all += total_part;
         }
         const double total = total_all;
-        loss[row] = (float)((t_here == ignore_index ? 0.0 : pm_weighted_f64(term_2, a_shifted_at_label - term_3) - pm_weighted_f64(label_smoothing, total / (double)K)));
+        loss[row] = (float)((t_here == ignore_index ? 0.0 : pm_weighted_f64((label_smoothing - 1.0) * w, a_shifted_at_label - term_2) - pm_weighted_f64(label_smoothing, total / (double)K)));
         if (wrong) {
             status |= 1;
             for (int64_t k = 0; k < K; ++k)
@@ -879,12 +877,12 @@ PM_INLINE int pminusy_weighted_softmax_cross_entropy_loss_f64_strip(int64_t N, i
         t_lanes[lane] = (int64_t)(bad ? 0 : label);
         t_at_lanes[lane] = label < 0 || label >= K ? 0 : label;
     }
-    double term_2_lanes[PM_LANES];
+    double w_lanes[PM_LANES];
     double a_at_label_lanes[PM_LANES];
     double a_max_lanes[PM_LANES];
     double sum_a_lanes[PM_LANES];
     double sum_a_2_lanes[PM_LANES];
-    double term_3_lanes[PM_LANES];
+    double term_2_lanes[PM_LANES];
     double once_2_lanes[PM_LANES];
     double once_3_lanes[PM_LANES];
     double a_shifted_at_label_lanes[PM_LANES];
@@ -895,9 +893,8 @@ PM_INLINE int pminusy_weighted_softmax_cross_entropy_loss_f64_strip(int64_t N, i
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double weight_at_label_now = weight[t_at_lanes[lane]];
         const double w_now = (t_lanes[lane] == ignore_index ? 0.0 : weight_at_label_now);
-        const double term_2_now = (label_smoothing - 1.0) * w_now;
         const double a_at_label_now = a[(first + (lane < count ? lane : 0)) * lda + t_at_lanes[lane]];
-        term_2_lanes[lane] = term_2_now;
+        w_lanes[lane] = w_now;
         a_at_label_lanes[lane] = a_at_label_now;
     }
     for (int lane = 0; lane < PM_LANES; ++lane) a_max_lanes[lane] = -(double)INFINITY;
@@ -921,12 +918,12 @@ PM_INLINE int pminusy_weighted_softmax_cross_entropy_loss_f64_strip(int64_t N, i
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
         const double term_now = sum_a_2_lanes[lane] - 1.0;
-        const double term_4_now = sum_a_lanes[lane] + term_now;
-        const double term_3_now = pm_log1p_f64(term_4_now);
+        const double term_3_now = sum_a_lanes[lane] + term_now;
+        const double term_2_now = pm_log1p_f64(term_3_now);
         const double once_2_now = -a_max_lanes[lane];
-        const double once_3_now = -term_3_now;
+        const double once_3_now = -term_2_now;
         const double a_shifted_at_label_now = a_at_label_lanes[lane] - a_max_lanes[lane];
-        term_3_lanes[lane] = term_3_now;
+        term_2_lanes[lane] = term_2_now;
         once_2_lanes[lane] = once_2_now;
         once_3_lanes[lane] = once_3_now;
         a_shifted_at_label_lanes[lane] = a_shifted_at_label_now;
@@ -941,7 +938,7 @@ PM_INLINE int pminusy_weighted_softmax_cross_entropy_loss_f64_strip(int64_t N, i
     }
     PM_SIMD()
     for (int lane = 0; lane < PM_LANES; ++lane) {
-        const double loss_now = (t_lanes[lane] == ignore_index ? 0.0 : pm_weighted_f64(term_2_lanes[lane], a_shifted_at_label_lanes[lane] - term_3_lanes[lane]) - pm_weighted_f64(label_smoothing, total_lanes[lane] / (double)K));
+        const double loss_now = (t_lanes[lane] == ignore_index ? 0.0 : pm_weighted_f64((label_smoothing - 1.0) * w_lanes[lane], a_shifted_at_label_lanes[lane] - term_2_lanes[lane]) - pm_weighted_f64(label_smoothing, total_lanes[lane] / (double)K));
         loss_lanes[lane] = loss_now;
     }
     for (int lane = 0; lane < count && count < PM_LANES; ++lane)
@@ -978,7 +975,6 @@ int pminusy_weighted_softmax_cross_entropy_loss_f64(int64_t N, int64_t K, const 
         (void)t_at;
         const double weight_at_label = weight[t_at];
         const double w = (t_here == ignore_index ? 0.0 : weight_at_label);
-        const double term_2 = (label_smoothing - 1.0) * w;
         const double a_at_label = a[row * lda + t_at];
         double a_max_all = -(double)INFINITY;
         int a_max_nan = 0;
@@ -1022,10 +1018,10 @@ int pminusy_weighted_softmax_cross_entropy_loss_f64(int64_t N, int64_t K, const 
         const double sum_a = sum_a_all;
         const double sum_a_2 = sum_a_2_all;
         const double term = sum_a_2 - 1.0;
-        const double term_4 = sum_a + term;
-        const double term_3 = pm_log1p_f64(term_4);
+        const double term_3 = sum_a + term;
+        const double term_2 = pm_log1p_f64(term_3);
         const double once_2 = -a_max;
-        const double once_3 = -term_3;
+        const double once_3 = -term_2;
         const double a_shifted_at_label = a_at_label - a_max;
         double total_all = 0;
         for (int64_t block = 0; block < K; block += PM_BLOCK) {
@@ -1039,7 +1035,7 @@ int pminusy_weighted_softmax_cross_entropy_loss_f64(int64_t N, int64_t K, const 
             total_all += total_part;
         }
         const double total = total_all;
-        loss[row] = (t_here == ignore_index ? 0.0 : pm_weighted_f64(term_2, a_shifted_at_label - term_3) - pm_weighted_f64(label_smoothing, total / (double)K));
+        loss[row] = (t_here == ignore_index ? 0.0 : pm_weighted_f64((label_smoothing - 1.0) * w, a_shifted_at_label - term_2) - pm_weighted_f64(label_smoothing, total / (double)K));
         if (wrong) {
             status |= 1;
             loss[row] = (double)NAN;
@@ -1081,9 +1077,9 @@ int pminusy_weighted_softmax_cross_entropy_f64(int64_t N, int64_t K, const doubl
         (void)t_at;
         const double weight_at_label = weight[t_at];
         const double w = (t_here == ignore_index ? 0.0 : weight_at_label);
-        const double term_2 = (label_smoothing - 1.0) * w;
         const double a_at_label = a[row * lda + t_at];
         const double a_at_label_2 = a[row * lda + t_at];
+        const double once_5 = (1.0 - label_smoothing) * w;
         double a_max_all = -(double)INFINITY;
         int a_max_nan = 0;
         double sum_a_all = 0;
@@ -1131,13 +1127,13 @@ int pminusy_weighted_softmax_cross_entropy_f64(int64_t N, int64_t K, const doubl
         const double sum_exp_a = sum_a + sum_a_2;
         const double once = 1.0 / sum_exp_a;
         const double term = sum_a_2 - 1.0;
-        const double term_4 = sum_a + term;
-        const double term_3 = pm_log1p_f64(term_4);
+        const double term_3 = sum_a + term;
+        const double term_2 = pm_log1p_f64(term_3);
         const double once_3 = -a_max;
-        const double once_4 = -term_3;
+        const double once_4 = -term_2;
         const double a_shifted_at_label = a_at_label - a_max;
-        const double once_5 = -(a_at_label_2 == a_max ? term_4 : sum_exp_a - pm_exp_difference_nonpositive_f64(a_at_label_2, a_max)) / sum_exp_a;
-        const double once_6 = 1.0 / sum_exp_a;
+        const double once_6 = -(a_at_label_2 == a_max ? term_3 : sum_exp_a - pm_exp_difference_nonpositive_f64(a_at_label_2, a_max)) / sum_exp_a;
+        const double once_7 = 1.0 / sum_exp_a;
         double total_all = 0;
         for (int64_t block = 0; block < K; block += step) {
             const int64_t end = K - block < step ? K : block + step;
@@ -1150,13 +1146,13 @@ int pminusy_weighted_softmax_cross_entropy_f64(int64_t N, int64_t K, const doubl
                 const double a_shifted_2_now = once_3 + a[row * lda + k];
                 total_part += pm_weighted_f64(weight[k], once_4 + a_shifted_2_now);
                 const double p_now = once * (exp_a_down * da[row * ldda + k]);
-                const double da_now = (t_here == ignore_index ? 0.0 : pm_weighted_f64(label_smoothing, ((*sum_weight - weight[k]) * p_now - pm_weighted_f64(weight[k], (a[row * lda + k] == a_max ? term_4 : sum_exp_a - (exp_a_down * da[row * ldda + k])) * once_6)) / (double)K) - pm_weighted_f64(term_2, (k == t_here ? once_5 : p_now)));
+                const double da_now = (t_here == ignore_index ? 0.0 : pm_weighted_f64(label_smoothing, ((*sum_weight - weight[k]) * p_now - pm_weighted_f64(weight[k], (a[row * lda + k] == a_max ? term_3 : sum_exp_a - (exp_a_down * da[row * ldda + k])) * once_7)) / (double)K) + pm_weighted_f64(once_5, (k == t_here ? once_6 : p_now)));
                 da[row * ldda + k] = scale * da_now;
             }
             total_all += total_part;
         }
         const double total = total_all;
-        loss[row] = (t_here == ignore_index ? 0.0 : pm_weighted_f64(term_2, a_shifted_at_label - term_3) - pm_weighted_f64(label_smoothing, total / (double)K));
+        loss[row] = (t_here == ignore_index ? 0.0 : pm_weighted_f64((label_smoothing - 1.0) * w, a_shifted_at_label - term_2) - pm_weighted_f64(label_smoothing, total / (double)K));
         if (wrong) {
             status |= 1;
             for (int64_t k = 0; k < K; ++k)

@@ -11,7 +11,7 @@ Definitions
 
 Derivatives, as derived
     dL/dz = alpha*s*(q*(1 + gamma*log(q)) - 1)*(1 - q)**gamma
-    d2L/dz2 = -alpha*q*s**2*(q + gamma*(q*(2 + (1 + gamma)*log(q)) - 2 - log(q)) - 1)*(1 -
+    d2L/dz2 = alpha*q*s**2*(1 + gamma*(2 + log(q) - q*(2 + (1 + gamma)*log(q))) - q)*(1 -
             q)**gamma
 
 Link: what the raw scores predict
@@ -109,10 +109,10 @@ def _derivatives(z, y, alpha, gamma):
             L = _weighted(alpha, softplus_minus_term_3 * term_2)
             term = _weighted(gamma * sigmoid_term_3, softplus_minus_term_3)
             slope = _weighted(alpha * s, (-sigmoid_minus_term_3 - term) * term_2)
-            part_1 = _weighted(sigmoid_minus_term_3, softplus_minus_term_3)
-            part_2 = _weighted(gamma, part_1 - term - 2 * sigmoid_minus_term_3)
-            part_3 = (part_2 - sigmoid_minus_term_3) * term_2 * s**2
-            curvature = np.maximum(-_weighted(alpha * sigmoid_term_3, part_3), 0.001)
+            part_1 = -_weighted(sigmoid_minus_term_3, softplus_minus_term_3)
+            part_2 = _weighted(gamma, part_1 + term + 2 * sigmoid_minus_term_3)
+            part_3 = (part_2 + sigmoid_minus_term_3) * term_2 * s**2
+            curvature = np.maximum(_weighted(alpha * sigmoid_term_3, part_3), 0.001)
             results[""][rows] = L
             results["slope"][rows] = slope
             results["curvature"][rows] = curvature

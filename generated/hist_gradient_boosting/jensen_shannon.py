@@ -11,10 +11,10 @@ Definitions
     L = KL*(1 - b) + b*log(1/m[y])
 
 Derivatives, as derived
-    dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
-    d2L/dz[j] dz[r] = p[j]*(b - 1)*(m[r]*(m[j]*(delta(j, r)*(KL - 1 - log(p[j]/m[j])) + p[r]*(1
+    dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
+    d2L/dz[j] dz[r] = p[j]*(1 - b)*(m[r]*(m[j]*(delta(j, r)*(1 + log(p[j]/m[j]) - KL) - p[r]*(1
             + (1 - b)*sum(p[i]**2/m[i] for i in K) + log(p[r]) + log(p[j]/m[j]) - log(m[r]) -
-            2*KL)) - p[j]*(b - 1)*(delta(j, r) - p[r])) + m[j]*p[r]**2*(b - 1))/(m[j]*m[r])
+            2*KL)) + p[j]*(1 - b)*(p[r] - delta(j, r))) + m[j]*p[r]**2*(1 - b))/(m[j]*m[r])
 
 Link: what the raw scores predict
     prediction = p[j]
@@ -109,8 +109,7 @@ def _derivatives(z, y, b):
         "curvature": np.empty(z.shape),
     }
     with np.errstate(all="ignore"):
-        term_14 = 1 - b
-        term_24 = b - 1
+        term_15 = 1 - b
         blocks = _blocks(15 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
@@ -120,78 +119,78 @@ def _derivatives(z, y, b):
             exp_z, scale = _exponentials(z, z_max)
             rest, whole = _sums(exp_z, z_top)
             p = exp_z / whole[:, None]
-            m = (y[:, None] == index_K).astype(dtype) * b + term_14 * p
+            term_13 = term_15 * p
+            m = term_13 + (y[:, None] == index_K).astype(dtype) * b
             term = _weighted(p, 1 / m)
-            term_15 = m - p
-            term_10 = _where(np.abs(term_15) < 3 * p / 8, -np.log1p(term_15 / p), np.log(term))
+            term_16 = m - p
+            term_10 = _where(np.abs(term_16) < 3 * p / 8, -np.log1p(term_16 / p), np.log(term))
             KL = np.sum(_weighted(p, term_10), axis=1)
-            term_16 = m[index_N, y] - p[index_N, y]
-            term_2 = term_16 / p[index_N, y]
+            term_17 = m[index_N, y] - p[index_N, y]
+            term_2 = term_17 / p[index_N, y]
             term_3 = _weighted(p[index_N, y], 1 / m[index_N, y])
             term_4 = m[index_N, y] - 1
             term_5 = 1 / m[index_N, y]
             total_2 = np.sum(_where(index_K != y[:, None], p, 0), axis=1)
             term_21 = 2 + term_4
-            term_17 = 1 / term_21**2
+            term_18 = 1 / term_21**2
             term_22 = 2 + term_2
-            term_18 = 1 / term_22**2
+            term_19 = 1 / term_22**2
             term_23 = term_4**2
-            term_25 = term_2**2
+            term_24 = term_2**2
             part_1 = m[index_N, y] + _weighted(p[index_N, y], np.log(term_3)) - p[index_N, y]
-            part_2 = (0.05714285714285714 + 2 * term_17 * term_23 / 37) * term_17 * term_23
-            part_3 = 0.06451612903225806 + (0.06060606060606061 + part_2) * term_17 * term_23
-            part_4 = (0.06896551724137931 + part_3 * term_17 * term_23) * term_17 * term_23
-            part_5 = (0.05714285714285714 + 2 * term_18 * term_25 / 37) * term_18 * term_25
-            part_6 = 0.06451612903225806 + (0.06060606060606061 + part_5) * term_18 * term_25
-            part_7 = (0.06896551724137931 + part_6 * term_18 * term_25) * term_18 * term_25
-            part_8 = 0.08 + (0.07407407407407407 + part_4) * term_17 * term_23
-            part_9 = (0.08695652173913043 + part_8 * term_17 * term_23) * term_17 * term_23
-            part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_17 * term_23
-            part_11 = (0.11764705882352941 + part_10 * term_17 * term_23) * term_17 * term_23
-            part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_17 * term_23
-            part_13 = (0.18181818181818182 + part_12 * term_17 * term_23) * term_17 * term_23
-            part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_17 * term_23
-            part_15 = 0.6666666666666666 + (0.4 + part_14 * term_17 * term_23) * term_17 * term_23
-            part_16 = (part_15 * term_17 * term_23 - term_4) * term_4 / term_21
+            part_2 = (0.05714285714285714 + 2 * term_18 * term_23 / 37) * term_18 * term_23
+            part_3 = 0.06451612903225806 + (0.06060606060606061 + part_2) * term_18 * term_23
+            part_4 = (0.06896551724137931 + part_3 * term_18 * term_23) * term_18 * term_23
+            part_5 = (0.05714285714285714 + 2 * term_19 * term_24 / 37) * term_19 * term_24
+            part_6 = 0.06451612903225806 + (0.06060606060606061 + part_5) * term_19 * term_24
+            part_7 = (0.06896551724137931 + part_6 * term_19 * term_24) * term_19 * term_24
+            part_8 = 0.08 + (0.07407407407407407 + part_4) * term_18 * term_23
+            part_9 = (0.08695652173913043 + part_8 * term_18 * term_23) * term_18 * term_23
+            part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_18 * term_23
+            part_11 = (0.11764705882352941 + part_10 * term_18 * term_23) * term_18 * term_23
+            part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_18 * term_23
+            part_13 = (0.18181818181818182 + part_12 * term_18 * term_23) * term_18 * term_23
+            part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_18 * term_23
+            part_15 = 0.6666666666666666 + (0.4 + part_14 * term_18 * term_23) * term_18 * term_23
+            part_16 = (part_15 * term_18 * term_23 - term_4) * term_4 / term_21
             part_17 = -_where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
             part_18 = _where(np.abs(term_4) < 0.375, part_17, m[index_N, y] + np.log(term_5) - 1)
-            part_19 = 0.08 + (0.07407407407407407 + part_7) * term_18 * term_25
-            part_20 = (0.08695652173913043 + part_19 * term_18 * term_25) * term_18 * term_25
-            part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_18 * term_25
-            part_22 = (0.11764705882352941 + part_21 * term_18 * term_25) * term_18 * term_25
-            part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_18 * term_25
-            part_24 = (0.18181818181818182 + part_23 * term_18 * term_25) * term_18 * term_25
-            part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_18 * term_25
-            part_26 = 0.6666666666666666 + (0.4 + part_25 * term_18 * term_25) * term_18 * term_25
-            part_27 = (part_26 * term_18 * term_25 - term_2) * term_2 / term_22
+            part_19 = 0.08 + (0.07407407407407407 + part_7) * term_19 * term_24
+            part_20 = (0.08695652173913043 + part_19 * term_19 * term_24) * term_19 * term_24
+            part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_19 * term_24
+            part_22 = (0.11764705882352941 + part_21 * term_19 * term_24) * term_19 * term_24
+            part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_19 * term_24
+            part_24 = (0.18181818181818182 + part_23 * term_19 * term_24) * term_19 * term_24
+            part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_19 * term_24
+            part_26 = 0.6666666666666666 + (0.4 + part_25 * term_19 * term_24) * term_19 * term_24
+            part_27 = (part_26 * term_19 * term_24 - term_2) * term_2 / term_22
             part_28 = _where(np.abs(term_2) < 0.5, part_27, np.log1p(term_2) - term_2)
             part_29 = -_weighted(p[index_N, y], part_28)
-            part_30 = _where(np.abs(term_16) < 3 * p[index_N, y] / 8, part_29, part_1)
-            L = b * part_18 + term_24 * total_2 * np.log1p(-b) + _weighted(term_14, part_30)
-            term_19 = term_24 * p
-            slope = _weighted(term_19, KL[:, None] - term_10)
-            term_26 = rest * scale
+            part_30 = _where(np.abs(term_17) < 3 * p[index_N, y] / 8, part_29, part_1)
+            L = b * part_18 + (b - 1) * total_2 * np.log1p(-b) + _weighted(term_15, part_30)
+            slope = _weighted(term_13, term_10 - KL[:, None])
+            term_25 = rest * scale
             part_31 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
-            part_32 = _where(z == z_max[:, None], term_26[:, None], part_31)
+            part_32 = _where(z == z_max[:, None], term_25[:, None], part_31)
             term_7 = part_32 / (scale[:, None] * whole[:, None])
             z_shifted = z - z_max[:, None]
             term_8 = p**2 / m
             total_3 = np.sum(_where(p <= 0.5, term_8, 0), axis=1)
             term_9 = np.sum(term_8, axis=1)
             term_11 = _where(p > 0.5, total_3[:, None], term_9[:, None] - term_8)
-            term_27 = m**2
-            term_28 = term_7**2
-            part_33 = _weighted(p, (z_shifted - np.log1p(term_26[:, None])) * term_27)
-            part_34 = -_weighted(p, b * term_11 * term_27)
-            part_35 = (1 - 2 * p) * KL[:, None] * term_27
-            part_36 = -_weighted(p, term_27 * np.log(m))
-            part_37 = _weighted(p, term_11 * term_27)
-            part_38 = -_weighted(p, b * m * term_28)
-            part_39 = -term_10 * term_27 * term_7
-            part_40 = _weighted(p, m * term_28)
-            part_41 = -term_27 * term_7
+            term_26 = m**2
+            term_27 = term_7**2
+            part_33 = -_weighted(p, (z_shifted - np.log1p(term_25[:, None])) * term_26)
+            part_34 = (2 * p - 1) * KL[:, None] * term_26
+            part_35 = _weighted(p, b * term_11 * term_26)
+            part_36 = _weighted(p, term_26 * np.log(m))
+            part_37 = -_weighted(p, term_11 * term_26)
+            part_38 = _weighted(p, b * m * term_27)
+            part_39 = -_weighted(p, m * term_27)
+            part_40 = term_10 * term_26 * term_7
+            part_41 = term_26 * term_7
             part_42 = part_37 + part_38 + part_39 + part_40 + part_41
-            part_43 = _weighted(term_19, (part_33 + part_34 + part_35 + part_36 + part_42) / m**2)
+            part_43 = _weighted(term_13, (part_33 + part_34 + part_35 + part_36 + part_42) / m**2)
             curvature = np.maximum(part_43, 0.001)
             results[""][rows] = L
             _put(results["slope"], rows, slope)

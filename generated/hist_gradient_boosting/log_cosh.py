@@ -8,7 +8,7 @@ Definitions
     L = log(cosh(z - y))
 
 Derivatives, as derived
-    dL/dz = -tanh(y - z)
+    dL/dz = tanh(z - y)
     d2L/dz2 = 1 - tanh(y - z)**2
 
 Link: what the raw scores predict

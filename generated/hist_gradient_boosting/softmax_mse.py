@@ -9,9 +9,9 @@ Definitions
     L = sum((p[i] - delta(i, y))**2 for i in K)/2
 
 Derivatives, as derived
-    dL/da[j] = p[j]*(p[j] + sum(p[i]*(delta(i, y) - p[i]) for i in K) - delta(j, y))
-    d2L/da[j] da[r] = p[j]*(delta(j, r)*(2*p[j] + sum(p[i]*(delta(i, y) - p[i]) for i in K) -
-            delta(j, y)) + p[r]*(delta(j, y) + delta(r, y) + sum(p[i]*(3*p[i] - 2*delta(i, y))
+    dL/da[j] = p[j]*(p[j] - delta(j, y) - sum(p[i]*(p[i] - delta(i, y)) for i in K))
+    d2L/da[j] da[r] = p[j]*(delta(j, r)*(2*p[j] - delta(j, y) - sum(p[i]*(p[i] - delta(i, y))
+            for i in K)) + p[r]*(delta(j, y) + delta(r, y) + sum(p[i]*(3*p[i] - 2*delta(i, y))
             for i in K) - 2*p[j] - 2*p[r]))
 
 Link: what the raw scores predict

@@ -10,7 +10,7 @@
  *     L = 1 - (2 * I + eps) / S
  *
  * Gradients, as derived
- *     dL/dz[j] = -p[j]*(1 - p[j])*(L + 2*y[j] - 1)/S
+ *     dL/dz[j] = p[j]*(1 - p[j])*(1 - L - 2*y[j])/S
  *
  * reduction: "none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
  * "mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,
@@ -112,8 +112,8 @@ function _run(N, D, z, y, eps, loss) {
     const sum_p = _total(sum_p_all, sum_p_lost);
     const sum_y = _total(sum_y_all, sum_y_lost);
     const S = eps + sum_p + sum_y;
-    const term = -(eps + 2.0 * I) / S;
-    loss[row] = 1.0 + term;
+    const term = eps + 2.0 * I;
+    loss[row] = 1.0 - term / S;
   }
 }
 
@@ -143,10 +143,11 @@ function _run_value_and_gradient(N, D, z, y, eps, loss, dz, scale) {
     const sum_p = _total(sum_p_all, sum_p_lost);
     const sum_y = _total(sum_y_all, sum_y_lost);
     const S = eps + sum_p + sum_y;
-    const term = -(eps + 2.0 * I) / S;
-    loss[row] = 1.0 + term;
+    const term = eps + 2.0 * I;
+    loss[row] = 1.0 - term / S;
+    const once = term / S;
     for (let d = 0; d < D; ++d) {
-      const dz_now = -_weighted(dz[row * D + d] * _sigmoid(-z[row * D + d]), (term + 2.0 * y[row * D + d]) / S);
+      const dz_now = _weighted(dz[row * D + d] * _sigmoid(-z[row * D + d]), (once - 2.0 * y[row * D + d]) / S);
       dz[row * D + d] = scale * dz_now;
     }
   }

@@ -10,7 +10,7 @@
  *     L = b * sum(y[i] * log(y[i] / m[i]) for i in K) + (1 - b) * KL
  *
  * Gradients, as derived
- *     dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+ *     dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
  *
  * reduction: "none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
  * "mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,
@@ -93,7 +93,7 @@ function _run(N, K, z, y, b, loss) {
   {
     const exp_z = new Float64Array(K);
     for (let row = 0; row < N; ++row) {
-      const term_8_2 = 1.0 - b;
+      const term_9_2 = 1.0 - b;
       let z_max_all = -Infinity;
       for (let k = 0; k < K; ++k) {
         const z_max_next = z[row * K + k];
@@ -114,17 +114,17 @@ function _run(N, K, z, y, b, loss) {
       let loss_all = 0, loss_lost = 0;
       for (let k = 0; k < K; ++k) {
         const p_now = once * exp_z[k];
-        const m_now = b * y[row * K + k] + term_8_2 * p_now;
+        const m_now = b * y[row * K + k] + term_9_2 * p_now;
         const term_now = _weighted(p_now, 1.0 / m_now);
         const log_term_now = Math.log(term_now);
-        const term_10_2_now = m_now - y[row * K + k];
-        const term_3_now = term_10_2_now / y[row * K + k];
-        const term_11_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
-        const term_9_2_now = m_now - p_now;
-        const term_2_now = term_9_2_now / p_now;
-        const term_12_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
+        const term_11_2_now = m_now - y[row * K + k];
+        const term_3_now = term_11_2_now / y[row * K + k];
+        const term_12_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
+        const term_10_2_now = m_now - p_now;
+        const term_2_now = term_10_2_now / p_now;
+        const term_13_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
         const term_4_now = _weighted(y[row * K + k], 1.0 / m_now);
-        const loss_term = (Math.abs(m_now - y[row * K + k]) < 3.0 * y[row * K + k] / 8.0 ? -_weighted(y[row * K + k], (Math.abs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_now * (term_3_now * term_3_now) / 37.0) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : Math.log1p(term_3_now) - term_3_now)) : m_now + _weighted(y[row * K + k], Math.log(term_4_now)) - y[row * K + k]) * b + _weighted(term_8_2, (Math.abs(m_now - p_now) < 3.0 * p_now / 8.0 ? -_weighted(p_now, (Math.abs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_2_now * term_2_now) / 37.0) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : Math.log1p(term_2_now) - term_2_now)) : m_now + _weighted(p_now, log_term_now) - p_now));
+        const loss_term = (Math.abs(m_now - y[row * K + k]) < 3.0 * y[row * K + k] / 8.0 ? -_weighted(y[row * K + k], (Math.abs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_3_now * term_3_now) / 37.0) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : Math.log1p(term_3_now) - term_3_now)) : m_now + _weighted(y[row * K + k], Math.log(term_4_now)) - y[row * K + k]) * b + _weighted(term_9_2, (Math.abs(m_now - p_now) < 3.0 * p_now / 8.0 ? -_weighted(p_now, (Math.abs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_13_now * (term_2_now * term_2_now) / 37.0) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : Math.log1p(term_2_now) - term_2_now)) : m_now + _weighted(p_now, log_term_now) - p_now));
         const loss_next = loss_all + loss_term;
         loss_lost += _lost(loss_all, loss_term, loss_next);
         loss_all = loss_next;
@@ -140,8 +140,7 @@ function _run_value_and_gradient(N, K, z, y, b, loss, dz, scale) {
     const p = new Float64Array(K);
     const term_5 = new Float64Array(K);
     for (let row = 0; row < N; ++row) {
-      const term_8_2 = 1.0 - b;
-      const once_2 = b - 1.0;
+      const term_9_2 = 1.0 - b;
       let z_max_all = -Infinity;
       for (let k = 0; k < K; ++k) {
         const z_max_next = z[row * K + k];
@@ -163,22 +162,22 @@ function _run_value_and_gradient(N, K, z, y, b, loss, dz, scale) {
       let loss_all = 0, loss_lost = 0;
       for (let k = 0; k < K; ++k) {
         const p_now = once * dz[row * K + k];
-        const m_now = b * y[row * K + k] + term_8_2 * p_now;
+        const m_now = b * y[row * K + k] + term_9_2 * p_now;
         const term_now = _weighted(p_now, 1.0 / m_now);
         const log_term_now = Math.log(term_now);
-        const term_9_2_now = m_now - p_now;
-        const term_2_now = term_9_2_now / p_now;
+        const term_10_2_now = m_now - p_now;
+        const term_2_now = term_10_2_now / p_now;
         const term_5_now = (Math.abs(m_now - p_now) < 3.0 * p_now / 8.0 ? -Math.log1p(term_2_now) : log_term_now);
         const KL_term = _weighted(p_now, term_5_now);
         const KL_next = KL_all + KL_term;
         KL_lost += _lost(KL_all, KL_term, KL_next);
         KL_all = KL_next;
-        const term_10_2_now = m_now - y[row * K + k];
-        const term_3_now = term_10_2_now / y[row * K + k];
-        const term_11_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
-        const term_12_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
+        const term_11_2_now = m_now - y[row * K + k];
+        const term_3_now = term_11_2_now / y[row * K + k];
+        const term_12_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now));
+        const term_13_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now));
         const term_4_now = _weighted(y[row * K + k], 1.0 / m_now);
-        const loss_term = (Math.abs(m_now - y[row * K + k]) < 3.0 * y[row * K + k] / 8.0 ? -_weighted(y[row * K + k], (Math.abs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_now * (term_3_now * term_3_now) / 37.0) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : Math.log1p(term_3_now) - term_3_now)) : m_now + _weighted(y[row * K + k], Math.log(term_4_now)) - y[row * K + k]) * b + _weighted(term_8_2, (Math.abs(m_now - p_now) < 3.0 * p_now / 8.0 ? -_weighted(p_now, (Math.abs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_2_now * term_2_now) / 37.0) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : Math.log1p(term_2_now) - term_2_now)) : m_now + _weighted(p_now, log_term_now) - p_now));
+        const loss_term = (Math.abs(m_now - y[row * K + k]) < 3.0 * y[row * K + k] / 8.0 ? -_weighted(y[row * K + k], (Math.abs(term_3_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_3_now * term_3_now) / 37.0) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) : Math.log1p(term_3_now) - term_3_now)) : m_now + _weighted(y[row * K + k], Math.log(term_4_now)) - y[row * K + k]) * b + _weighted(term_9_2, (Math.abs(m_now - p_now) < 3.0 * p_now / 8.0 ? -_weighted(p_now, (Math.abs(term_2_now) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_13_now * (term_2_now * term_2_now) / 37.0) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) : Math.log1p(term_2_now) - term_2_now)) : m_now + _weighted(p_now, log_term_now) - p_now));
         const loss_next = loss_all + loss_term;
         loss_lost += _lost(loss_all, loss_term, loss_next);
         loss_all = loss_next;
@@ -187,8 +186,9 @@ function _run_value_and_gradient(N, K, z, y, b, loss, dz, scale) {
       }
       const KL = _total(KL_all, KL_lost);
       loss[row] = _total(loss_all, loss_lost);
+      const once_2 = -KL;
       for (let k = 0; k < K; ++k) {
-        const dz_now = _weighted(once_2 * p[k], KL - term_5[k]);
+        const dz_now = _weighted(term_9_2 * p[k], once_2 + term_5[k]);
         dz[row * K + k] = scale * dz_now;
       }
     }

@@ -10,7 +10,7 @@
  *     L = KL*(1 - b) + b*log(1/m[y])
  *
  * Gradients, as derived
- *     dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+ *     dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
  *
  * y is given as class labels: the derivation contracts the delta that they stand for.
  * reduction: "none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
@@ -94,10 +94,8 @@ function _run(N, K, z, y, b, loss) {
   {
     const exp_z = new Float64Array(K);
     for (let row = 0; row < N; ++row) {
-      const term_7_2 = 1.0 - b;
+      const term_8_2 = 1.0 - b;
       const z_at_label = z[row * K + y[row]];
-      const term_16_2 = b - 1.0;
-      const z_at_label_2 = z[row * K + y[row]];
       let z_max_all = -Infinity;
       for (let k = 0; k < K; ++k) {
         const z_max_next = z[row * K + k];
@@ -117,21 +115,18 @@ function _run(N, K, z, y, b, loss) {
       const once = 1.0 / sum_exp_z;
       const exp_z_at_label = _exp_difference(z_at_label, z_max);
       const p_at_label = exp_z_at_label / sum_exp_z;
-      const m_at_label = b + p_at_label * term_7_2;
-      const term_9 = m_at_label - p_at_label;
-      const term_2 = term_9 / p_at_label;
+      const m_at_label = b + p_at_label * term_8_2;
+      const term_10 = m_at_label - p_at_label;
+      const term_2 = term_10 / p_at_label;
       const term_3 = _weighted(p_at_label, 1.0 / m_at_label);
       const term_4 = m_at_label - 1.0;
       const term_5 = 1.0 / m_at_label;
-      const term_13 = 2.0 + term_4;
-      const term_10 = 1.0 / (term_13 * term_13);
-      const term_14 = 2.0 + term_2;
+      const term_14 = 2.0 + term_4;
       const term_11 = 1.0 / (term_14 * term_14);
-      const term_15 = term_4 * term_4;
+      const term_15 = 2.0 + term_2;
+      const term_12 = 1.0 / (term_15 * term_15);
+      const term_16 = term_4 * term_4;
       const term_17 = term_2 * term_2;
-      const exp_z_at_label_2 = _exp_difference(z_at_label_2, z_max);
-      const p_at_label_2 = exp_z_at_label_2 / sum_exp_z;
-      const m_at_label_2 = b + p_at_label_2 * term_7_2;
       let total_2_all = 0, total_2_lost = 0;
       for (let k = 0; k < K; ++k) {
         const p_now = once * exp_z[k];
@@ -141,7 +136,7 @@ function _run(N, K, z, y, b, loss) {
         total_2_all = total_2_next;
       }
       const total_2 = _total(total_2_all, total_2_lost);
-      loss[row] = (Math.abs(term_4) < 0.375 ? -(Math.abs(term_4) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 : Math.log1p(term_4) - term_4) : m_at_label_2 + Math.log(term_5) - 1.0) * b + term_16_2 * total_2 * Math.log1p(-b) + _weighted(term_7_2, (Math.abs(term_9) < 3.0 * p_at_label_2 / 8.0 ? -_weighted(p_at_label_2, (Math.abs(term_2) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 : Math.log1p(term_2) - term_2)) : m_at_label_2 + _weighted(p_at_label_2, Math.log(term_3)) - p_at_label_2));
+      loss[row] = (Math.abs(term_4) < 0.375 ? -(Math.abs(term_4) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_16 / 37.0) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16 - term_4) * term_4 / term_14 : Math.log1p(term_4) - term_4) : m_at_label + Math.log(term_5) - 1.0) * b + (b - 1.0) * total_2 * Math.log1p(-b) + _weighted(term_8_2, (Math.abs(term_10) < 3.0 * p_at_label / 8.0 ? -_weighted(p_at_label, (Math.abs(term_2) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12 * term_17 / 37.0) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17 - term_2) * term_2 / term_15 : Math.log1p(term_2) - term_2)) : m_at_label + _weighted(p_at_label, Math.log(term_3)) - p_at_label));
     }
   }
 }
@@ -152,10 +147,8 @@ function _run_value_and_gradient(N, K, z, y, b, loss, dz, scale) {
     const p = new Float64Array(K);
     const term_6 = new Float64Array(K);
     for (let row = 0; row < N; ++row) {
-      const term_7_2 = 1.0 - b;
+      const term_8_2 = 1.0 - b;
       const z_at_label = z[row * K + y[row]];
-      const term_16_2 = b - 1.0;
-      const z_at_label_2 = z[row * K + y[row]];
       let z_max_all = -Infinity;
       for (let k = 0; k < K; ++k) {
         const z_max_next = z[row * K + k];
@@ -175,29 +168,26 @@ function _run_value_and_gradient(N, K, z, y, b, loss, dz, scale) {
       const once = 1.0 / sum_exp_z;
       const exp_z_at_label = _exp_difference(z_at_label, z_max);
       const p_at_label = exp_z_at_label / sum_exp_z;
-      const m_at_label = b + p_at_label * term_7_2;
-      const term_9 = m_at_label - p_at_label;
-      const term_2 = term_9 / p_at_label;
+      const m_at_label = b + p_at_label * term_8_2;
+      const term_10 = m_at_label - p_at_label;
+      const term_2 = term_10 / p_at_label;
       const term_3 = _weighted(p_at_label, 1.0 / m_at_label);
       const term_4 = m_at_label - 1.0;
       const term_5 = 1.0 / m_at_label;
-      const term_13 = 2.0 + term_4;
-      const term_10 = 1.0 / (term_13 * term_13);
-      const term_14 = 2.0 + term_2;
+      const term_14 = 2.0 + term_4;
       const term_11 = 1.0 / (term_14 * term_14);
-      const term_15 = term_4 * term_4;
+      const term_15 = 2.0 + term_2;
+      const term_12 = 1.0 / (term_15 * term_15);
+      const term_16 = term_4 * term_4;
       const term_17 = term_2 * term_2;
-      const exp_z_at_label_2 = _exp_difference(z_at_label_2, z_max);
-      const p_at_label_2 = exp_z_at_label_2 / sum_exp_z;
-      const m_at_label_2 = b + p_at_label_2 * term_7_2;
       let KL_all = 0, KL_lost = 0;
       let total_2_all = 0, total_2_lost = 0;
       for (let k = 0; k < K; ++k) {
         const p_now = once * dz[row * K + k];
-        const m_now = (y[row] === k ? b : 0.0) + term_7_2 * p_now;
+        const m_now = (y[row] === k ? b : 0.0) + term_8_2 * p_now;
         const term_now = _weighted(p_now, 1.0 / m_now);
-        const term_8_2_now = m_now - p_now;
-        const term_6_now = (Math.abs(m_now - p_now) < 3.0 * p_now / 8.0 ? -Math.log1p(term_8_2_now / p_now) : Math.log(term_now));
+        const term_9_2_now = m_now - p_now;
+        const term_6_now = (Math.abs(m_now - p_now) < 3.0 * p_now / 8.0 ? -Math.log1p(term_9_2_now / p_now) : Math.log(term_now));
         const KL_term = _weighted(p_now, term_6_now);
         const KL_next = KL_all + KL_term;
         KL_lost += _lost(KL_all, KL_term, KL_next);
@@ -211,9 +201,10 @@ function _run_value_and_gradient(N, K, z, y, b, loss, dz, scale) {
       }
       const KL = _total(KL_all, KL_lost);
       const total_2 = _total(total_2_all, total_2_lost);
-      loss[row] = (Math.abs(term_4) < 0.375 ? -(Math.abs(term_4) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 : Math.log1p(term_4) - term_4) : m_at_label_2 + Math.log(term_5) - 1.0) * b + term_16_2 * total_2 * Math.log1p(-b) + _weighted(term_7_2, (Math.abs(term_9) < 3.0 * p_at_label_2 / 8.0 ? -_weighted(p_at_label_2, (Math.abs(term_2) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 : Math.log1p(term_2) - term_2)) : m_at_label_2 + _weighted(p_at_label_2, Math.log(term_3)) - p_at_label_2));
+      loss[row] = (Math.abs(term_4) < 0.375 ? -(Math.abs(term_4) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_16 / 37.0) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16 - term_4) * term_4 / term_14 : Math.log1p(term_4) - term_4) : m_at_label + Math.log(term_5) - 1.0) * b + (b - 1.0) * total_2 * Math.log1p(-b) + _weighted(term_8_2, (Math.abs(term_10) < 3.0 * p_at_label / 8.0 ? -_weighted(p_at_label, (Math.abs(term_2) < 0.5 ? ((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12 * term_17 / 37.0) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17 - term_2) * term_2 / term_15 : Math.log1p(term_2) - term_2)) : m_at_label + _weighted(p_at_label, Math.log(term_3)) - p_at_label));
+      const once_2 = -KL;
       for (let k = 0; k < K; ++k) {
-        const dz_now = _weighted(term_16_2 * p[k], KL - term_6[k]);
+        const dz_now = _weighted(term_8_2 * p[k], once_2 + term_6[k]);
         dz[row * K + k] = scale * dz_now;
       }
     }

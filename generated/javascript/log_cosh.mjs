@@ -7,7 +7,7 @@
  *     L = log(cosh(z - y))
  *
  * Gradients, as derived
- *     dL/dz = -tanh(y - z)
+ *     dL/dz = tanh(z - y)
  *
  * reduction: "none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
  * "mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,

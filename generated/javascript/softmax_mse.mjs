@@ -8,7 +8,7 @@
  *     L = sum((p[i] - y[i])**2 for i in K) / 2
  *
  * Gradients, as derived
- *     dL/da[j] = p[j]*(p[j] + sum(p[i]*(y[i] - p[i]) for i in K) - y[j])
+ *     dL/da[j] = p[j]*(p[j] - y[j] - sum(p[i]*(p[i] - y[i]) for i in K))
  *
  * reduction: "none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
  * "mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,
@@ -115,9 +115,9 @@ function _run(N, K, a, y, loss) {
       let total_all = 0, total_lost = 0;
       for (let k = 0; k < K; ++k) {
         const p_now = once * exp_a[k];
-        const term_2_now = _weighted(y[row * K + k], (a[row * K + k] === a_max ? once_3 : sum_exp_a - exp_a[k]) * once_2);
-        const term_4_2_now = 1.0 - y[row * K + k];
-        const total_term = (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
+        const term_3_now = _weighted(y[row * K + k], (a[row * K + k] === a_max ? once_3 : sum_exp_a - exp_a[k]) * once_2);
+        const term_2_now = (1.0 - y[row * K + k]) * p_now - term_3_now;
+        const total_term = term_2_now * term_2_now;
         const total_next = total_all + total_term;
         total_lost += _lost(total_all, total_term, total_next);
         total_all = total_next;
@@ -132,8 +132,7 @@ function _run(N, K, a, y, loss) {
 function _run_value_and_gradient(N, K, a, y, loss, da, scale) {
   {
     const p = new Float64Array(K);
-    const term_2 = new Float64Array(K);
-    const term_4_2 = new Float64Array(K);
+    const term_3 = new Float64Array(K);
     for (let row = 0; row < N; ++row) {
       let a_max_all = -Infinity;
       for (let k = 0; k < K; ++k) {
@@ -163,26 +162,25 @@ function _run_value_and_gradient(N, K, a, y, loss, da, scale) {
       let total_2_all = 0, total_2_lost = 0;
       for (let k = 0; k < K; ++k) {
         const p_now = once * da[row * K + k];
-        const term_2_now = _weighted(y[row * K + k], (a[row * K + k] === a_max ? once_3 : sum_exp_a - da[row * K + k]) * once_2);
-        const term_4_2_now = 1.0 - y[row * K + k];
-        const total_term = (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now);
+        const term_3_now = _weighted(y[row * K + k], (a[row * K + k] === a_max ? once_3 : sum_exp_a - da[row * K + k]) * once_2);
+        const term_2_now = (1.0 - y[row * K + k]) * p_now - term_3_now;
+        const total_term = term_2_now * term_2_now;
         const total_next = total_all + total_term;
         total_lost += _lost(total_all, total_term, total_next);
         total_all = total_next;
-        const term_4_3_now = 1.0 - y[row * K + k];
-        const total_2_term = _weighted(p_now, term_2_now - p_now * term_4_3_now);
+        const total_2_term = _weighted(p_now, term_2_now);
         const total_2_next = total_2_all + total_2_term;
         total_2_lost += _lost(total_2_all, total_2_term, total_2_next);
         total_2_all = total_2_next;
         p[k] = p_now;
-        term_2[k] = term_2_now;
-        term_4_2[k] = term_4_2_now;
+        term_3[k] = term_3_now;
       }
       const total = _total(total_all, total_lost);
       const total_2 = _total(total_2_all, total_2_lost);
       loss[row] = total / 2.0;
+      const once_4 = -total_2;
       for (let k = 0; k < K; ++k) {
-        const da_now = _weighted(p[k], total_2 + p[k] * term_4_2[k] - term_2[k]);
+        const da_now = _weighted(p[k], once_4 + (1.0 - y[row * K + k]) * p[k] - term_3[k]);
         da[row * K + k] = scale * da_now;
       }
     }

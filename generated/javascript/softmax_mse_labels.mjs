@@ -8,7 +8,7 @@
  *     L = sum((p[i] - delta(i, y))**2 for i in K)/2
  *
  * Gradients, as derived
- *     dL/da[j] = p[j]*(p[j] + sum(p[i]*(delta(i, y) - p[i]) for i in K) - delta(j, y))
+ *     dL/da[j] = p[j]*(p[j] - delta(j, y) - sum(p[i]*(p[i] - delta(i, y)) for i in K))
  *
  * y is given as class labels: the derivation contracts the delta that they stand for.
  * reduction: "none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.

@@ -8,7 +8,7 @@
  *     L = -sum(weight[i] * (pos_weight[i] * y[i] * log(p[i]) + (1 - y[i]) * log(1 - p[i])) for i in K)
  *
  * Gradients, as derived
- *     dL/dz[j] = weight[j]*(p[j] + y[j]*(pos_weight[j]*(p[j] - 1) - p[j]))
+ *     dL/dz[j] = weight[j]*(p[j] - y[j]*(p[j] + pos_weight[j]*(1 - p[j])))
  *
  * reduction: "none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
  * "mean" divides the loss and every gradient by N.  An empty batch gives a mean of NaN,
@@ -113,7 +113,7 @@ function _run_value_and_gradient(N, K, z, y, weight, pos_weight, loss, dz, scale
       total_lost += _lost(total_all, total_term, total_next);
       total_all = total_next;
       const p_now = _sigmoid(z[row * K + k]);
-      const dz_now = (p_now + (-p_now - pos_weight[k] * _sigmoid(-z[row * K + k])) * y[row * K + k]) * weight[k];
+      const dz_now = (p_now - (p_now + pos_weight[k] * _sigmoid(-z[row * K + k])) * y[row * K + k]) * weight[k];
       dz[row * K + k] = scale * dz_now;
     }
     const total = _total(total_all, total_lost);

@@ -10,7 +10,7 @@
  *             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
  *
  * Gradients, as derived
- *     dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+ *     dL/da[j] = 0 if t == ignore_index else w*(1 - label_smoothing)*(p[j] - delta(j, t)) +
  *             label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
  *
  * reduction: "none" gives the loss of each sample, (N,); "sum" and "mean" a scalar.
@@ -98,7 +98,6 @@ function _run(N, K, a, weight, ignore_index, label_smoothing, t, loss) {
   for (let row = 0; row < N; ++row) {
     const weight_at_label = weight[_inside(t[row], K)];
     const w = (t[row] === ignore_index ? 0.0 : weight_at_label);
-    const term_2 = (label_smoothing - 1.0) * w;
     const a_at_label = a[row * K + _inside(t[row], K)];
     let a_max_all = -Infinity;
     for (let k = 0; k < K; ++k) {
@@ -119,10 +118,10 @@ function _run(N, K, a, weight, ignore_index, label_smoothing, t, loss) {
     const sum_a = _total(sum_a_all, sum_a_lost);
     const sum_a_2 = sum_a_2_all;
     const term = sum_a_2 - 1.0;
-    const term_4 = sum_a + term;
-    const term_3 = Math.log1p(term_4);
+    const term_3 = sum_a + term;
+    const term_2 = Math.log1p(term_3);
     const once_2 = -a_max;
-    const once_3 = -term_3;
+    const once_3 = -term_2;
     const a_shifted_at_label = a_at_label - a_max;
     let total_all = 0, total_lost = 0;
     for (let k = 0; k < K; ++k) {
@@ -133,7 +132,7 @@ function _run(N, K, a, weight, ignore_index, label_smoothing, t, loss) {
       total_all = total_next;
     }
     const total = _total(total_all, total_lost);
-    loss[row] = (t[row] === ignore_index ? 0.0 : _weighted(term_2, a_shifted_at_label - term_3) - _weighted(label_smoothing, total / K));
+    loss[row] = (t[row] === ignore_index ? 0.0 : _weighted((label_smoothing - 1.0) * w, a_shifted_at_label - term_2) - _weighted(label_smoothing, total / K));
   }
 }
 
@@ -153,9 +152,9 @@ function _run_value_and_gradient(N, K, a, weight, ignore_index, label_smoothing,
   for (let row = 0; row < N; ++row) {
     const weight_at_label = weight[_inside(t[row], K)];
     const w = (t[row] === ignore_index ? 0.0 : weight_at_label);
-    const term_2 = (label_smoothing - 1.0) * w;
     const a_at_label = a[row * K + _inside(t[row], K)];
     const a_at_label_2 = a[row * K + _inside(t[row], K)];
+    const once_5 = (1.0 - label_smoothing) * w;
     let a_max_all = -Infinity;
     for (let k = 0; k < K; ++k) {
       const a_max_next = a[row * K + k];
@@ -178,13 +177,13 @@ function _run_value_and_gradient(N, K, a, weight, ignore_index, label_smoothing,
     const sum_exp_a = sum_a + sum_a_2;
     const once = 1.0 / sum_exp_a;
     const term = sum_a_2 - 1.0;
-    const term_4 = sum_a + term;
-    const term_3 = Math.log1p(term_4);
+    const term_3 = sum_a + term;
+    const term_2 = Math.log1p(term_3);
     const once_3 = -a_max;
-    const once_4 = -term_3;
+    const once_4 = -term_2;
     const a_shifted_at_label = a_at_label - a_max;
-    const once_5 = -(a_at_label_2 === a_max ? term_4 : sum_exp_a - _exp_difference(a_at_label_2, a_max)) / sum_exp_a;
-    const once_6 = 1.0 / sum_exp_a;
+    const once_6 = -(a_at_label_2 === a_max ? term_3 : sum_exp_a - _exp_difference(a_at_label_2, a_max)) / sum_exp_a;
+    const once_7 = 1.0 / sum_exp_a;
     let total_all = 0, total_lost = 0;
     for (let k = 0; k < K; ++k) {
       const a_shifted_2_now = once_3 + a[row * K + k];
@@ -193,11 +192,11 @@ function _run_value_and_gradient(N, K, a, weight, ignore_index, label_smoothing,
       total_lost += _lost(total_all, total_term, total_next);
       total_all = total_next;
       const p_now = once * da[row * K + k];
-      const da_now = (t[row] === ignore_index ? 0.0 : _weighted(label_smoothing, ((sum_weight[0] - weight[k]) * p_now - _weighted(weight[k], (a[row * K + k] === a_max ? term_4 : sum_exp_a - da[row * K + k]) * once_6)) / K) - _weighted(term_2, (k === t[row] ? once_5 : p_now)));
+      const da_now = (t[row] === ignore_index ? 0.0 : _weighted(label_smoothing, ((sum_weight[0] - weight[k]) * p_now - _weighted(weight[k], (a[row * K + k] === a_max ? term_3 : sum_exp_a - da[row * K + k]) * once_7)) / K) + _weighted(once_5, (k === t[row] ? once_6 : p_now)));
       da[row * K + k] = scale * da_now;
     }
     const total = _total(total_all, total_lost);
-    loss[row] = (t[row] === ignore_index ? 0.0 : _weighted(term_2, a_shifted_at_label - term_3) - _weighted(label_smoothing, total / K));
+    loss[row] = (t[row] === ignore_index ? 0.0 : _weighted((label_smoothing - 1.0) * w, a_shifted_at_label - term_2) - _weighted(label_smoothing, total / K));
   }
 }
 

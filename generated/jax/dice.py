@@ -9,12 +9,12 @@ Definitions
     L = 1 - (2 * I + eps) / S
 
 Gradients, as derived
-    dL/dz[j] = -p[j]*(1 - p[j])*(L + 2*y[j] - 1)/S
+    dL/dz[j] = p[j]*(1 - p[j])*(1 - L - 2*y[j])/S
 
 Their derivatives along directions, as derived
-    (H v) by z[j] = -p[j]*(1 - p[j])*(2*sum(p[i]*v[i]*(p[i] - 1)*(y[i] - 1) for i in D) + 2*((L
-        + y[j])*sum(p[i]*v[i]*(p[i] - 1) for i in D)) - S*v[j]*(2*p[j] - 1)*(L + 2*y[j] -
-        1))/S**2
+    (H v) by z[j] = p[j]*(1 - p[j])*(2*((L + y[j])*sum(p[i]*v[i]*(1 - p[i]) for i in D)) +
+        S*v[j]*(1 - 2*p[j])*(1 - L - 2*y[j]) - 2*sum(p[i]*v[i]*(1 - p[i])*(1 - y[i]) for i
+        in D))/S**2
 
 Arguments
     z: input (N, D)
@@ -77,8 +77,8 @@ def _loss(z, y, eps):
     sum_p = jnp.sum(p, axis=1)
     sum_y = jnp.sum(y, axis=1)
     S = eps + sum_p + sum_y
-    term = -(eps + 2 * I) / S
-    return 1 + term
+    term = eps + 2 * I
+    return 1 - term / S
 
 
 @jax.custom_vjp
@@ -90,9 +90,9 @@ def _pull(cotangent, z, y, eps):
     sum_p = jnp.sum(p, axis=1)
     sum_y = jnp.sum(y, axis=1)
     S = eps + sum_p + sum_y
-    term = -(eps + 2 * I) / S
-    part_1 = cotangent[:, None] * p * _sigmoid(-z)
-    grad_z = -_weighted(part_1, (term[:, None] + 2 * y) / S[:, None])
+    term = eps + 2 * I
+    part_1 = (term[:, None] / S[:, None] - 2 * y) / S[:, None]
+    grad_z = _weighted(cotangent[:, None] * p * _sigmoid(-z), part_1)
     return (grad_z,)
 
 
@@ -105,18 +105,18 @@ def _push(cotangent, z, y, eps, v):
     sum_p = jnp.sum(p, axis=1)
     sum_y = jnp.sum(y, axis=1)
     S = eps + sum_p + sum_y
-    term_2 = -(eps + 2 * I) / S
-    L = 1 + term_2
-    term = term_2[:, None] + 2 * y
+    term_3 = eps + 2 * I
+    L = 1 - term_3 / S
+    term = term_3[:, None] / S[:, None] - 2 * y
     sigmoid_z = _sigmoid(-z)
-    term_3 = p * sigmoid_z
-    g = -_weighted(term_3, term / S[:, None])
+    term_2 = p * sigmoid_z
+    g = _weighted(term_2, term / S[:, None])
     s = jnp.sum(g * v, axis=1)
-    total_3 = jnp.sum(_weighted((y - 1) * p * sigmoid_z, v), axis=1)
-    total_4 = jnp.sum(_weighted(term_3, v), axis=1)
-    part_1 = -2 * (L[:, None] + y) * total_4[:, None]
-    part_2 = part_1 - 2 * total_3[:, None] - (2 * p - 1) * S[:, None] * term * v
-    grad_z = -_weighted(cotangent[:, None] * p * sigmoid_z, part_2 / S[:, None] ** 2)
+    total_3 = jnp.sum(_weighted((1 - y) * p * sigmoid_z, v), axis=1)
+    total_4 = jnp.sum(_weighted(term_2, v), axis=1)
+    part_1 = 2 * (L[:, None] + y) * total_4[:, None]
+    part_2 = part_1 + (1 - 2 * p) * S[:, None] * term * v - 2 * total_3[:, None]
+    grad_z = _weighted(cotangent[:, None] * p * sigmoid_z, part_2 / S[:, None] ** 2)
     return (s, grad_z)
 
 

@@ -9,14 +9,13 @@ Definitions
     L = b * sum(y[i] * log(y[i] / m[i]) for i in K) + (1 - b) * KL
 
 Gradients, as derived
-    dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+    dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
 
 Their derivatives along directions, as derived
-    (H v) by z[j] = p[j]*(b - 1)*((1 + log(p[j]/m[j]))*sum(p[i]*v[i] for i in K) + v[j]*(KL -
-        log(p[j]/m[j])) + p[j]*(1 - b)*(v[j] - sum(p[i]*v[i] for i in K))/m[j] - v[j] -
-        sum(p[i]*((1 + log(p[i]/m[i]))*sum(p[k]*v[k] for k in K) + v[i]*(KL -
-        log(p[i]/m[i])) + p[i]*(1 - b)*(v[i] - sum(p[k]*v[k] for k in K))/m[i] - v[i]) for i
-        in K))
+    (H v) by z[j] = p[j]*(1 - b)*(v[j]*(1 + log(p[j]/m[j]) - KL) + p[j]*(1 - b)*(sum(p[i]*v[i]
+        for i in K) - v[j])/m[j] + sum(p[i]*(m[i]*((1 + log(p[i]/m[i]))*sum(p[k]*v[k] for k
+        in K) - v[i]*(1 + log(p[i]/m[i]) - KL)) + p[i]*(1 - b)*(v[i] - sum(p[k]*v[k] for k
+        in K)))/m[i] for i in K) - (1 + log(p[j]/m[j]))*sum(p[i]*v[i] for i in K))
 
 Arguments
     z: input (N, K)
@@ -78,53 +77,54 @@ def _loss(z, y, b):
     exp_z = _exp_difference(z, z_max[:, None])
     sum_exp_z = jnp.sum(exp_z, axis=1)
     p = exp_z / sum_exp_z[:, None]
-    term_8 = 1 - b
-    m = b * y + term_8 * p
+    term_9 = 1 - b
+    term_7 = term_9 * p
+    m = term_7 + b * y
     term = _weighted(p, 1 / m)
-    term_9 = m - p
-    term_2 = term_9 / p
-    term_7 = jnp.abs(term_9)
+    term_10 = m - p
+    term_2 = term_10 / p
+    term_8 = jnp.abs(term_10)
     log_term = jnp.log(term)
-    term_10 = m - y
-    term_3 = term_10 / y
+    term_11 = m - y
+    term_3 = term_11 / y
     term_4 = _weighted(y, 1 / m)
-    term_13 = 2 + term_3
-    term_11 = 1 / term_13**2
-    term_14 = 2 + term_2
+    term_14 = 2 + term_3
     term_12 = 1 / term_14**2
-    term_15 = term_3**2
-    term_16 = term_2**2
-    part_1 = (0.05714285714285714 + 2 * term_11 * term_15 / 37) * term_11 * term_15
-    part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_11 * term_15
-    part_3 = (0.06896551724137931 + part_2 * term_11 * term_15) * term_11 * term_15
-    part_4 = (0.05714285714285714 + 2 * term_12 * term_16 / 37) * term_12 * term_16
-    part_5 = 0.06451612903225806 + (0.06060606060606061 + part_4) * term_12 * term_16
-    part_6 = (0.06896551724137931 + part_5 * term_12 * term_16) * term_12 * term_16
-    part_7 = 0.08 + (0.07407407407407407 + part_3) * term_11 * term_15
-    part_8 = (0.08695652173913043 + part_7 * term_11 * term_15) * term_11 * term_15
-    part_9 = 0.10526315789473684 + (0.09523809523809523 + part_8) * term_11 * term_15
-    part_10 = (0.11764705882352941 + part_9 * term_11 * term_15) * term_11 * term_15
-    part_11 = 0.15384615384615385 + (0.13333333333333333 + part_10) * term_11 * term_15
-    part_12 = (0.18181818181818182 + part_11 * term_11 * term_15) * term_11 * term_15
-    part_13 = 0.2857142857142857 + (0.2222222222222222 + part_12) * term_11 * term_15
-    part_14 = 0.6666666666666666 + (0.4 + part_13 * term_11 * term_15) * term_11 * term_15
-    part_15 = (part_14 * term_11 * term_15 - term_3) * term_3 / term_13
+    term_15 = 2 + term_2
+    term_13 = 1 / term_15**2
+    term_16 = term_3**2
+    term_17 = term_2**2
+    part_1 = (0.05714285714285714 + 2 * term_12 * term_16 / 37) * term_12 * term_16
+    part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_12 * term_16
+    part_3 = (0.06896551724137931 + part_2 * term_12 * term_16) * term_12 * term_16
+    part_4 = (0.05714285714285714 + 2 * term_13 * term_17 / 37) * term_13 * term_17
+    part_5 = 0.06451612903225806 + (0.06060606060606061 + part_4) * term_13 * term_17
+    part_6 = (0.06896551724137931 + part_5 * term_13 * term_17) * term_13 * term_17
+    part_7 = 0.08 + (0.07407407407407407 + part_3) * term_12 * term_16
+    part_8 = (0.08695652173913043 + part_7 * term_12 * term_16) * term_12 * term_16
+    part_9 = 0.10526315789473684 + (0.09523809523809523 + part_8) * term_12 * term_16
+    part_10 = (0.11764705882352941 + part_9 * term_12 * term_16) * term_12 * term_16
+    part_11 = 0.15384615384615385 + (0.13333333333333333 + part_10) * term_12 * term_16
+    part_12 = (0.18181818181818182 + part_11 * term_12 * term_16) * term_12 * term_16
+    part_13 = 0.2857142857142857 + (0.2222222222222222 + part_12) * term_12 * term_16
+    part_14 = 0.6666666666666666 + (0.4 + part_13 * term_12 * term_16) * term_12 * term_16
+    part_15 = (part_14 * term_12 * term_16 - term_3) * term_3 / term_14
     part_16 = jnp.where(jnp.abs(term_3) < 0.5, part_15, jnp.log1p(term_3) - term_3)
-    part_17 = 0.08 + (0.07407407407407407 + part_6) * term_12 * term_16
-    part_18 = (0.08695652173913043 + part_17 * term_12 * term_16) * term_12 * term_16
-    part_19 = 0.10526315789473684 + (0.09523809523809523 + part_18) * term_12 * term_16
-    part_20 = (0.11764705882352941 + part_19 * term_12 * term_16) * term_12 * term_16
-    part_21 = 0.15384615384615385 + (0.13333333333333333 + part_20) * term_12 * term_16
-    part_22 = (0.18181818181818182 + part_21 * term_12 * term_16) * term_12 * term_16
-    part_23 = 0.2857142857142857 + (0.2222222222222222 + part_22) * term_12 * term_16
-    part_24 = 0.6666666666666666 + (0.4 + part_23 * term_12 * term_16) * term_12 * term_16
-    part_25 = (part_24 * term_12 * term_16 - term_2) * term_2 / term_14
+    part_17 = 0.08 + (0.07407407407407407 + part_6) * term_13 * term_17
+    part_18 = (0.08695652173913043 + part_17 * term_13 * term_17) * term_13 * term_17
+    part_19 = 0.10526315789473684 + (0.09523809523809523 + part_18) * term_13 * term_17
+    part_20 = (0.11764705882352941 + part_19 * term_13 * term_17) * term_13 * term_17
+    part_21 = 0.15384615384615385 + (0.13333333333333333 + part_20) * term_13 * term_17
+    part_22 = (0.18181818181818182 + part_21 * term_13 * term_17) * term_13 * term_17
+    part_23 = 0.2857142857142857 + (0.2222222222222222 + part_22) * term_13 * term_17
+    part_24 = 0.6666666666666666 + (0.4 + part_23 * term_13 * term_17) * term_13 * term_17
+    part_25 = (part_24 * term_13 * term_17 - term_2) * term_2 / term_15
     part_26 = jnp.where(jnp.abs(term_2) < 0.5, part_25, jnp.log1p(term_2) - term_2)
     part_27 = m + _weighted(y, jnp.log(term_4)) - y
-    part_28 = jnp.where(jnp.abs(term_10) < 3 * y / 8, -_weighted(y, part_16), part_27) * b
+    part_28 = jnp.where(jnp.abs(term_11) < 3 * y / 8, -_weighted(y, part_16), part_27) * b
     part_29 = m + _weighted(p, log_term) - p
-    part_30 = jnp.where(term_7 < 3 * p / 8, -_weighted(p, part_26), part_29)
-    return jnp.sum(part_28 + _weighted(term_8, part_30), axis=1)
+    part_30 = jnp.where(term_8 < 3 * p / 8, -_weighted(p, part_26), part_29)
+    return jnp.sum(part_28 + _weighted(term_9, part_30), axis=1)
 
 
 @jax.custom_vjp
@@ -144,7 +144,7 @@ def _pull(cotangent, z, y, b):
     log_term = jnp.log(term)
     term_5 = jnp.where(term_7 < 3 * p / 8, -jnp.log1p(term_2), log_term)
     KL = jnp.sum(_weighted(p, term_5), axis=1)
-    grad_z = _weighted((b - 1) * cotangent[:, None] * p, KL[:, None] - term_5)
+    grad_z = _weighted(term_8 * cotangent[:, None] * p, term_5 - KL[:, None])
     return (grad_z,)
 
 
@@ -157,30 +157,31 @@ def _push(cotangent, z, y, b, v):
     exp_z = _exp_difference(z, z_max[:, None])
     sum_exp_z = jnp.sum(exp_z, axis=1)
     p = exp_z / sum_exp_z[:, None]
-    term_8 = (1 - b) * p
-    m = term_8 + b * y
+    term_8 = 1 - b
+    term_7 = term_8 * p
+    m = term_7 + b * y
     log = jnp.log(_weighted(p, 1 / m))
     KL = jnp.sum(_weighted(p, log), axis=1)
-    term_7 = KL[:, None] - log
-    term_9 = b - 1
-    g = _weighted(term_9 * p, term_7)
+    g = _weighted(term_7, log - KL[:, None])
     s = jnp.sum(g * v, axis=1)
     term = _weighted(p, v)
-    total_3 = jnp.sum(jnp.where(p <= 0.5, term, 0), axis=1)
-    term_2 = jnp.sum(term, axis=1)
+    total_3 = jnp.sum(term, axis=1)
+    total_4 = jnp.sum(jnp.where(p <= 0.5, term, 0), axis=1)
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
-    term_3 = sum_z_2 - 1
-    part_1 = sum_z + term_3
+    term_2 = sum_z_2 - 1
+    part_1 = sum_z + term_2
     part_2 = jnp.where(z == z_max[:, None], part_1[:, None], sum_exp_z[:, None] - exp_z)
-    term_4 = part_2 / sum_exp_z[:, None]
-    term_6 = jnp.where(p > 0.5, total_3[:, None], term_2[:, None] - term)
-    term_5 = _weighted(term_8, (term_4 * v - term_6) / m)
-    part_3 = -log * term_4 * v
-    part_4 = part_3 + term_5 + term_6 + KL[:, None] * v + log * term_6 - term_4 * v
-    total_5 = jnp.sum(_weighted(p, part_4), axis=1)
-    part_5 = term_5 + (1 + log) * term_2[:, None] + term_7 * v - total_5[:, None] - v
-    grad_z = _weighted(term_9 * cotangent[:, None] * p, part_5)
+    term_3 = part_2 / sum_exp_z[:, None]
+    term_6 = jnp.where(p > 0.5, total_4[:, None], total_3[:, None] - term)
+    term_4 = term_3 * v - term_6
+    part_3 = term_6 + KL[:, None] * v + log * term_6 - term_3 * v - log * term_3 * v
+    total_5 = jnp.sum(_weighted(p, (m * part_3 + _weighted(term_7, term_4)) / m), axis=1)
+    part_4 = term_8 * cotangent[:, None] * p
+    part_5 = -_weighted(term_7, term_4 / m)
+    part_6 = -(1 + log) * total_3[:, None]
+    part_7 = total_5[:, None] + part_5 + part_6 + (1 + log - KL[:, None]) * v
+    grad_z = _weighted(part_4, part_7)
     return (s, grad_z)
 
 

@@ -9,14 +9,13 @@ Definitions
     L = KL*(1 - b) + b*log(1/m[y])
 
 Gradients, as derived
-    dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+    dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
 
 Their derivatives along directions, as derived
-    (H v) by z[j] = p[j]*(b - 1)*((1 + log(p[j]/m[j]))*sum(p[i]*v[i] for i in K) + v[j]*(KL -
-        log(p[j]/m[j])) + p[j]*(1 - b)*(v[j] - sum(p[i]*v[i] for i in K))/m[j] - v[j] -
-        sum(p[i]*((1 + log(p[i]/m[i]))*sum(p[k]*v[k] for k in K) + v[i]*(KL -
-        log(p[i]/m[i])) + p[i]*(1 - b)*(v[i] - sum(p[k]*v[k] for k in K))/m[i] - v[i]) for i
-        in K))
+    (H v) by z[j] = p[j]*(1 - b)*(v[j]*(1 + log(p[j]/m[j]) - KL) + p[j]*(1 - b)*(sum(p[i]*v[i]
+        for i in K) - v[j])/m[j] + sum(p[i]*(m[i]*((1 + log(p[i]/m[i]))*sum(p[k]*v[k] for k
+        in K) - v[i]*(1 + log(p[i]/m[i]) - KL)) + p[i]*(1 - b)*(v[i] - sum(p[k]*v[k] for k
+        in K)))/m[i] for i in K) - (1 + log(p[j]/m[j]))*sum(p[i]*v[i] for i in K))
 
 Arguments
     z: input (N, K)
@@ -86,53 +85,53 @@ def _loss(z, y, b):
     exp_z = _exp_difference(z, z_max[:, None])
     sum_exp_z = jnp.sum(exp_z, axis=1)
     p = exp_z / sum_exp_z[:, None]
-    term_7 = 1 - b
-    m = (y[:, None] == index_K).astype(dtype) * b + term_7 * p
-    term_9 = _at(m, y) - _at(p, y)
-    term_2 = term_9 / _at(p, y)
+    term_8 = 1 - b
+    term_7 = term_8 * p
+    m = term_7 + (y[:, None] == index_K).astype(dtype) * b
+    term_10 = _at(m, y) - _at(p, y)
+    term_2 = term_10 / _at(p, y)
     term_3 = _weighted(_at(p, y), 1 / _at(m, y))
     term_4 = _at(m, y) - 1
     term_5 = 1 / _at(m, y)
     total_2 = jnp.sum(jnp.where(index_K != y[:, None], p, 0), axis=1)
-    term_13 = 2 + term_4
-    term_10 = 1 / term_13**2
-    term_14 = 2 + term_2
+    term_14 = 2 + term_4
     term_11 = 1 / term_14**2
-    term_15 = term_4**2
-    term_16 = b - 1
+    term_15 = 2 + term_2
+    term_12 = 1 / term_15**2
+    term_16 = term_4**2
     term_17 = term_2**2
-    part_1 = (0.05714285714285714 + 2 * term_10 * term_15 / 37) * term_10 * term_15
-    part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_10 * term_15
-    part_3 = (0.06896551724137931 + part_2 * term_10 * term_15) * term_10 * term_15
-    part_4 = (0.05714285714285714 + 2 * term_11 * term_17 / 37) * term_11 * term_17
-    part_5 = 0.06451612903225806 + (0.06060606060606061 + part_4) * term_11 * term_17
-    part_6 = (0.06896551724137931 + part_5 * term_11 * term_17) * term_11 * term_17
+    part_1 = (0.05714285714285714 + 2 * term_11 * term_16 / 37) * term_11 * term_16
+    part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_11 * term_16
+    part_3 = (0.06896551724137931 + part_2 * term_11 * term_16) * term_11 * term_16
+    part_4 = (0.05714285714285714 + 2 * term_12 * term_17 / 37) * term_12 * term_17
+    part_5 = 0.06451612903225806 + (0.06060606060606061 + part_4) * term_12 * term_17
+    part_6 = (0.06896551724137931 + part_5 * term_12 * term_17) * term_12 * term_17
     part_7 = _at(m, y) + _weighted(_at(p, y), jnp.log(term_3)) - _at(p, y)
-    part_8 = 0.08 + (0.07407407407407407 + part_3) * term_10 * term_15
-    part_9 = (0.08695652173913043 + part_8 * term_10 * term_15) * term_10 * term_15
-    part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_10 * term_15
-    part_11 = (0.11764705882352941 + part_10 * term_10 * term_15) * term_10 * term_15
-    part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_10 * term_15
-    part_13 = (0.18181818181818182 + part_12 * term_10 * term_15) * term_10 * term_15
-    part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_10 * term_15
-    part_15 = 0.6666666666666666 + (0.4 + part_14 * term_10 * term_15) * term_10 * term_15
-    part_16 = (part_15 * term_10 * term_15 - term_4) * term_4 / term_13
+    part_8 = 0.08 + (0.07407407407407407 + part_3) * term_11 * term_16
+    part_9 = (0.08695652173913043 + part_8 * term_11 * term_16) * term_11 * term_16
+    part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_11 * term_16
+    part_11 = (0.11764705882352941 + part_10 * term_11 * term_16) * term_11 * term_16
+    part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_11 * term_16
+    part_13 = (0.18181818181818182 + part_12 * term_11 * term_16) * term_11 * term_16
+    part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_11 * term_16
+    part_15 = 0.6666666666666666 + (0.4 + part_14 * term_11 * term_16) * term_11 * term_16
+    part_16 = (part_15 * term_11 * term_16 - term_4) * term_4 / term_14
     part_17 = -jnp.where(jnp.abs(term_4) < 0.5, part_16, jnp.log1p(term_4) - term_4)
     part_18 = jnp.where(jnp.abs(term_4) < 0.375, part_17, _at(m, y) + jnp.log(term_5) - 1)
-    part_19 = 0.08 + (0.07407407407407407 + part_6) * term_11 * term_17
-    part_20 = (0.08695652173913043 + part_19 * term_11 * term_17) * term_11 * term_17
-    part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_11 * term_17
-    part_22 = (0.11764705882352941 + part_21 * term_11 * term_17) * term_11 * term_17
-    part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_11 * term_17
-    part_24 = (0.18181818181818182 + part_23 * term_11 * term_17) * term_11 * term_17
-    part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_11 * term_17
-    part_26 = 0.6666666666666666 + (0.4 + part_25 * term_11 * term_17) * term_11 * term_17
-    part_27 = (part_26 * term_11 * term_17 - term_2) * term_2 / term_14
+    part_19 = 0.08 + (0.07407407407407407 + part_6) * term_12 * term_17
+    part_20 = (0.08695652173913043 + part_19 * term_12 * term_17) * term_12 * term_17
+    part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_12 * term_17
+    part_22 = (0.11764705882352941 + part_21 * term_12 * term_17) * term_12 * term_17
+    part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_12 * term_17
+    part_24 = (0.18181818181818182 + part_23 * term_12 * term_17) * term_12 * term_17
+    part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_12 * term_17
+    part_26 = 0.6666666666666666 + (0.4 + part_25 * term_12 * term_17) * term_12 * term_17
+    part_27 = (part_26 * term_12 * term_17 - term_2) * term_2 / term_15
     part_28 = jnp.where(jnp.abs(term_2) < 0.5, part_27, jnp.log1p(term_2) - term_2)
-    part_29 = term_16 * total_2 * jnp.log1p(-b)
+    part_29 = (b - 1) * total_2 * jnp.log1p(-b)
     part_30 = -_weighted(_at(p, y), part_28)
-    part_31 = jnp.where(jnp.abs(term_9) < 3 * _at(p, y) / 8, part_30, part_7)
-    L = part_29 + b * part_18 + _weighted(term_7, part_31)
+    part_31 = jnp.where(jnp.abs(term_10) < 3 * _at(p, y) / 8, part_30, part_7)
+    L = part_29 + b * part_18 + _weighted(term_8, part_31)
     return jnp.where(_valid(y, K), L, jnp.nan)
 
 
@@ -154,8 +153,7 @@ def _pull(cotangent, z, y, b):
     term_8 = m - p
     term_6 = jnp.where(jnp.abs(term_8) < 3 * p / 8, -jnp.log1p(term_8 / p), jnp.log(term))
     KL = jnp.sum(_weighted(p, term_6), axis=1)
-    term_16 = b - 1
-    grad_z = _weighted(term_16 * cotangent[:, None] * p, KL[:, None] - term_6)
+    grad_z = _weighted(term_7 * cotangent[:, None] * p, term_6 - KL[:, None])
     return (grad_z,)
 
 
@@ -171,32 +169,35 @@ def _push(cotangent, z, y, b, v):
     exp_z = _exp_difference(z, z_max[:, None])
     sum_exp_z = jnp.sum(exp_z, axis=1)
     p = exp_z / sum_exp_z[:, None]
-    term_10 = (1 - b) * p
-    m = term_10 + (y[:, None] == index_K).astype(dtype) * b
+    term_10 = 1 - b
+    term_9 = term_10 * p
+    m = term_9 + (y[:, None] == index_K).astype(dtype) * b
     term = _weighted(p, 1 / m)
     term_11 = m - p
-    term_8 = jnp.where(jnp.abs(term_11) < 3 * p / 8, -jnp.log1p(term_11 / p), jnp.log(term))
-    KL = jnp.sum(_weighted(p, term_8), axis=1)
-    term_6 = KL[:, None] - term_8
-    term_12 = b - 1
-    g = _weighted(term_12 * p, term_6)
+    term_6 = jnp.where(jnp.abs(term_11) < 3 * p / 8, -jnp.log1p(term_11 / p), jnp.log(term))
+    KL = jnp.sum(_weighted(p, term_6), axis=1)
+    g = _weighted(term_9, term_6 - KL[:, None])
     s = jnp.sum(g * v, axis=1)
     term_2 = _weighted(p, v)
-    total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
-    term_3 = jnp.sum(term_2, axis=1)
+    total_3 = jnp.sum(term_2, axis=1)
+    total_4 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
-    term_4 = sum_z_2 - 1
-    part_1 = sum_z + term_4
+    term_3 = sum_z_2 - 1
+    part_1 = sum_z + term_3
     part_2 = jnp.where(z == z_max[:, None], part_1[:, None], sum_exp_z[:, None] - exp_z)
-    term_5 = part_2 / sum_exp_z[:, None]
-    term_9 = jnp.where(p > 0.5, total_3[:, None], term_3[:, None] - term_2)
-    term_7 = _weighted(term_10, (term_5 * v - term_9) / m)
-    part_3 = -term_5 * term_8 * v
-    part_4 = part_3 + term_7 + term_9 + KL[:, None] * v + term_8 * term_9 - term_5 * v
-    total_5 = jnp.sum(_weighted(p, part_4), axis=1)
-    part_5 = term_7 + (1 + term_8) * term_3[:, None] + term_6 * v - total_5[:, None] - v
-    grad_z = _weighted(term_12 * cotangent[:, None] * p, part_5)
+    term_4 = part_2 / sum_exp_z[:, None]
+    term_8 = jnp.where(p > 0.5, total_4[:, None], total_3[:, None] - term_2)
+    term_5 = term_4 * v - term_8
+    part_3 = _weighted(term_9, term_5)
+    part_4 = -term_4 * term_6 * v
+    part_5 = (part_4 + term_8 + KL[:, None] * v + term_6 * term_8 - term_4 * v) * m
+    total_5 = jnp.sum(_weighted(p, (part_3 + part_5) / m), axis=1)
+    part_6 = term_10 * cotangent[:, None] * p
+    part_7 = -(1 + term_6) * total_3[:, None]
+    part_8 = -_weighted(term_9, term_5 / m)
+    part_9 = total_5[:, None] + part_7 + part_8 + (1 + term_6 - KL[:, None]) * v
+    grad_z = _weighted(part_6, part_9)
     return (s, grad_z)
 
 

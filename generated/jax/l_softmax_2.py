@@ -14,9 +14,9 @@ Gradients, as derived
         1)
 
 Their derivatives along directions, as derived
-    (H v) by c[j] = s*(2*((2*v[t]*(p[t] - 1)*sin(theta) + s*p[t]*(v[t]*(p[t] + 4*((1 -
-        p[t])*cos(theta)*(1 if theta <= pi/2 else -1))) - sum(p[i]*v[i] for i in
-        K))*sin(2*theta))*(1 if theta <= pi/2 else -1)/sin(theta)) if j == t else
+    (H v) by c[j] = s*(2*((s*p[t]*(v[t]*(p[t] + 4*((1 - p[t])*cos(theta)*(1 if theta <= pi/2
+        else -1))) - sum(p[i]*v[i] for i in K))*sin(2*theta) - 2*v[t]*(1 -
+        p[t])*sin(theta))*(1 if theta <= pi/2 else -1)/sin(theta)) if j == t else
         s*p[j]*(v[j] + p[t]*v[t]*(1 + 4*cos(theta)*(-1 if theta <= pi/2 else 1)) -
         sum(p[i]*v[i] for i in K)))
 

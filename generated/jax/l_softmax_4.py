@@ -16,7 +16,7 @@ Gradients, as derived
         pi/2 else 1 if theta <= 3*pi/4 else -1)/sin(theta) if j == t else 1)
 
 Their derivatives along directions, as derived
-    (H v) by c[j] = s*(16*v[t]*(p[t] - 1)*(6*cos(theta)**2 - 1)*sin(theta)*((1 if theta <= pi/4
+    (H v) by c[j] = s*(16*v[t]*(1 - p[t])*(1 - 6*cos(theta)**2)*sin(theta)*((1 if theta <= pi/4
         else -1) if theta <= pi/2 else 1 if theta <= 3*pi/4 else -1) - 4*s*p[t]*((0 if theta
         <= pi/2 else p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= 3*pi/4 else
         -1)/sin(theta) - sum(p[i]*v[i] for i in K))*(-1 if theta <= 3*pi/4 else 1) +
@@ -193,7 +193,7 @@ def _push(cotangent, c, t, s, v):
     term_10 = (1 + _at(c, t)) * (1 - _at(c, t))
     term_9 = jnp.sqrt(term_10)
     term_13 = jnp.sin(4 * theta)
-    part_9 = -16 * (6 * term_18 - 1) * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
+    part_9 = 16 * (1 - 6 * term_18) * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
     part_10 = term_5 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
     part_11 = jnp.where(theta <= term_15, -1, 1).astype(dtype)
     part_12 = jnp.where(theta <= term_15, 1, -1).astype(dtype)

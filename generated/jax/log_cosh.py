@@ -6,7 +6,7 @@ Definitions
     L = log(cosh(z - y))
 
 Gradients, as derived
-    dL/dz = -tanh(y - z)
+    dL/dz = tanh(z - y)
 
 Their derivatives along directions, as derived
     (H v) by z = v*(1 - tanh(y - z)**2)

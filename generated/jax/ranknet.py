@@ -10,8 +10,8 @@ Gradients, as derived
     dL/dv = sigmoid(v - u)
 
 Their derivatives along directions, as derived
-    (H v) by u = sigmoid(v - u)*(sigmoid(v - u) - 1)*(d - w)
-    (H v) by v = -sigmoid(v - u)*(sigmoid(v - u) - 1)*(d - w)
+    (H v) by u = sigmoid(v - u)*(1 - sigmoid(v - u))*(w - d)
+    (H v) by v = sigmoid(v - u)*(1 - sigmoid(v - u))*(d - w)
 
 Arguments
     u: input (N,)
@@ -105,8 +105,9 @@ def _push(cotangent, u, v, w, d):
     h = _sigmoid(v - u)
     g = -h
     s = g * w + _weighted(h, d)
-    grad_v = _weighted(cotangent * h * _sigmoid(u - v), d - w)
-    grad_u = -grad_v
+    term = cotangent * h * _sigmoid(u - v)
+    grad_u = _weighted(term, w - d)
+    grad_v = _weighted(term, d - w)
     return (s, grad_u, grad_v)
 
 

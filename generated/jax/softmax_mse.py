@@ -7,12 +7,12 @@ Definitions
     L = sum((p[i] - y[i])**2 for i in K) / 2
 
 Gradients, as derived
-    dL/da[j] = p[j]*(p[j] + sum(p[i]*(y[i] - p[i]) for i in K) - y[j])
+    dL/da[j] = p[j]*(p[j] - y[j] - sum(p[i]*(p[i] - y[i]) for i in K))
 
 Their derivatives along directions, as derived
     (H v) by a[j] = p[j]*((y[j] + sum(p[i]*(3*p[i] - 2*y[i]) for i in K) - 2*p[j])*sum(p[i]*v[i]
-        for i in K) + v[j]*(2*p[j] + sum(p[i]*(y[i] - p[i]) for i in K) - y[j]) +
-        sum(p[i]*v[i]*(y[i] - 2*p[i]) for i in K))
+        for i in K) + v[j]*(2*p[j] - y[j] - sum(p[i]*(p[i] - y[i]) for i in K)) -
+        sum(p[i]*v[i]*(2*p[i] - y[i]) for i in K))
 
 Arguments
     a: input (N, K)
@@ -78,10 +78,10 @@ def _loss(a, y):
     term = sum_a_2 - 1
     part_1 = sum_a + term
     part_2 = jnp.where(a == a_max[:, None], part_1[:, None], sum_exp_a[:, None] - exp_a)
-    term_2 = _weighted(y, part_2 / sum_exp_a[:, None])
-    term_4 = 1 - y
-    term_3 = p * term_4
-    total = jnp.sum((term_3 - term_2) ** 2, axis=1)
+    term_3 = _weighted(y, part_2 / sum_exp_a[:, None])
+    term_4 = (1 - y) * p
+    term_2 = term_4 - term_3
+    total = jnp.sum(term_2**2, axis=1)
     return total / 2
 
 
@@ -99,11 +99,11 @@ def _pull(cotangent, a, y):
     term = sum_a_2 - 1
     part_1 = sum_a + term
     part_2 = jnp.where(a == a_max[:, None], part_1[:, None], sum_exp_a[:, None] - exp_a)
-    term_2 = _weighted(y, part_2 / sum_exp_a[:, None])
-    term_4 = 1 - y
-    term_3 = p * term_4
-    total_2 = jnp.sum(_weighted(p, term_2 - p * term_4), axis=1)
-    grad_a = _weighted(cotangent[:, None] * p, total_2[:, None] + term_3 - term_2)
+    term_3 = _weighted(y, part_2 / sum_exp_a[:, None])
+    term_4 = (1 - y) * p
+    term_2 = term_4 - term_3
+    total_2 = jnp.sum(_weighted(p, term_2), axis=1)
+    grad_a = _weighted(cotangent[:, None] * p, term_4 - total_2[:, None] - term_3)
     return (grad_a,)
 
 
@@ -121,24 +121,24 @@ def _push(cotangent, a, y, v):
     term = sum_a_2 - 1
     part_1 = sum_a + term
     part_2 = jnp.where(a == a_max[:, None], part_1[:, None], sum_exp_a[:, None] - exp_a)
-    term_2 = part_2 / sum_exp_a[:, None]
-    term_10 = _weighted(y, term_2)
-    term_13 = 1 - y
-    term_6 = _weighted(p, term_10 - p * term_13)
-    total = jnp.sum(term_6, axis=1)
-    g = _weighted(p, total[:, None] + p * term_13 - term_10)
+    term_4 = part_2 / sum_exp_a[:, None]
+    term_10 = _weighted(y, term_4)
+    term_13 = (1 - y) * p
+    term_8 = _weighted(p, term_13 - term_10)
+    total = jnp.sum(term_8, axis=1)
+    g = _weighted(p, term_13 - total[:, None] - term_10)
     s = jnp.sum(g * v, axis=1)
-    term_3 = _weighted(p, v)
-    total_3 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
-    term_4 = jnp.sum(term_3, axis=1)
-    term_5 = term_2 * v - jnp.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
+    term_2 = _weighted(p, v)
+    total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
+    term_3 = jnp.sum(term_2, axis=1)
+    term_5 = term_4 * v - jnp.where(p > 0.5, total_3[:, None], term_3[:, None] - term_2)
+    term_6 = _weighted(p, (2 * p - y) * term_5)
     total_5 = jnp.sum(jnp.where(p <= 0.5, term_6, 0), axis=1)
-    term_7 = _weighted(p, (y - 2 * p) * term_5)
-    total_6 = jnp.sum(jnp.where(p <= 0.5, term_7, 0), axis=1)
-    term_8 = jnp.sum(term_7, axis=1)
-    part_3 = jnp.where(p > 0.5, total_5[:, None], total[:, None] - term_6) * term_5
-    part_4 = 2 * _weighted(p, term_2) + (y - 1) * p**2 - _weighted(y, term_2**2)
-    part_5 = jnp.where(p > 0.5, total_6[:, None], term_8[:, None] - term_7)
+    term_7 = jnp.sum(term_6, axis=1)
+    total_7 = jnp.sum(jnp.where(p <= 0.5, term_8, 0), axis=1)
+    part_3 = -jnp.where(p > 0.5, total_7[:, None], total[:, None] - term_8) * term_5
+    part_4 = 2 * _weighted(p, term_4) + (y - 1) * p**2 - _weighted(y, term_4**2)
+    part_5 = -jnp.where(p > 0.5, total_5[:, None], term_7[:, None] - term_6)
     grad_a = _weighted(cotangent[:, None] * p, part_3 + part_5 + part_4 * term_5)
     return (s, grad_a)
 

@@ -11,8 +11,8 @@ Gradients, as derived
 
 Their derivatives along directions, as derived
     (H v) by z[j] = p[j]*(v[j]*(sign(p[j] - y[j]) - sum(p[i]*sign(p[i] - y[i]) for i in K)) +
-        (sign(y[j] - p[j]) - sum(2*p[i]*sign(y[i] - p[i]) for i in K))*sum(p[i]*v[i] for i
-        in K) + sum(p[i]*v[i]*sign(y[i] - p[i]) for i in K))/2
+        (sum(2*p[i]*sign(p[i] - y[i]) for i in K) - sign(p[j] - y[j]))*sum(p[i]*v[i] for i
+        in K) - sum(p[i]*v[i]*sign(p[i] - y[i]) for i in K))/2
 
 Arguments
     z: input (N, K)
@@ -125,28 +125,27 @@ def _push(cotangent, z, y, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
+    term_8 = sum_z + term
     part_1 = sum_exp_z - _exp_difference(_at(z, y), z_max)
-    term_5 = _put(p, y, -jnp.where(_at(z, y) == z_max, sum_z + term, part_1) / sum_exp_z)
-    term_4 = jnp.sign(term_5)
-    total = jnp.sum(p * term_4, axis=1)
-    g = (term_4 - total[:, None]) * p / 2
+    term_7 = _put(p, y, -jnp.where(_at(z, y) == z_max, term_8, part_1) / sum_exp_z)
+    term_6 = jnp.sign(term_7)
+    total = jnp.sum(p * term_6, axis=1)
+    g = (term_6 - total[:, None]) * p / 2
     s = jnp.sum(g * v, axis=1)
-    total_3 = jnp.sum(jnp.where(term_5 < 0, p, 0), axis=1)
-    total_4 = jnp.sum(jnp.where(term_5 == 0, p, 0), axis=1)
-    total_5 = jnp.sum(jnp.where(term_5 > 0, p, 0), axis=1)
-    part_2 = -total_4 - 2 * total_5
-    part_3 = jnp.where(term_5 < 0, part_2[:, None], total_3[:, None] - total_5[:, None])
-    term_2 = jnp.where(term_5 > 0, total_4[:, None] + 2 * total_3[:, None], part_3)
-    total_6 = jnp.sum(_weighted(p, v), axis=1)
-    total_7 = jnp.sum(jnp.where(-term_5 < 0, p, 0), axis=1)
-    total_8 = jnp.sum(jnp.where(-term_5 == 0, p, 0), axis=1)
-    total_9 = jnp.sum(jnp.where(-term_5 > 0, p, 0), axis=1)
-    part_4 = -total_8 - 2 * total_9
-    part_5 = jnp.where(-term_5 < 0, part_4[:, None], total_7[:, None] - total_9[:, None])
-    term_3 = jnp.where(-term_5 > 0, total_8[:, None] + 2 * total_7[:, None], part_5)
-    total_10 = jnp.sum(_weighted(p, term_3 * v), axis=1)
-    part_6 = total_10[:, None] + total_6[:, None] * term_3 + term_2 * v
-    grad_z = _weighted(cotangent[:, None] * p, part_6) / 2
+    term_2 = _weighted(p, v)
+    total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
+    term_3 = jnp.sum(term_2, axis=1)
+    part_2 = jnp.where(z == z_max[:, None], term_8[:, None], sum_exp_z[:, None] - exp_z)
+    term_4 = part_2 / sum_exp_z[:, None]
+    term_5 = term_4 * v - jnp.where(p > 0.5, total_3[:, None], term_3[:, None] - term_2)
+    total_5 = jnp.sum(_weighted(p, term_5 * term_6), axis=1)
+    total_6 = jnp.sum(jnp.where(term_7 < 0, p, 0), axis=1)
+    total_7 = jnp.sum(jnp.where(term_7 == 0, p, 0), axis=1)
+    total_8 = jnp.sum(jnp.where(term_7 > 0, p, 0), axis=1)
+    part_3 = -total_7 - 2 * total_8
+    part_4 = jnp.where(term_7 < 0, part_3[:, None], total_6[:, None] - total_8[:, None])
+    part_5 = jnp.where(term_7 > 0, total_7[:, None] + 2 * total_6[:, None], part_4)
+    grad_z = _weighted(cotangent[:, None] * p, part_5 * term_5 - total_5[:, None]) / 2
     return (s, grad_z)
 
 

@@ -13,12 +13,11 @@ Gradients, as derived
     dL/dz[j] = p[j]*(1 - p[j])*((1 - L)*(alpha - y[j]*(alpha + beta)) - L*y[j])/S
 
 Their derivatives along directions, as derived
-    (H v) by z[j] = p[j]*(1 - p[j])*((alpha - y[j]*(alpha + beta))*((1 + 2*beta*(L - 1) -
-        2*L)*sum(p[i]*v[i]*y[i]*(p[i] - 1) for i in D) + 2*alpha*(L - 1)*sum(p[i]*v[i]*(p[i]
-        - 1)*(y[i] - 1) for i in D))/S**2 + y[j]*((2*L*(beta - 1) -
-        beta)*sum(p[i]*v[i]*y[i]*(p[i] - 1) for i in D) + alpha*(2*L -
-        1)*sum(p[i]*v[i]*(p[i] - 1)*(y[i] - 1) for i in D))/S**2 + v[j]*(1 - 2*p[j])*((1 -
-        L)*(alpha - y[j]*(alpha + beta)) - L*y[j])/S)
+    (H v) by z[j] = p[j]*(1 - p[j])*(y[j]*((beta + 2*L*(1 - beta))*sum(p[i]*v[i]*y[i]*(1 - p[i])
+        for i in D) - alpha*(1 - 2*L)*sum(p[i]*v[i]*(1 - p[i])*(1 - y[i]) for i in D))/S**2
+        + v[j]*(1 - 2*p[j])*((1 - L)*(alpha - y[j]*(alpha + beta)) - L*y[j])/S - (alpha -
+        y[j]*(alpha + beta))*((1 - 2*L - 2*beta*(1 - L))*sum(p[i]*v[i]*y[i]*(1 - p[i]) for i
+        in D) + 2*alpha*(1 - L)*sum(p[i]*v[i]*(1 - p[i])*(1 - y[i]) for i in D))/S**2)
 
 Arguments
     z: input (N, D)
@@ -116,26 +115,27 @@ def _push(cotangent, z, y, alpha, beta, eps, v):
     """The change of the gradients along directions, weighted, and its own gradients."""
     p = _sigmoid(z)
     I = jnp.sum(p * y, axis=1)
-    total_2 = jnp.sum((1 - y) * p, axis=1)
+    term_4 = 1 - y
+    total_2 = jnp.sum(p * term_4, axis=1)
     sigmoid_z = _sigmoid(-z)
     total_3 = jnp.sum(sigmoid_z * y, axis=1)
     S = eps + I + alpha * total_2 + beta * total_3
-    term_4 = eps + I
-    L = 1 - term_4 / S
+    term_5 = eps + I
+    L = 1 - term_5 / S
     term_2 = alpha - (alpha + beta) * y
-    term_3 = term_4 / S
+    term_3 = term_5 / S
     term = _weighted(term_2, term_3[:, None]) - _weighted(y, L[:, None])
     g = _weighted(p * sigmoid_z, term / S[:, None])
     s = jnp.sum(g * v, axis=1)
     total_5 = jnp.sum(_weighted(p * sigmoid_z * y, v), axis=1)
-    total_6 = jnp.sum(_weighted((y - 1) * p * sigmoid_z, v), axis=1)
-    term_5 = 1 / S**2
-    part_1 = -(1 - 2 * L - 2 * _weighted(beta, term_3)) * total_5
-    part_2 = (part_1 - 2 * _weighted(alpha, -term_4 * total_6 / S)) * term_5
-    part_3 = -(2 * _weighted(beta - 1, L) - beta) * total_5
-    part_4 = (part_3 + _weighted(alpha, -(2 * L - 1) * total_6)) * term_5
-    part_5 = (1 - 2 * p) * term * v / S[:, None]
-    part_6 = part_5 + _weighted(term_2, part_2[:, None]) + _weighted(y, part_4[:, None])
+    total_6 = jnp.sum(_weighted(p * sigmoid_z * term_4, v), axis=1)
+    term_6 = 1 / S**2
+    part_1 = (1 - 2 * L - 2 * _weighted(beta, term_3)) * total_5
+    part_2 = (part_1 + 2 * _weighted(alpha, term_5 * total_6 / S)) * term_6
+    part_3 = (beta + 2 * _weighted(1 - beta, L)) * total_5
+    part_4 = (part_3 - _weighted(alpha, (1 - 2 * L) * total_6)) * term_6
+    part_5 = -_weighted(term_2, part_2[:, None])
+    part_6 = part_5 + (1 - 2 * p) * term * v / S[:, None] + _weighted(y, part_4[:, None])
     grad_z = _weighted(cotangent[:, None] * p * sigmoid_z, part_6)
     return (s, grad_z)
 

@@ -9,12 +9,12 @@ Definitions
             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
 Gradients, as derived
-    dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+    dL/da[j] = 0 if t == ignore_index else w*(1 - label_smoothing)*(p[j] - delta(j, t)) +
         label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
 Their derivatives along directions, as derived
-    (H v) by a[j] = 0 if t == ignore_index else -p[j]*(v[j] - sum(p[i]*v[i] for i in
-        K))*(label_smoothing*(K*w - sum(weight[i] for i in K)) - K*w)/K
+    (H v) by a[j] = 0 if t == ignore_index else p[j]*(v[j] - sum(p[i]*v[i] for i in K))*(K*w +
+        label_smoothing*(sum(weight[i] for i in K) - K*w))/K
 
 Arguments
     a: input (N, K)
@@ -105,11 +105,10 @@ def _loss(a, weight, ignore_index, label_smoothing, t):
     sum_a = jnp.sum(exp_a - (a == a_max[:, None]).astype(dtype), axis=1)
     sum_a_2 = jnp.sum((a == a_max[:, None]).astype(dtype), axis=1)
     term = sum_a_2 - 1
-    term_4 = sum_a + term
-    term_3 = jnp.log1p(term_4)
-    total = jnp.sum(_weighted(weight, a_shifted - term_3[:, None]), axis=1)
-    term_2 = (label_smoothing - 1) * w
-    part_1 = _weighted(term_2, _at(a_shifted, t) - term_3)
+    term_3 = sum_a + term
+    term_2 = jnp.log1p(term_3)
+    total = jnp.sum(_weighted(weight, a_shifted - term_2[:, None]), axis=1)
+    part_1 = _weighted((label_smoothing - 1) * w, _at(a_shifted, t) - term_2)
     L = jnp.where(t == ignore_index, 0, part_1 - _weighted(label_smoothing, total / K))
     return jnp.where(_valid(t, K, ignore_index), L, jnp.nan)
 
@@ -137,15 +136,15 @@ def _pull(cotangent, a, weight, ignore_index, label_smoothing, t):
     sum_a = jnp.sum(exp_a - (a == a_max[:, None]).astype(dtype), axis=1)
     sum_a_2 = jnp.sum((a == a_max[:, None]).astype(dtype), axis=1)
     term = sum_a_2 - 1
-    term_4 = sum_a + term
-    term_2 = (label_smoothing - 1) * w
+    term_3 = sum_a + term
     sum_weight = jnp.sum(weight, axis=0)
     part_2 = sum_exp_a - _exp_difference(_at(a, t), a_max)
-    part_1 = _put(p, t, -jnp.where(_at(a, t) == a_max, term_4, part_2) / sum_exp_a)
-    part_3 = jnp.where(a == a_max[:, None], term_4[:, None], sum_exp_a[:, None] - exp_a)
+    part_1 = _put(p, t, -jnp.where(_at(a, t) == a_max, term_3, part_2) / sum_exp_a)
+    part_3 = jnp.where(a == a_max[:, None], term_3[:, None], sum_exp_a[:, None] - exp_a)
     part_4 = (sum_weight - weight) * p - _weighted(weight, part_3 / sum_exp_a[:, None])
-    part_5 = _weighted(label_smoothing, part_4 / K) - _weighted(term_2[:, None], part_1)
-    grad_a = _weighted(cotangent[:, None], jnp.where(t[:, None] == ignore_index, 0, part_5))
+    part_5 = _weighted((1 - label_smoothing) * w[:, None], part_1)
+    part_6 = part_5 + _weighted(label_smoothing, part_4 / K)
+    grad_a = _weighted(cotangent[:, None], jnp.where(t[:, None] == ignore_index, 0, part_6))
     return (grad_a,)
 
 
@@ -171,7 +170,7 @@ def _push(cotangent, a, weight, ignore_index, label_smoothing, t, v):
     part_3 = sum_exp_a - _exp_difference(_at(a, t), a_max)
     part_2 = _put(p, t, -jnp.where(_at(a, t) == a_max, term_6, part_3) / sum_exp_a)
     part_4 = ((sum_weight - weight) * p - _weighted(weight, term_4)) / K
-    part_5 = -_weighted((label_smoothing - 1) * w[:, None], part_2)
+    part_5 = _weighted((1 - label_smoothing) * w[:, None], part_2)
     part_6 = part_5 + _weighted(label_smoothing, part_4)
     g = jnp.where(t[:, None] == ignore_index, 0, part_6)
     s = jnp.sum(g * v, axis=1)
@@ -179,8 +178,8 @@ def _push(cotangent, a, weight, ignore_index, label_smoothing, t, v):
     total_2 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
     term_3 = jnp.sum(term_2, axis=1)
     part_7 = term_4 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
-    part_8 = (K * w - sum_weight) * label_smoothing - K * w
-    part_9 = -_weighted(p, part_8[:, None] * part_7 / K)
+    part_8 = K * w + (sum_weight - K * w) * label_smoothing
+    part_9 = _weighted(p, part_8[:, None] * part_7 / K)
     grad_a = _weighted(cotangent[:, None], jnp.where(t[:, None] == ignore_index, 0, part_9))
     return (s, grad_a)
 

@@ -10,10 +10,10 @@ Definitions
 
 Derivatives, as derived
     dL/dz[j] = (delta(j, t) - p[j])*(p[t] + gamma*p[t]*log(p[t]) - 1)*(1 - p[t])**(gamma - 1)
-    d2L/dz[j] dz[r] = (p[j]*(delta(j, r) - p[r])*(p[t] - 1)**2 + gamma*p[t]*(((delta(j, t) -
-            p[j])*(delta(r, t) - p[r]) + p[j]*(p[t] - 1)*(delta(j, r) - p[r]) -
-            gamma*p[t]*(delta(j, t) - p[j])*(delta(r, t) - p[r]))*log(p[t]) - 2*((p[t] -
-            1)*(delta(j, t) - p[j])*(delta(r, t) - p[r]))))*(1 - p[t])**(gamma - 2)
+    d2L/dz[j] dz[r] = (p[j]*(delta(j, r) - p[r])*(1 - p[t])**2 + gamma*p[t]*(((delta(j, t) -
+            p[j])*(delta(r, t) - p[r]) + p[j]*(1 - p[t])*(p[r] - delta(j, r)) -
+            gamma*p[t]*(delta(j, t) - p[j])*(delta(r, t) - p[r]))*log(p[t]) + 2*((1 -
+            p[t])*(delta(j, t) - p[j])*(delta(r, t) - p[r]))))*(1 - p[t])**(gamma - 2)
 
 Link: what the raw scores predict
     prediction = p[j]

@@ -11,7 +11,7 @@ Definitions
 Derivatives, as derived
     dL/dz[j] = p[j]*(sign(p[j] - delta(j, y)) - sum(p[i]*sign(p[i] - delta(i, y)) for i in K))/2
     d2L/dz[j] dz[r] = p[j]*(sign(p[j] - delta(j, y))*(delta(j, r) - p[r]) + (2*p[r] - delta(j,
-            r))*sum(p[i]*sign(p[i] - delta(i, y)) for i in K) + p[r]*sign(delta(r, y) - p[r]))/2
+            r))*sum(p[i]*sign(p[i] - delta(i, y)) for i in K) - p[r]*sign(p[r] - delta(r, y)))/2
 
 Link: what the raw scores predict
     prediction = p[j]
@@ -138,15 +138,15 @@ def _derivatives(z, y):
             L = total / 2
             term_3 = np.sign(term_4)
             total_2 = np.sum(p * term_3, axis=1)
-            total_3 = np.sum(_where(-term_4 < 0, p, 0), axis=1)
-            total_4 = np.sum(_where(-term_4 == 0, p, 0), axis=1)
-            total_5 = np.sum(_where(-term_4 > 0, p, 0), axis=1)
+            total_3 = np.sum(_where(term_4 < 0, p, 0), axis=1)
+            total_4 = np.sum(_where(term_4 == 0, p, 0), axis=1)
+            total_5 = np.sum(_where(term_4 > 0, p, 0), axis=1)
             part_2 = -total_4 - 2 * total_5
-            part_3 = _where(-term_4 < 0, part_2[:, None], total_3[:, None] - total_5[:, None])
-            term_2 = _where(-term_4 > 0, total_4[:, None] + 2 * total_3[:, None], part_3)
+            part_3 = _where(term_4 < 0, part_2[:, None], total_3[:, None] - total_5[:, None])
+            term_2 = _where(term_4 > 0, total_4[:, None] + 2 * total_3[:, None], part_3)
             part_4 = scale[:, None] * whole[:, None] - scale[:, None] * exp_z
             part_5 = _where(z == z_max[:, None], term_6[:, None], part_4)
-            part_6 = _weighted(p, term_2) - part_5 * term_2 / (scale[:, None] * whole[:, None])
+            part_6 = part_5 * term_2 / (scale[:, None] * whole[:, None]) - _weighted(p, term_2)
             curvature = np.maximum(_weighted(p, part_6) / 2, 0.001)
             slope = (term_3 - total_2[:, None]) * p / 2
             results[""][rows] = L

@@ -9,7 +9,7 @@ Definitions
     L = 1 - (2 * I + eps) / S
 
 Gradients, as derived
-    dL/dz[j] = -p[j]*(1 - p[j])*(L + 2*y[j] - 1)/S
+    dL/dz[j] = p[j]*(1 - p[j])*(1 - L - 2*y[j])/S
 
 Arguments
     z: input (N, D)
@@ -366,8 +366,8 @@ def _dice_f32_strips_part(first, end, N, D, z, y, eps, loss_of_row, scale):
                 sum_y_lanes[lane] += y_lanes[d, lane]
         for lane in range(64):
             S_now = eps + sum_p_lanes[lane] + sum_y_lanes[lane]
-            term_now = -(eps + f32(2.0) * I_lanes[lane]) / S_now
-            loss_of_row_now = f32(1.0) + term_now
+            term_now = eps + f32(2.0) * I_lanes[lane]
+            loss_of_row_now = f32(1.0) - term_now / S_now
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -406,8 +406,8 @@ def _dice_f32_1_part(first, end, N, D, z, y, eps, loss_of_row, scale):
         sum_p = f64(sum_p_all)
         sum_y = f64(sum_y_all)
         S = f64(f64(eps) + sum_p + sum_y)
-        term = f64(-(f64(eps) + 2.0 * I) / S)
-        loss_of_row[row] = f32(1.0 + term)
+        term = f64(f64(eps) + 2.0 * I)
+        loss_of_row[row] = f32(1.0 - term / S)
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -445,8 +445,8 @@ def _dice_f64_strips_part(first, end, N, D, z, y, eps, loss_of_row, scale):
                 sum_y_lanes[lane] += y_lanes[d, lane]
         for lane in range(64):
             S_now = eps + sum_p_lanes[lane] + sum_y_lanes[lane]
-            term_now = -(eps + 2.0 * I_lanes[lane]) / S_now
-            loss_of_row_now = 1.0 + term_now
+            term_now = eps + 2.0 * I_lanes[lane]
+            loss_of_row_now = 1.0 - term_now / S_now
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -485,8 +485,8 @@ def _dice_f64_1_part(first, end, N, D, z, y, eps, loss_of_row, scale):
         sum_p = f64(sum_p_all)
         sum_y = f64(sum_y_all)
         S = f64(eps + sum_p + sum_y)
-        term = f64(-(eps + 2.0 * I) / S)
-        loss_of_row[row] = 1.0 + term
+        term = f64(eps + 2.0 * I)
+        loss_of_row[row] = 1.0 - term / S
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -505,8 +505,8 @@ def _dice_value_and_gradient_f32_strips_part(first, end, N, D, z, y, eps, loss_o
     sum_p_lanes = np.empty(64, f32)
     sum_y_lanes = np.empty(64, f32)
     S_lanes = np.empty(64, f32)
-    term_lanes = np.empty(64, f32)
     loss_of_row_lanes = np.empty(64, f32)
+    once_lanes = np.empty(64, f32)
     dz_lanes = np.empty((D, 64), f32)
     for start in range(first, end, 64):
         count = min(64, end - start)
@@ -530,14 +530,15 @@ def _dice_value_and_gradient_f32_strips_part(first, end, N, D, z, y, eps, loss_o
         for lane in range(64):
             S_now = eps + sum_p_lanes[lane] + sum_y_lanes[lane]
             S_lanes[lane] = S_now
-            term_now = -(eps + f32(2.0) * I_lanes[lane]) / S_now
-            term_lanes[lane] = term_now
-            loss_of_row_now = f32(1.0) + term_now
+            term_now = eps + f32(2.0) * I_lanes[lane]
+            loss_of_row_now = f32(1.0) - term_now / S_now
             loss_of_row_lanes[lane] = loss_of_row_now
+            once_now = term_now / S_now
+            once_lanes[lane] = once_now
         for d_at in range(D):
             d = np.uintp(d_at)
             for lane in range(64):
-                dz_now = -_weighted_f32(p_lanes[d, lane] * _sigmoid_f32(-z_lanes[d, lane]), (term_lanes[lane] + f32(2.0) * y_lanes[d, lane]) / S_lanes[lane])
+                dz_now = _weighted_f32(p_lanes[d, lane] * _sigmoid_f32(-z_lanes[d, lane]), (once_lanes[lane] - f32(2.0) * y_lanes[d, lane]) / S_lanes[lane])
                 dz_lanes[d, lane] = dz_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -580,11 +581,12 @@ def _dice_value_and_gradient_f32_1_part(first, end, N, D, z, y, eps, loss_of_row
         sum_p = f64(sum_p_all)
         sum_y = f64(sum_y_all)
         S = f64(f64(eps) + sum_p + sum_y)
-        term = f64(-(f64(eps) + 2.0 * I) / S)
-        loss_of_row[row] = f32(1.0 + term)
+        term = f64(f64(eps) + 2.0 * I)
+        loss_of_row[row] = f32(1.0 - term / S)
+        once = f64(term / S)
         for d_at in range(D):
             d = np.uintp(d_at)
-            dz_now = -_weighted_f32(dz[row, d] * _sigmoid_f32(-z[row, d]), (f32(term) + f32(2.0) * y[row, d]) / f32(S))
+            dz_now = _weighted_f32(dz[row, d] * _sigmoid_f32(-z[row, d]), (f32(once) - f32(2.0) * y[row, d]) / f32(S))
             dz[row, d] = f32(scale) * dz_now
 
 
@@ -604,8 +606,8 @@ def _dice_value_and_gradient_f64_strips_part(first, end, N, D, z, y, eps, loss_o
     sum_p_lanes = np.empty(64, f64)
     sum_y_lanes = np.empty(64, f64)
     S_lanes = np.empty(64, f64)
-    term_lanes = np.empty(64, f64)
     loss_of_row_lanes = np.empty(64, f64)
+    once_lanes = np.empty(64, f64)
     dz_lanes = np.empty((D, 64), f64)
     for start in range(first, end, 64):
         count = min(64, end - start)
@@ -629,14 +631,15 @@ def _dice_value_and_gradient_f64_strips_part(first, end, N, D, z, y, eps, loss_o
         for lane in range(64):
             S_now = eps + sum_p_lanes[lane] + sum_y_lanes[lane]
             S_lanes[lane] = S_now
-            term_now = -(eps + 2.0 * I_lanes[lane]) / S_now
-            term_lanes[lane] = term_now
-            loss_of_row_now = 1.0 + term_now
+            term_now = eps + 2.0 * I_lanes[lane]
+            loss_of_row_now = 1.0 - term_now / S_now
             loss_of_row_lanes[lane] = loss_of_row_now
+            once_now = term_now / S_now
+            once_lanes[lane] = once_now
         for d_at in range(D):
             d = np.uintp(d_at)
             for lane in range(64):
-                dz_now = -_weighted_f64(p_lanes[d, lane] * _sigmoid_f64(-z_lanes[d, lane]), (term_lanes[lane] + 2.0 * y_lanes[d, lane]) / S_lanes[lane])
+                dz_now = _weighted_f64(p_lanes[d, lane] * _sigmoid_f64(-z_lanes[d, lane]), (once_lanes[lane] - 2.0 * y_lanes[d, lane]) / S_lanes[lane])
                 dz_lanes[d, lane] = dz_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -679,11 +682,12 @@ def _dice_value_and_gradient_f64_1_part(first, end, N, D, z, y, eps, loss_of_row
         sum_p = f64(sum_p_all)
         sum_y = f64(sum_y_all)
         S = f64(eps + sum_p + sum_y)
-        term = f64(-(eps + 2.0 * I) / S)
-        loss_of_row[row] = 1.0 + term
+        term = f64(eps + 2.0 * I)
+        loss_of_row[row] = 1.0 - term / S
+        once = f64(term / S)
         for d_at in range(D):
             d = np.uintp(d_at)
-            dz_now = -_weighted_f64(dz[row, d] * _sigmoid_f64(-z[row, d]), (term + 2.0 * y[row, d]) / S)
+            dz_now = _weighted_f64(dz[row, d] * _sigmoid_f64(-z[row, d]), (once - 2.0 * y[row, d]) / S)
             dz[row, d] = f64(scale) * dz_now
 
 

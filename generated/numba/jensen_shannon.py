@@ -9,7 +9,7 @@ Definitions
     L = b * sum(y[i] * log(y[i] / m[i]) for i in K) + (1 - b) * KL
 
 Gradients, as derived
-    dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+    dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
 
 Arguments
     z: input (N, K)
@@ -515,7 +515,7 @@ def _max_f64(part, count, lanes):
 def _jensen_shannon_f32_strips_part(first, end, N, K, z, y, b, loss_of_row, scale):
     z_lanes = np.zeros((K, 64), f32)
     y_lanes = np.zeros((K, 64), f32)
-    term_8_2_lanes = np.empty(64, f32)
+    term_9_2_lanes = np.empty(64, f32)
     z_max_lanes = np.empty(64, f32)
     exp_z_lanes = np.empty((K, 64), f32)
     sum_exp_z_lanes = np.empty(64, f32)
@@ -530,8 +530,8 @@ def _jensen_shannon_f32_strips_part(first, end, N, K, z, y, b, loss_of_row, scal
             for at in range(K):
                 y_lanes[at, lane] = y[np.uintp(start + lane), at]
         for lane in range(64):
-            term_8_2_now = f32(1.0) - b
-            term_8_2_lanes[lane] = term_8_2_now
+            term_9_2_now = f32(1.0) - b
+            term_9_2_lanes[lane] = term_9_2_now
         z_max_lanes[:] = f32(-f32(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -552,17 +552,17 @@ def _jensen_shannon_f32_strips_part(first, end, N, K, z, y, b, loss_of_row, scal
             k = np.uintp(k_at)
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
-                m_now = b * y_lanes[k, lane] + term_8_2_lanes[lane] * p_now
+                m_now = b * y_lanes[k, lane] + term_9_2_lanes[lane] * p_now
                 term_now = _weighted_f32(p_now, f32(1.0) / m_now)
                 log_term_now = _log_f32(term_now)
-                term_10_2_now = m_now - y_lanes[k, lane]
-                term_3_now = term_10_2_now / y_lanes[k, lane]
-                term_11_now = f32(1.0) / ((f32(2.0) + term_3_now) * (f32(2.0) + term_3_now))
-                term_9_2_now = m_now - p_now
-                term_2_now = term_9_2_now / p_now
-                term_12_now = f32(1.0) / ((f32(2.0) + term_2_now) * (f32(2.0) + term_2_now))
+                term_11_2_now = m_now - y_lanes[k, lane]
+                term_3_now = term_11_2_now / y_lanes[k, lane]
+                term_12_now = f32(1.0) / ((f32(2.0) + term_3_now) * (f32(2.0) + term_3_now))
+                term_10_2_now = m_now - p_now
+                term_2_now = term_10_2_now / p_now
+                term_13_now = f32(1.0) / ((f32(2.0) + term_2_now) * (f32(2.0) + term_2_now))
                 term_4_now = _weighted_f32(y_lanes[k, lane], f32(1.0) / m_now)
-                loss_of_row_lanes[lane] += (-_weighted_f32(y_lanes[k, lane], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_11_now * (term_3_now * term_3_now) / f32(37.0)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (f32(2.0) + term_3_now) if abs(term_3_now) < f32(0.5) else _log1p_f32(term_3_now) - term_3_now)) if abs(m_now - y_lanes[k, lane]) < f32(3.0) * y_lanes[k, lane] / f32(8.0) else m_now + _weighted_f32(y_lanes[k, lane], _log_f32(term_4_now)) - y_lanes[k, lane]) * b + _weighted_f32(term_8_2_lanes[lane], (-_weighted_f32(p_now, (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_12_now * (term_2_now * term_2_now) / f32(37.0)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (f32(2.0) + term_2_now) if abs(term_2_now) < f32(0.5) else _log1p_f32(term_2_now) - term_2_now)) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else m_now + _weighted_f32(p_now, log_term_now) - p_now))
+                loss_of_row_lanes[lane] += (-_weighted_f32(y_lanes[k, lane], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_12_now * (term_3_now * term_3_now) / f32(37.0)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (f32(2.0) + term_3_now) if abs(term_3_now) < f32(0.5) else _log1p_f32(term_3_now) - term_3_now)) if abs(m_now - y_lanes[k, lane]) < f32(3.0) * y_lanes[k, lane] / f32(8.0) else m_now + _weighted_f32(y_lanes[k, lane], _log_f32(term_4_now)) - y_lanes[k, lane]) * b + _weighted_f32(term_9_2_lanes[lane], (-_weighted_f32(p_now, (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_13_now * (term_2_now * term_2_now) / f32(37.0)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (f32(2.0) + term_2_now) if abs(term_2_now) < f32(0.5) else _log1p_f32(term_2_now) - term_2_now)) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else m_now + _weighted_f32(p_now, log_term_now) - p_now))
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
 
@@ -584,7 +584,7 @@ def _jensen_shannon_f32_1_part(first, end, N, K, z, y, b, loss_of_row, scale):
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_8_2 = f64(1.0 - f64(b))
+        term_9_2 = f64(1.0 - f64(b))
         z_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -610,17 +610,17 @@ def _jensen_shannon_f32_1_part(first, end, N, K, z, y, b, loss_of_row, scale):
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = f32(once) * exp_z[k]
-                m_now = b * y[row, k] + f32(term_8_2) * p_now
+                m_now = b * y[row, k] + f32(term_9_2) * p_now
                 term_now = _weighted_f32(p_now, f32(1.0) / m_now)
                 log_term_now = _log_f32(term_now)
-                term_10_2_now = m_now - y[row, k]
-                term_3_now = term_10_2_now / y[row, k]
-                term_11_now = f32(1.0) / ((f32(2.0) + term_3_now) * (f32(2.0) + term_3_now))
-                term_9_2_now = m_now - p_now
-                term_2_now = term_9_2_now / p_now
-                term_12_now = f32(1.0) / ((f32(2.0) + term_2_now) * (f32(2.0) + term_2_now))
+                term_11_2_now = m_now - y[row, k]
+                term_3_now = term_11_2_now / y[row, k]
+                term_12_now = f32(1.0) / ((f32(2.0) + term_3_now) * (f32(2.0) + term_3_now))
+                term_10_2_now = m_now - p_now
+                term_2_now = term_10_2_now / p_now
+                term_13_now = f32(1.0) / ((f32(2.0) + term_2_now) * (f32(2.0) + term_2_now))
                 term_4_now = _weighted_f32(y[row, k], f32(1.0) / m_now)
-                loss_of_row_part[lane] = (-_weighted_f32(y[row, k], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_11_now * (term_3_now * term_3_now) / f32(37.0)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (f32(2.0) + term_3_now) if abs(term_3_now) < f32(0.5) else _log1p_f32(term_3_now) - term_3_now)) if abs(m_now - y[row, k]) < f32(3.0) * y[row, k] / f32(8.0) else m_now + _weighted_f32(y[row, k], _log_f32(term_4_now)) - y[row, k]) * b + _weighted_f32(f32(term_8_2), (-_weighted_f32(p_now, (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_12_now * (term_2_now * term_2_now) / f32(37.0)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (f32(2.0) + term_2_now) if abs(term_2_now) < f32(0.5) else _log1p_f32(term_2_now) - term_2_now)) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else m_now + _weighted_f32(p_now, log_term_now) - p_now))
+                loss_of_row_part[lane] = (-_weighted_f32(y[row, k], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_12_now * (term_3_now * term_3_now) / f32(37.0)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (f32(2.0) + term_3_now) if abs(term_3_now) < f32(0.5) else _log1p_f32(term_3_now) - term_3_now)) if abs(m_now - y[row, k]) < f32(3.0) * y[row, k] / f32(8.0) else m_now + _weighted_f32(y[row, k], _log_f32(term_4_now)) - y[row, k]) * b + _weighted_f32(f32(term_9_2), (-_weighted_f32(p_now, (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_13_now * (term_2_now * term_2_now) / f32(37.0)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (f32(2.0) + term_2_now) if abs(term_2_now) < f32(0.5) else _log1p_f32(term_2_now) - term_2_now)) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else m_now + _weighted_f32(p_now, log_term_now) - p_now))
             loss_of_row_all += _sum_f32(loss_of_row_part, count, lanes_f64)
         loss_of_row[row] = f32(loss_of_row_all)
 
@@ -636,7 +636,7 @@ def _jensen_shannon_f32_1(step, N, K, z, y, b, loss_of_row, scale):
 def _jensen_shannon_f64_strips_part(first, end, N, K, z, y, b, loss_of_row, scale):
     z_lanes = np.zeros((K, 64), f64)
     y_lanes = np.zeros((K, 64), f64)
-    term_8_2_lanes = np.empty(64, f64)
+    term_9_2_lanes = np.empty(64, f64)
     z_max_lanes = np.empty(64, f64)
     exp_z_lanes = np.empty((K, 64), f64)
     sum_exp_z_lanes = np.empty(64, f64)
@@ -651,8 +651,8 @@ def _jensen_shannon_f64_strips_part(first, end, N, K, z, y, b, loss_of_row, scal
             for at in range(K):
                 y_lanes[at, lane] = y[np.uintp(start + lane), at]
         for lane in range(64):
-            term_8_2_now = 1.0 - b
-            term_8_2_lanes[lane] = term_8_2_now
+            term_9_2_now = 1.0 - b
+            term_9_2_lanes[lane] = term_9_2_now
         z_max_lanes[:] = f64(-f64(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -673,17 +673,17 @@ def _jensen_shannon_f64_strips_part(first, end, N, K, z, y, b, loss_of_row, scal
             k = np.uintp(k_at)
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
-                m_now = b * y_lanes[k, lane] + term_8_2_lanes[lane] * p_now
+                m_now = b * y_lanes[k, lane] + term_9_2_lanes[lane] * p_now
                 term_now = _weighted_f64(p_now, 1.0 / m_now)
                 log_term_now = _log_f64(term_now)
-                term_10_2_now = m_now - y_lanes[k, lane]
-                term_3_now = term_10_2_now / y_lanes[k, lane]
-                term_11_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now))
-                term_9_2_now = m_now - p_now
-                term_2_now = term_9_2_now / p_now
-                term_12_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now))
+                term_11_2_now = m_now - y_lanes[k, lane]
+                term_3_now = term_11_2_now / y_lanes[k, lane]
+                term_12_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now))
+                term_10_2_now = m_now - p_now
+                term_2_now = term_10_2_now / p_now
+                term_13_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now))
                 term_4_now = _weighted_f64(y_lanes[k, lane], 1.0 / m_now)
-                loss_of_row_lanes[lane] += (-_weighted_f64(y_lanes[k, lane], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_now * (term_3_now * term_3_now) / 37.0) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) if abs(term_3_now) < 0.5 else _log1p_f64(term_3_now) - term_3_now)) if abs(m_now - y_lanes[k, lane]) < 3.0 * y_lanes[k, lane] / 8.0 else m_now + _weighted_f64(y_lanes[k, lane], _log_f64(term_4_now)) - y_lanes[k, lane]) * b + _weighted_f64(term_8_2_lanes[lane], (-_weighted_f64(p_now, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_2_now * term_2_now) / 37.0) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) if abs(term_2_now) < 0.5 else _log1p_f64(term_2_now) - term_2_now)) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else m_now + _weighted_f64(p_now, log_term_now) - p_now))
+                loss_of_row_lanes[lane] += (-_weighted_f64(y_lanes[k, lane], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_3_now * term_3_now) / 37.0) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) if abs(term_3_now) < 0.5 else _log1p_f64(term_3_now) - term_3_now)) if abs(m_now - y_lanes[k, lane]) < 3.0 * y_lanes[k, lane] / 8.0 else m_now + _weighted_f64(y_lanes[k, lane], _log_f64(term_4_now)) - y_lanes[k, lane]) * b + _weighted_f64(term_9_2_lanes[lane], (-_weighted_f64(p_now, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_13_now * (term_2_now * term_2_now) / 37.0) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) if abs(term_2_now) < 0.5 else _log1p_f64(term_2_now) - term_2_now)) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else m_now + _weighted_f64(p_now, log_term_now) - p_now))
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
 
@@ -704,7 +704,7 @@ def _jensen_shannon_f64_1_part(first, end, N, K, z, y, b, loss_of_row, scale):
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_8_2 = f64(1.0 - b)
+        term_9_2 = f64(1.0 - b)
         z_max_all = -f64(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -730,17 +730,17 @@ def _jensen_shannon_f64_1_part(first, end, N, K, z, y, b, loss_of_row, scale):
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = once * exp_z[k]
-                m_now = b * y[row, k] + term_8_2 * p_now
+                m_now = b * y[row, k] + term_9_2 * p_now
                 term_now = _weighted_f64(p_now, 1.0 / m_now)
                 log_term_now = _log_f64(term_now)
-                term_10_2_now = m_now - y[row, k]
-                term_3_now = term_10_2_now / y[row, k]
-                term_11_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now))
-                term_9_2_now = m_now - p_now
-                term_2_now = term_9_2_now / p_now
-                term_12_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now))
+                term_11_2_now = m_now - y[row, k]
+                term_3_now = term_11_2_now / y[row, k]
+                term_12_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now))
+                term_10_2_now = m_now - p_now
+                term_2_now = term_10_2_now / p_now
+                term_13_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now))
                 term_4_now = _weighted_f64(y[row, k], 1.0 / m_now)
-                loss_of_row_part[lane] = (-_weighted_f64(y[row, k], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_now * (term_3_now * term_3_now) / 37.0) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) if abs(term_3_now) < 0.5 else _log1p_f64(term_3_now) - term_3_now)) if abs(m_now - y[row, k]) < 3.0 * y[row, k] / 8.0 else m_now + _weighted_f64(y[row, k], _log_f64(term_4_now)) - y[row, k]) * b + _weighted_f64(term_8_2, (-_weighted_f64(p_now, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_2_now * term_2_now) / 37.0) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) if abs(term_2_now) < 0.5 else _log1p_f64(term_2_now) - term_2_now)) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else m_now + _weighted_f64(p_now, log_term_now) - p_now))
+                loss_of_row_part[lane] = (-_weighted_f64(y[row, k], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_3_now * term_3_now) / 37.0) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) if abs(term_3_now) < 0.5 else _log1p_f64(term_3_now) - term_3_now)) if abs(m_now - y[row, k]) < 3.0 * y[row, k] / 8.0 else m_now + _weighted_f64(y[row, k], _log_f64(term_4_now)) - y[row, k]) * b + _weighted_f64(term_9_2, (-_weighted_f64(p_now, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_13_now * (term_2_now * term_2_now) / 37.0) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) if abs(term_2_now) < 0.5 else _log1p_f64(term_2_now) - term_2_now)) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else m_now + _weighted_f64(p_now, log_term_now) - p_now))
             loss_of_row_all += _sum_f64(loss_of_row_part, count, lanes_f64)
         loss_of_row[row] = loss_of_row_all
 
@@ -756,8 +756,7 @@ def _jensen_shannon_f64_1(step, N, K, z, y, b, loss_of_row, scale):
 def _jensen_shannon_value_and_gradient_f32_strips_part(first, end, N, K, z, y, b, loss_of_row, dz, scale):
     z_lanes = np.zeros((K, 64), f32)
     y_lanes = np.zeros((K, 64), f32)
-    term_8_2_lanes = np.empty(64, f32)
-    once_2_lanes = np.empty(64, f32)
+    term_9_2_lanes = np.empty(64, f32)
     z_max_lanes = np.empty(64, f32)
     exp_z_lanes = np.empty((K, 64), f32)
     sum_exp_z_lanes = np.empty(64, f32)
@@ -766,6 +765,7 @@ def _jensen_shannon_value_and_gradient_f32_strips_part(first, end, N, K, z, y, b
     term_5_lanes = np.empty((K, 64), f32)
     KL_lanes = np.empty(64, f32)
     loss_of_row_lanes = np.empty(64, f32)
+    once_2_lanes = np.empty(64, f32)
     dz_lanes = np.empty((K, 64), f32)
     for start in range(first, end, 64):
         count = min(64, end - start)
@@ -776,10 +776,8 @@ def _jensen_shannon_value_and_gradient_f32_strips_part(first, end, N, K, z, y, b
             for at in range(K):
                 y_lanes[at, lane] = y[np.uintp(start + lane), at]
         for lane in range(64):
-            term_8_2_now = f32(1.0) - b
-            term_8_2_lanes[lane] = term_8_2_now
-            once_2_now = b - f32(1.0)
-            once_2_lanes[lane] = once_2_now
+            term_9_2_now = f32(1.0) - b
+            term_9_2_lanes[lane] = term_9_2_now
         z_max_lanes[:] = f32(-f32(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -802,24 +800,27 @@ def _jensen_shannon_value_and_gradient_f32_strips_part(first, end, N, K, z, y, b
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
                 p_lanes[k, lane] = p_now
-                m_now = b * y_lanes[k, lane] + term_8_2_lanes[lane] * p_now
+                m_now = b * y_lanes[k, lane] + term_9_2_lanes[lane] * p_now
                 term_now = _weighted_f32(p_now, f32(1.0) / m_now)
                 log_term_now = _log_f32(term_now)
-                term_9_2_now = m_now - p_now
-                term_2_now = term_9_2_now / p_now
+                term_10_2_now = m_now - p_now
+                term_2_now = term_10_2_now / p_now
                 term_5_now = (-_log1p_f32(term_2_now) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else log_term_now)
                 term_5_lanes[k, lane] = term_5_now
                 KL_lanes[lane] += _weighted_f32(p_now, term_5_now)
-                term_10_2_now = m_now - y_lanes[k, lane]
-                term_3_now = term_10_2_now / y_lanes[k, lane]
-                term_11_now = f32(1.0) / ((f32(2.0) + term_3_now) * (f32(2.0) + term_3_now))
-                term_12_now = f32(1.0) / ((f32(2.0) + term_2_now) * (f32(2.0) + term_2_now))
+                term_11_2_now = m_now - y_lanes[k, lane]
+                term_3_now = term_11_2_now / y_lanes[k, lane]
+                term_12_now = f32(1.0) / ((f32(2.0) + term_3_now) * (f32(2.0) + term_3_now))
+                term_13_now = f32(1.0) / ((f32(2.0) + term_2_now) * (f32(2.0) + term_2_now))
                 term_4_now = _weighted_f32(y_lanes[k, lane], f32(1.0) / m_now)
-                loss_of_row_lanes[lane] += (-_weighted_f32(y_lanes[k, lane], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_11_now * (term_3_now * term_3_now) / f32(37.0)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (f32(2.0) + term_3_now) if abs(term_3_now) < f32(0.5) else _log1p_f32(term_3_now) - term_3_now)) if abs(m_now - y_lanes[k, lane]) < f32(3.0) * y_lanes[k, lane] / f32(8.0) else m_now + _weighted_f32(y_lanes[k, lane], _log_f32(term_4_now)) - y_lanes[k, lane]) * b + _weighted_f32(term_8_2_lanes[lane], (-_weighted_f32(p_now, (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_12_now * (term_2_now * term_2_now) / f32(37.0)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (f32(2.0) + term_2_now) if abs(term_2_now) < f32(0.5) else _log1p_f32(term_2_now) - term_2_now)) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else m_now + _weighted_f32(p_now, log_term_now) - p_now))
+                loss_of_row_lanes[lane] += (-_weighted_f32(y_lanes[k, lane], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_12_now * (term_3_now * term_3_now) / f32(37.0)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (f32(2.0) + term_3_now) if abs(term_3_now) < f32(0.5) else _log1p_f32(term_3_now) - term_3_now)) if abs(m_now - y_lanes[k, lane]) < f32(3.0) * y_lanes[k, lane] / f32(8.0) else m_now + _weighted_f32(y_lanes[k, lane], _log_f32(term_4_now)) - y_lanes[k, lane]) * b + _weighted_f32(term_9_2_lanes[lane], (-_weighted_f32(p_now, (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_13_now * (term_2_now * term_2_now) / f32(37.0)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (f32(2.0) + term_2_now) if abs(term_2_now) < f32(0.5) else _log1p_f32(term_2_now) - term_2_now)) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else m_now + _weighted_f32(p_now, log_term_now) - p_now))
+        for lane in range(64):
+            once_2_now = -KL_lanes[lane]
+            once_2_lanes[lane] = once_2_now
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                dz_now = _weighted_f32(once_2_lanes[lane] * p_lanes[k, lane], KL_lanes[lane] - term_5_lanes[k, lane])
+                dz_now = _weighted_f32(term_9_2_lanes[lane] * p_lanes[k, lane], once_2_lanes[lane] + term_5_lanes[k, lane])
                 dz_lanes[k, lane] = dz_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -847,8 +848,7 @@ def _jensen_shannon_value_and_gradient_f32_1_part(first, end, N, K, z, y, b, los
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_8_2 = f64(1.0 - f64(b))
-        once_2 = f64(f64(b) - 1.0)
+        term_9_2 = f64(1.0 - f64(b))
         z_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -875,28 +875,29 @@ def _jensen_shannon_value_and_gradient_f32_1_part(first, end, N, K, z, y, b, los
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = f32(once) * dz[row, k]
-                m_now = b * y[row, k] + f32(term_8_2) * p_now
+                m_now = b * y[row, k] + f32(term_9_2) * p_now
                 term_now = _weighted_f32(p_now, f32(1.0) / m_now)
                 log_term_now = _log_f32(term_now)
-                term_9_2_now = m_now - p_now
-                term_2_now = term_9_2_now / p_now
+                term_10_2_now = m_now - p_now
+                term_2_now = term_10_2_now / p_now
                 term_5_now = (-_log1p_f32(term_2_now) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else log_term_now)
                 KL_part[lane] = _weighted_f32(p_now, term_5_now)
-                term_10_2_now = m_now - y[row, k]
-                term_3_now = term_10_2_now / y[row, k]
-                term_11_now = f32(1.0) / ((f32(2.0) + term_3_now) * (f32(2.0) + term_3_now))
-                term_12_now = f32(1.0) / ((f32(2.0) + term_2_now) * (f32(2.0) + term_2_now))
+                term_11_2_now = m_now - y[row, k]
+                term_3_now = term_11_2_now / y[row, k]
+                term_12_now = f32(1.0) / ((f32(2.0) + term_3_now) * (f32(2.0) + term_3_now))
+                term_13_now = f32(1.0) / ((f32(2.0) + term_2_now) * (f32(2.0) + term_2_now))
                 term_4_now = _weighted_f32(y[row, k], f32(1.0) / m_now)
-                loss_of_row_part[lane] = (-_weighted_f32(y[row, k], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_11_now * (term_3_now * term_3_now) / f32(37.0)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (f32(2.0) + term_3_now) if abs(term_3_now) < f32(0.5) else _log1p_f32(term_3_now) - term_3_now)) if abs(m_now - y[row, k]) < f32(3.0) * y[row, k] / f32(8.0) else m_now + _weighted_f32(y[row, k], _log_f32(term_4_now)) - y[row, k]) * b + _weighted_f32(f32(term_8_2), (-_weighted_f32(p_now, (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_12_now * (term_2_now * term_2_now) / f32(37.0)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (f32(2.0) + term_2_now) if abs(term_2_now) < f32(0.5) else _log1p_f32(term_2_now) - term_2_now)) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else m_now + _weighted_f32(p_now, log_term_now) - p_now))
+                loss_of_row_part[lane] = (-_weighted_f32(y[row, k], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_12_now * (term_3_now * term_3_now) / f32(37.0)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (f32(2.0) + term_3_now) if abs(term_3_now) < f32(0.5) else _log1p_f32(term_3_now) - term_3_now)) if abs(m_now - y[row, k]) < f32(3.0) * y[row, k] / f32(8.0) else m_now + _weighted_f32(y[row, k], _log_f32(term_4_now)) - y[row, k]) * b + _weighted_f32(f32(term_9_2), (-_weighted_f32(p_now, (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_13_now * (term_2_now * term_2_now) / f32(37.0)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (f32(2.0) + term_2_now) if abs(term_2_now) < f32(0.5) else _log1p_f32(term_2_now) - term_2_now)) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else m_now + _weighted_f32(p_now, log_term_now) - p_now))
                 p[k] = p_now
                 term_5[k] = term_5_now
             KL_all += _sum_f32(KL_part, count, lanes_f64)
             loss_of_row_all += _sum_f32(loss_of_row_part, count, lanes_f64)
         KL = f64(KL_all)
         loss_of_row[row] = f32(loss_of_row_all)
+        once_2 = f64(-KL)
         for k_at in range(K):
             k = np.uintp(k_at)
-            dz_now = _weighted_f32(f32(once_2) * p[k], f32(KL) - term_5[k])
+            dz_now = _weighted_f32(f32(term_9_2) * p[k], f32(once_2) + term_5[k])
             dz[row, k] = f32(scale) * dz_now
 
 
@@ -911,8 +912,7 @@ def _jensen_shannon_value_and_gradient_f32_1(step, N, K, z, y, b, loss_of_row, d
 def _jensen_shannon_value_and_gradient_f64_strips_part(first, end, N, K, z, y, b, loss_of_row, dz, scale):
     z_lanes = np.zeros((K, 64), f64)
     y_lanes = np.zeros((K, 64), f64)
-    term_8_2_lanes = np.empty(64, f64)
-    once_2_lanes = np.empty(64, f64)
+    term_9_2_lanes = np.empty(64, f64)
     z_max_lanes = np.empty(64, f64)
     exp_z_lanes = np.empty((K, 64), f64)
     sum_exp_z_lanes = np.empty(64, f64)
@@ -921,6 +921,7 @@ def _jensen_shannon_value_and_gradient_f64_strips_part(first, end, N, K, z, y, b
     term_5_lanes = np.empty((K, 64), f64)
     KL_lanes = np.empty(64, f64)
     loss_of_row_lanes = np.empty(64, f64)
+    once_2_lanes = np.empty(64, f64)
     dz_lanes = np.empty((K, 64), f64)
     for start in range(first, end, 64):
         count = min(64, end - start)
@@ -931,10 +932,8 @@ def _jensen_shannon_value_and_gradient_f64_strips_part(first, end, N, K, z, y, b
             for at in range(K):
                 y_lanes[at, lane] = y[np.uintp(start + lane), at]
         for lane in range(64):
-            term_8_2_now = 1.0 - b
-            term_8_2_lanes[lane] = term_8_2_now
-            once_2_now = b - 1.0
-            once_2_lanes[lane] = once_2_now
+            term_9_2_now = 1.0 - b
+            term_9_2_lanes[lane] = term_9_2_now
         z_max_lanes[:] = f64(-f64(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -957,24 +956,27 @@ def _jensen_shannon_value_and_gradient_f64_strips_part(first, end, N, K, z, y, b
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
                 p_lanes[k, lane] = p_now
-                m_now = b * y_lanes[k, lane] + term_8_2_lanes[lane] * p_now
+                m_now = b * y_lanes[k, lane] + term_9_2_lanes[lane] * p_now
                 term_now = _weighted_f64(p_now, 1.0 / m_now)
                 log_term_now = _log_f64(term_now)
-                term_9_2_now = m_now - p_now
-                term_2_now = term_9_2_now / p_now
+                term_10_2_now = m_now - p_now
+                term_2_now = term_10_2_now / p_now
                 term_5_now = (-_log1p_f64(term_2_now) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else log_term_now)
                 term_5_lanes[k, lane] = term_5_now
                 KL_lanes[lane] += _weighted_f64(p_now, term_5_now)
-                term_10_2_now = m_now - y_lanes[k, lane]
-                term_3_now = term_10_2_now / y_lanes[k, lane]
-                term_11_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now))
-                term_12_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now))
+                term_11_2_now = m_now - y_lanes[k, lane]
+                term_3_now = term_11_2_now / y_lanes[k, lane]
+                term_12_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now))
+                term_13_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now))
                 term_4_now = _weighted_f64(y_lanes[k, lane], 1.0 / m_now)
-                loss_of_row_lanes[lane] += (-_weighted_f64(y_lanes[k, lane], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_now * (term_3_now * term_3_now) / 37.0) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) if abs(term_3_now) < 0.5 else _log1p_f64(term_3_now) - term_3_now)) if abs(m_now - y_lanes[k, lane]) < 3.0 * y_lanes[k, lane] / 8.0 else m_now + _weighted_f64(y_lanes[k, lane], _log_f64(term_4_now)) - y_lanes[k, lane]) * b + _weighted_f64(term_8_2_lanes[lane], (-_weighted_f64(p_now, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_2_now * term_2_now) / 37.0) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) if abs(term_2_now) < 0.5 else _log1p_f64(term_2_now) - term_2_now)) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else m_now + _weighted_f64(p_now, log_term_now) - p_now))
+                loss_of_row_lanes[lane] += (-_weighted_f64(y_lanes[k, lane], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_3_now * term_3_now) / 37.0) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) if abs(term_3_now) < 0.5 else _log1p_f64(term_3_now) - term_3_now)) if abs(m_now - y_lanes[k, lane]) < 3.0 * y_lanes[k, lane] / 8.0 else m_now + _weighted_f64(y_lanes[k, lane], _log_f64(term_4_now)) - y_lanes[k, lane]) * b + _weighted_f64(term_9_2_lanes[lane], (-_weighted_f64(p_now, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_13_now * (term_2_now * term_2_now) / 37.0) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) if abs(term_2_now) < 0.5 else _log1p_f64(term_2_now) - term_2_now)) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else m_now + _weighted_f64(p_now, log_term_now) - p_now))
+        for lane in range(64):
+            once_2_now = -KL_lanes[lane]
+            once_2_lanes[lane] = once_2_now
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                dz_now = _weighted_f64(once_2_lanes[lane] * p_lanes[k, lane], KL_lanes[lane] - term_5_lanes[k, lane])
+                dz_now = _weighted_f64(term_9_2_lanes[lane] * p_lanes[k, lane], once_2_lanes[lane] + term_5_lanes[k, lane])
                 dz_lanes[k, lane] = dz_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -1001,8 +1003,7 @@ def _jensen_shannon_value_and_gradient_f64_1_part(first, end, N, K, z, y, b, los
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_8_2 = f64(1.0 - b)
-        once_2 = f64(b - 1.0)
+        term_9_2 = f64(1.0 - b)
         z_max_all = -f64(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -1029,28 +1030,29 @@ def _jensen_shannon_value_and_gradient_f64_1_part(first, end, N, K, z, y, b, los
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = once * dz[row, k]
-                m_now = b * y[row, k] + term_8_2 * p_now
+                m_now = b * y[row, k] + term_9_2 * p_now
                 term_now = _weighted_f64(p_now, 1.0 / m_now)
                 log_term_now = _log_f64(term_now)
-                term_9_2_now = m_now - p_now
-                term_2_now = term_9_2_now / p_now
+                term_10_2_now = m_now - p_now
+                term_2_now = term_10_2_now / p_now
                 term_5_now = (-_log1p_f64(term_2_now) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else log_term_now)
                 KL_part[lane] = _weighted_f64(p_now, term_5_now)
-                term_10_2_now = m_now - y[row, k]
-                term_3_now = term_10_2_now / y[row, k]
-                term_11_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now))
-                term_12_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now))
+                term_11_2_now = m_now - y[row, k]
+                term_3_now = term_11_2_now / y[row, k]
+                term_12_now = 1.0 / ((2.0 + term_3_now) * (2.0 + term_3_now))
+                term_13_now = 1.0 / ((2.0 + term_2_now) * (2.0 + term_2_now))
                 term_4_now = _weighted_f64(y[row, k], 1.0 / m_now)
-                loss_of_row_part[lane] = (-_weighted_f64(y[row, k], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_now * (term_3_now * term_3_now) / 37.0) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now)) * term_11_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) if abs(term_3_now) < 0.5 else _log1p_f64(term_3_now) - term_3_now)) if abs(m_now - y[row, k]) < 3.0 * y[row, k] / 8.0 else m_now + _weighted_f64(y[row, k], _log_f64(term_4_now)) - y[row, k]) * b + _weighted_f64(term_8_2, (-_weighted_f64(p_now, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_2_now * term_2_now) / 37.0) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now)) * term_12_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) if abs(term_2_now) < 0.5 else _log1p_f64(term_2_now) - term_2_now)) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else m_now + _weighted_f64(p_now, log_term_now) - p_now))
+                loss_of_row_part[lane] = (-_weighted_f64(y[row, k], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_now * (term_3_now * term_3_now) / 37.0) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now)) * term_12_now * (term_3_now * term_3_now) - term_3_now) * term_3_now / (2.0 + term_3_now) if abs(term_3_now) < 0.5 else _log1p_f64(term_3_now) - term_3_now)) if abs(m_now - y[row, k]) < 3.0 * y[row, k] / 8.0 else m_now + _weighted_f64(y[row, k], _log_f64(term_4_now)) - y[row, k]) * b + _weighted_f64(term_9_2, (-_weighted_f64(p_now, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_13_now * (term_2_now * term_2_now) / 37.0) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now)) * term_13_now * (term_2_now * term_2_now) - term_2_now) * term_2_now / (2.0 + term_2_now) if abs(term_2_now) < 0.5 else _log1p_f64(term_2_now) - term_2_now)) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else m_now + _weighted_f64(p_now, log_term_now) - p_now))
                 p[k] = p_now
                 term_5[k] = term_5_now
             KL_all += _sum_f64(KL_part, count, lanes_f64)
             loss_of_row_all += _sum_f64(loss_of_row_part, count, lanes_f64)
         KL = f64(KL_all)
         loss_of_row[row] = loss_of_row_all
+        once_2 = f64(-KL)
         for k_at in range(K):
             k = np.uintp(k_at)
-            dz_now = _weighted_f64(once_2 * p[k], KL - term_5[k])
+            dz_now = _weighted_f64(term_9_2 * p[k], once_2 + term_5[k])
             dz[row, k] = f64(scale) * dz_now
 
 

@@ -9,7 +9,7 @@ Definitions
     L = KL*(1 - b) + b*log(1/m[y])
 
 Gradients, as derived
-    dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+    dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
 
 Arguments
     z: input (N, K)
@@ -537,27 +537,25 @@ def _max_f64(part, count, lanes):
 def _jensen_shannon_labels_f32_strips_part(first, end, N, K, z, y, b, loss_of_row, scale):
     z_lanes = np.zeros((K, 64), f32)
     y_lanes = np.zeros(64, np.uintp)
-    term_7_2_lanes = np.empty(64, f32)
+    term_8_2_lanes = np.empty(64, f32)
     z_at_label_lanes = np.empty(64, f32)
-    term_16_2_lanes = np.empty(64, f32)
-    z_at_label_2_lanes = np.empty(64, f32)
     z_max_lanes = np.empty(64, f32)
     exp_z_lanes = np.empty((K, 64), f32)
     sum_exp_z_lanes = np.empty(64, f32)
     once_lanes = np.empty(64, f32)
-    term_9_lanes = np.empty(64, f32)
+    p_at_label_lanes = np.empty(64, f32)
+    m_at_label_lanes = np.empty(64, f32)
+    term_10_lanes = np.empty(64, f32)
     term_2_lanes = np.empty(64, f32)
     term_3_lanes = np.empty(64, f32)
     term_4_lanes = np.empty(64, f32)
     term_5_lanes = np.empty(64, f32)
-    term_13_lanes = np.empty(64, f32)
-    term_10_lanes = np.empty(64, f32)
     term_14_lanes = np.empty(64, f32)
     term_11_lanes = np.empty(64, f32)
     term_15_lanes = np.empty(64, f32)
+    term_12_lanes = np.empty(64, f32)
+    term_16_lanes = np.empty(64, f32)
     term_17_lanes = np.empty(64, f32)
-    p_at_label_2_lanes = np.empty(64, f32)
-    m_at_label_2_lanes = np.empty(64, f32)
     total_2_lanes = np.empty(64, f32)
     loss_of_row_lanes = np.empty(64, f32)
     for start in range(first, end, 64):
@@ -568,14 +566,10 @@ def _jensen_shannon_labels_f32_strips_part(first, end, N, K, z, y, b, loss_of_ro
         for lane in range(count):
             y_lanes[lane] = y[np.uintp(start + lane)]
         for lane in range(64):
-            term_7_2_now = f32(1.0) - b
-            term_7_2_lanes[lane] = term_7_2_now
+            term_8_2_now = f32(1.0) - b
+            term_8_2_lanes[lane] = term_8_2_now
             z_at_label_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
             z_at_label_lanes[lane] = z_at_label_now
-            term_16_2_now = b - f32(1.0)
-            term_16_2_lanes[lane] = term_16_2_now
-            z_at_label_2_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
-            z_at_label_2_lanes[lane] = z_at_label_2_now
         z_max_lanes[:] = f32(-f32(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -593,10 +587,12 @@ def _jensen_shannon_labels_f32_strips_part(first, end, N, K, z, y, b, loss_of_ro
             once_lanes[lane] = once_now
             exp_z_at_label_now = _exp_difference_f32(z_at_label_lanes[lane], z_max_lanes[lane])
             p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane]
-            m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane]
-            term_9_now = m_at_label_now - p_at_label_now
-            term_9_lanes[lane] = term_9_now
-            term_2_now = term_9_now / p_at_label_now
+            p_at_label_lanes[lane] = p_at_label_now
+            m_at_label_now = b + p_at_label_now * term_8_2_lanes[lane]
+            m_at_label_lanes[lane] = m_at_label_now
+            term_10_now = m_at_label_now - p_at_label_now
+            term_10_lanes[lane] = term_10_now
+            term_2_now = term_10_now / p_at_label_now
             term_2_lanes[lane] = term_2_now
             term_3_now = _weighted_f32(p_at_label_now, f32(1.0) / m_at_label_now)
             term_3_lanes[lane] = term_3_now
@@ -604,23 +600,18 @@ def _jensen_shannon_labels_f32_strips_part(first, end, N, K, z, y, b, loss_of_ro
             term_4_lanes[lane] = term_4_now
             term_5_now = f32(1.0) / m_at_label_now
             term_5_lanes[lane] = term_5_now
-            term_13_now = f32(2.0) + term_4_now
-            term_13_lanes[lane] = term_13_now
-            term_10_now = f32(1.0) / (term_13_now * term_13_now)
-            term_10_lanes[lane] = term_10_now
-            term_14_now = f32(2.0) + term_2_now
+            term_14_now = f32(2.0) + term_4_now
             term_14_lanes[lane] = term_14_now
             term_11_now = f32(1.0) / (term_14_now * term_14_now)
             term_11_lanes[lane] = term_11_now
-            term_15_now = term_4_now * term_4_now
+            term_15_now = f32(2.0) + term_2_now
             term_15_lanes[lane] = term_15_now
+            term_12_now = f32(1.0) / (term_15_now * term_15_now)
+            term_12_lanes[lane] = term_12_now
+            term_16_now = term_4_now * term_4_now
+            term_16_lanes[lane] = term_16_now
             term_17_now = term_2_now * term_2_now
             term_17_lanes[lane] = term_17_now
-            exp_z_at_label_2_now = _exp_difference_f32(z_at_label_2_lanes[lane], z_max_lanes[lane])
-            p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane]
-            p_at_label_2_lanes[lane] = p_at_label_2_now
-            m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane]
-            m_at_label_2_lanes[lane] = m_at_label_2_now
         total_2_lanes[:] = f32(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -628,7 +619,7 @@ def _jensen_shannon_labels_f32_strips_part(first, end, N, K, z, y, b, loss_of_ro
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
                 total_2_lanes[lane] += (p_now if k != y_lanes[lane] else f32(0.0))
         for lane in range(64):
-            loss_of_row_now = (-(((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_10_lanes[lane] * term_15_lanes[lane] / f32(37.0)) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] if abs(term_4_lanes[lane]) < f32(0.5) else _log1p_f32(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < f32(0.375) else m_at_label_2_lanes[lane] + _log_f32(term_5_lanes[lane]) - f32(1.0)) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * _log1p_f32(-b) + _weighted_f32(term_7_2_lanes[lane], (-_weighted_f32(p_at_label_2_lanes[lane], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_11_lanes[lane] * term_17_lanes[lane] / f32(37.0)) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] if abs(term_2_lanes[lane]) < f32(0.5) else _log1p_f32(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_9_lanes[lane]) < f32(3.0) * p_at_label_2_lanes[lane] / f32(8.0) else m_at_label_2_lanes[lane] + _weighted_f32(p_at_label_2_lanes[lane], _log_f32(term_3_lanes[lane])) - p_at_label_2_lanes[lane]))
+            loss_of_row_now = (-(((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_11_lanes[lane] * term_16_lanes[lane] / f32(37.0)) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_14_lanes[lane] if abs(term_4_lanes[lane]) < f32(0.5) else _log1p_f32(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < f32(0.375) else m_at_label_lanes[lane] + _log_f32(term_5_lanes[lane]) - f32(1.0)) * b + (b - f32(1.0)) * total_2_lanes[lane] * _log1p_f32(-b) + _weighted_f32(term_8_2_lanes[lane], (-_weighted_f32(p_at_label_lanes[lane], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_12_lanes[lane] * term_17_lanes[lane] / f32(37.0)) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_15_lanes[lane] if abs(term_2_lanes[lane]) < f32(0.5) else _log1p_f32(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_10_lanes[lane]) < f32(3.0) * p_at_label_lanes[lane] / f32(8.0) else m_at_label_lanes[lane] + _weighted_f32(p_at_label_lanes[lane], _log_f32(term_3_lanes[lane])) - p_at_label_lanes[lane]))
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -651,10 +642,8 @@ def _jensen_shannon_labels_f32_1_part(first, end, N, K, z, y, b, loss_of_row, sc
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_7_2 = f64(1.0 - f64(b))
+        term_8_2 = f64(1.0 - f64(b))
         z_at_label = f64(z[row, y[row]])
-        term_16_2 = f64(f64(b) - 1.0)
-        z_at_label_2 = f64(z[row, y[row]])
         z_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -676,21 +665,18 @@ def _jensen_shannon_labels_f32_1_part(first, end, N, K, z, y, b, loss_of_row, sc
         once = f64(1.0 / sum_exp_z)
         exp_z_at_label = f64(_exp_difference_f32(f32(z_at_label), f32(z_max)))
         p_at_label = f64(f32(exp_z_at_label) / f32(sum_exp_z))
-        m_at_label = f64(b + f32(p_at_label) * f32(term_7_2))
-        term_9 = f64(m_at_label - p_at_label)
-        term_2 = f64(term_9 / p_at_label)
+        m_at_label = f64(b + f32(p_at_label) * f32(term_8_2))
+        term_10 = f64(m_at_label - p_at_label)
+        term_2 = f64(term_10 / p_at_label)
         term_3 = f64(_weighted_f64(p_at_label, 1.0 / m_at_label))
         term_4 = f64(m_at_label - 1.0)
         term_5 = f64(1.0 / m_at_label)
-        term_13 = f64(2.0 + term_4)
-        term_10 = f64(1.0 / (term_13 * term_13))
-        term_14 = f64(2.0 + term_2)
+        term_14 = f64(2.0 + term_4)
         term_11 = f64(1.0 / (term_14 * term_14))
-        term_15 = f64(term_4 * term_4)
+        term_15 = f64(2.0 + term_2)
+        term_12 = f64(1.0 / (term_15 * term_15))
+        term_16 = f64(term_4 * term_4)
         term_17 = f64(term_2 * term_2)
-        exp_z_at_label_2 = f64(_exp_difference_f32(f32(z_at_label_2), f32(z_max)))
-        p_at_label_2 = f64(f32(exp_z_at_label_2) / f32(sum_exp_z))
-        m_at_label_2 = f64(b + f32(p_at_label_2) * f32(term_7_2))
         total_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -700,7 +686,7 @@ def _jensen_shannon_labels_f32_1_part(first, end, N, K, z, y, b, loss_of_row, sc
                 total_2_part[lane] = (p_now if k != y[row] else f32(0.0))
             total_2_all += _sum_f32(total_2_part, count, lanes_f64)
         total_2 = f64(total_2_all)
-        loss_of_row[row] = f32((-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label_2 + _log_f64(term_5) - 1.0) * f64(b) + term_16_2 * total_2 * _log1p_f64(-f64(b)) + _weighted_f64(term_7_2, (-_weighted_f64(p_at_label_2, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_9) < 3.0 * p_at_label_2 / 8.0 else m_at_label_2 + _weighted_f64(p_at_label_2, _log_f64(term_3)) - p_at_label_2)))
+        loss_of_row[row] = f32((-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_16 / 37.0) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16 - term_4) * term_4 / term_14 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label + _log_f64(term_5) - 1.0) * f64(b) + (f64(b) - 1.0) * total_2 * _log1p_f64(-f64(b)) + _weighted_f64(term_8_2, (-_weighted_f64(p_at_label, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12 * term_17 / 37.0) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17 - term_2) * term_2 / term_15 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_10) < 3.0 * p_at_label / 8.0 else m_at_label + _weighted_f64(p_at_label, _log_f64(term_3)) - p_at_label)))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -714,27 +700,25 @@ def _jensen_shannon_labels_f32_1(step, N, K, z, y, b, loss_of_row, scale):
 def _jensen_shannon_labels_f64_strips_part(first, end, N, K, z, y, b, loss_of_row, scale):
     z_lanes = np.zeros((K, 64), f64)
     y_lanes = np.zeros(64, np.uintp)
-    term_7_2_lanes = np.empty(64, f64)
+    term_8_2_lanes = np.empty(64, f64)
     z_at_label_lanes = np.empty(64, f64)
-    term_16_2_lanes = np.empty(64, f64)
-    z_at_label_2_lanes = np.empty(64, f64)
     z_max_lanes = np.empty(64, f64)
     exp_z_lanes = np.empty((K, 64), f64)
     sum_exp_z_lanes = np.empty(64, f64)
     once_lanes = np.empty(64, f64)
-    term_9_lanes = np.empty(64, f64)
+    p_at_label_lanes = np.empty(64, f64)
+    m_at_label_lanes = np.empty(64, f64)
+    term_10_lanes = np.empty(64, f64)
     term_2_lanes = np.empty(64, f64)
     term_3_lanes = np.empty(64, f64)
     term_4_lanes = np.empty(64, f64)
     term_5_lanes = np.empty(64, f64)
-    term_13_lanes = np.empty(64, f64)
-    term_10_lanes = np.empty(64, f64)
     term_14_lanes = np.empty(64, f64)
     term_11_lanes = np.empty(64, f64)
     term_15_lanes = np.empty(64, f64)
+    term_12_lanes = np.empty(64, f64)
+    term_16_lanes = np.empty(64, f64)
     term_17_lanes = np.empty(64, f64)
-    p_at_label_2_lanes = np.empty(64, f64)
-    m_at_label_2_lanes = np.empty(64, f64)
     total_2_lanes = np.empty(64, f64)
     loss_of_row_lanes = np.empty(64, f64)
     for start in range(first, end, 64):
@@ -745,14 +729,10 @@ def _jensen_shannon_labels_f64_strips_part(first, end, N, K, z, y, b, loss_of_ro
         for lane in range(count):
             y_lanes[lane] = y[np.uintp(start + lane)]
         for lane in range(64):
-            term_7_2_now = 1.0 - b
-            term_7_2_lanes[lane] = term_7_2_now
+            term_8_2_now = 1.0 - b
+            term_8_2_lanes[lane] = term_8_2_now
             z_at_label_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
             z_at_label_lanes[lane] = z_at_label_now
-            term_16_2_now = b - 1.0
-            term_16_2_lanes[lane] = term_16_2_now
-            z_at_label_2_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
-            z_at_label_2_lanes[lane] = z_at_label_2_now
         z_max_lanes[:] = f64(-f64(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -770,10 +750,12 @@ def _jensen_shannon_labels_f64_strips_part(first, end, N, K, z, y, b, loss_of_ro
             once_lanes[lane] = once_now
             exp_z_at_label_now = _exp_difference_f64(z_at_label_lanes[lane], z_max_lanes[lane])
             p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane]
-            m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane]
-            term_9_now = m_at_label_now - p_at_label_now
-            term_9_lanes[lane] = term_9_now
-            term_2_now = term_9_now / p_at_label_now
+            p_at_label_lanes[lane] = p_at_label_now
+            m_at_label_now = b + p_at_label_now * term_8_2_lanes[lane]
+            m_at_label_lanes[lane] = m_at_label_now
+            term_10_now = m_at_label_now - p_at_label_now
+            term_10_lanes[lane] = term_10_now
+            term_2_now = term_10_now / p_at_label_now
             term_2_lanes[lane] = term_2_now
             term_3_now = _weighted_f64(p_at_label_now, 1.0 / m_at_label_now)
             term_3_lanes[lane] = term_3_now
@@ -781,23 +763,18 @@ def _jensen_shannon_labels_f64_strips_part(first, end, N, K, z, y, b, loss_of_ro
             term_4_lanes[lane] = term_4_now
             term_5_now = 1.0 / m_at_label_now
             term_5_lanes[lane] = term_5_now
-            term_13_now = 2.0 + term_4_now
-            term_13_lanes[lane] = term_13_now
-            term_10_now = 1.0 / (term_13_now * term_13_now)
-            term_10_lanes[lane] = term_10_now
-            term_14_now = 2.0 + term_2_now
+            term_14_now = 2.0 + term_4_now
             term_14_lanes[lane] = term_14_now
             term_11_now = 1.0 / (term_14_now * term_14_now)
             term_11_lanes[lane] = term_11_now
-            term_15_now = term_4_now * term_4_now
+            term_15_now = 2.0 + term_2_now
             term_15_lanes[lane] = term_15_now
+            term_12_now = 1.0 / (term_15_now * term_15_now)
+            term_12_lanes[lane] = term_12_now
+            term_16_now = term_4_now * term_4_now
+            term_16_lanes[lane] = term_16_now
             term_17_now = term_2_now * term_2_now
             term_17_lanes[lane] = term_17_now
-            exp_z_at_label_2_now = _exp_difference_f64(z_at_label_2_lanes[lane], z_max_lanes[lane])
-            p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane]
-            p_at_label_2_lanes[lane] = p_at_label_2_now
-            m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane]
-            m_at_label_2_lanes[lane] = m_at_label_2_now
         total_2_lanes[:] = f64(0.0)
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -805,7 +782,7 @@ def _jensen_shannon_labels_f64_strips_part(first, end, N, K, z, y, b, loss_of_ro
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
                 total_2_lanes[lane] += (p_now if k != y_lanes[lane] else 0.0)
         for lane in range(64):
-            loss_of_row_now = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10_lanes[lane] * term_15_lanes[lane] / 37.0) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] if abs(term_4_lanes[lane]) < 0.5 else _log1p_f64(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < 0.375 else m_at_label_2_lanes[lane] + _log_f64(term_5_lanes[lane]) - 1.0) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * _log1p_f64(-b) + _weighted_f64(term_7_2_lanes[lane], (-_weighted_f64(p_at_label_2_lanes[lane], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_lanes[lane] * term_17_lanes[lane] / 37.0) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] if abs(term_2_lanes[lane]) < 0.5 else _log1p_f64(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_9_lanes[lane]) < 3.0 * p_at_label_2_lanes[lane] / 8.0 else m_at_label_2_lanes[lane] + _weighted_f64(p_at_label_2_lanes[lane], _log_f64(term_3_lanes[lane])) - p_at_label_2_lanes[lane]))
+            loss_of_row_now = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_lanes[lane] * term_16_lanes[lane] / 37.0) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_14_lanes[lane] if abs(term_4_lanes[lane]) < 0.5 else _log1p_f64(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < 0.375 else m_at_label_lanes[lane] + _log_f64(term_5_lanes[lane]) - 1.0) * b + (b - 1.0) * total_2_lanes[lane] * _log1p_f64(-b) + _weighted_f64(term_8_2_lanes[lane], (-_weighted_f64(p_at_label_lanes[lane], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_lanes[lane] * term_17_lanes[lane] / 37.0) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_15_lanes[lane] if abs(term_2_lanes[lane]) < 0.5 else _log1p_f64(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_10_lanes[lane]) < 3.0 * p_at_label_lanes[lane] / 8.0 else m_at_label_lanes[lane] + _weighted_f64(p_at_label_lanes[lane], _log_f64(term_3_lanes[lane])) - p_at_label_lanes[lane]))
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -827,10 +804,8 @@ def _jensen_shannon_labels_f64_1_part(first, end, N, K, z, y, b, loss_of_row, sc
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_7_2 = f64(1.0 - b)
+        term_8_2 = f64(1.0 - b)
         z_at_label = f64(z[row, y[row]])
-        term_16_2 = f64(b - 1.0)
-        z_at_label_2 = f64(z[row, y[row]])
         z_max_all = -f64(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -852,21 +827,18 @@ def _jensen_shannon_labels_f64_1_part(first, end, N, K, z, y, b, loss_of_row, sc
         once = f64(1.0 / sum_exp_z)
         exp_z_at_label = f64(_exp_difference_f64(z_at_label, z_max))
         p_at_label = f64(exp_z_at_label / sum_exp_z)
-        m_at_label = f64(b + p_at_label * term_7_2)
-        term_9 = f64(m_at_label - p_at_label)
-        term_2 = f64(term_9 / p_at_label)
+        m_at_label = f64(b + p_at_label * term_8_2)
+        term_10 = f64(m_at_label - p_at_label)
+        term_2 = f64(term_10 / p_at_label)
         term_3 = f64(_weighted_f64(p_at_label, 1.0 / m_at_label))
         term_4 = f64(m_at_label - 1.0)
         term_5 = f64(1.0 / m_at_label)
-        term_13 = f64(2.0 + term_4)
-        term_10 = f64(1.0 / (term_13 * term_13))
-        term_14 = f64(2.0 + term_2)
+        term_14 = f64(2.0 + term_4)
         term_11 = f64(1.0 / (term_14 * term_14))
-        term_15 = f64(term_4 * term_4)
+        term_15 = f64(2.0 + term_2)
+        term_12 = f64(1.0 / (term_15 * term_15))
+        term_16 = f64(term_4 * term_4)
         term_17 = f64(term_2 * term_2)
-        exp_z_at_label_2 = f64(_exp_difference_f64(z_at_label_2, z_max))
-        p_at_label_2 = f64(exp_z_at_label_2 / sum_exp_z)
-        m_at_label_2 = f64(b + p_at_label_2 * term_7_2)
         total_2_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -876,7 +848,7 @@ def _jensen_shannon_labels_f64_1_part(first, end, N, K, z, y, b, loss_of_row, sc
                 total_2_part[lane] = (p_now if k != y[row] else 0.0)
             total_2_all += _sum_f64(total_2_part, count, lanes_f64)
         total_2 = f64(total_2_all)
-        loss_of_row[row] = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label_2 + _log_f64(term_5) - 1.0) * b + term_16_2 * total_2 * _log1p_f64(-b) + _weighted_f64(term_7_2, (-_weighted_f64(p_at_label_2, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_9) < 3.0 * p_at_label_2 / 8.0 else m_at_label_2 + _weighted_f64(p_at_label_2, _log_f64(term_3)) - p_at_label_2))
+        loss_of_row[row] = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_16 / 37.0) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16 - term_4) * term_4 / term_14 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label + _log_f64(term_5) - 1.0) * b + (b - 1.0) * total_2 * _log1p_f64(-b) + _weighted_f64(term_8_2, (-_weighted_f64(p_at_label, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12 * term_17 / 37.0) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17 - term_2) * term_2 / term_15 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_10) < 3.0 * p_at_label / 8.0 else m_at_label + _weighted_f64(p_at_label, _log_f64(term_3)) - p_at_label))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -890,32 +862,31 @@ def _jensen_shannon_labels_f64_1(step, N, K, z, y, b, loss_of_row, scale):
 def _jensen_shannon_labels_value_and_gradient_f32_strips_part(first, end, N, K, z, y, b, loss_of_row, dz, scale):
     z_lanes = np.zeros((K, 64), f32)
     y_lanes = np.zeros(64, np.uintp)
-    term_7_2_lanes = np.empty(64, f32)
+    term_8_2_lanes = np.empty(64, f32)
     z_at_label_lanes = np.empty(64, f32)
-    term_16_2_lanes = np.empty(64, f32)
-    z_at_label_2_lanes = np.empty(64, f32)
     z_max_lanes = np.empty(64, f32)
     exp_z_lanes = np.empty((K, 64), f32)
     sum_exp_z_lanes = np.empty(64, f32)
     once_lanes = np.empty(64, f32)
-    term_9_lanes = np.empty(64, f32)
+    p_at_label_lanes = np.empty(64, f32)
+    m_at_label_lanes = np.empty(64, f32)
+    term_10_lanes = np.empty(64, f32)
     term_2_lanes = np.empty(64, f32)
     term_3_lanes = np.empty(64, f32)
     term_4_lanes = np.empty(64, f32)
     term_5_lanes = np.empty(64, f32)
-    term_13_lanes = np.empty(64, f32)
-    term_10_lanes = np.empty(64, f32)
     term_14_lanes = np.empty(64, f32)
     term_11_lanes = np.empty(64, f32)
     term_15_lanes = np.empty(64, f32)
+    term_12_lanes = np.empty(64, f32)
+    term_16_lanes = np.empty(64, f32)
     term_17_lanes = np.empty(64, f32)
-    p_at_label_2_lanes = np.empty(64, f32)
-    m_at_label_2_lanes = np.empty(64, f32)
     p_lanes = np.empty((K, 64), f32)
     term_6_lanes = np.empty((K, 64), f32)
     KL_lanes = np.empty(64, f32)
     total_2_lanes = np.empty(64, f32)
     loss_of_row_lanes = np.empty(64, f32)
+    once_2_lanes = np.empty(64, f32)
     dz_lanes = np.empty((K, 64), f32)
     for start in range(first, end, 64):
         count = min(64, end - start)
@@ -925,14 +896,10 @@ def _jensen_shannon_labels_value_and_gradient_f32_strips_part(first, end, N, K, 
         for lane in range(count):
             y_lanes[lane] = y[np.uintp(start + lane)]
         for lane in range(64):
-            term_7_2_now = f32(1.0) - b
-            term_7_2_lanes[lane] = term_7_2_now
+            term_8_2_now = f32(1.0) - b
+            term_8_2_lanes[lane] = term_8_2_now
             z_at_label_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
             z_at_label_lanes[lane] = z_at_label_now
-            term_16_2_now = b - f32(1.0)
-            term_16_2_lanes[lane] = term_16_2_now
-            z_at_label_2_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
-            z_at_label_2_lanes[lane] = z_at_label_2_now
         z_max_lanes[:] = f32(-f32(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -950,10 +917,12 @@ def _jensen_shannon_labels_value_and_gradient_f32_strips_part(first, end, N, K, 
             once_lanes[lane] = once_now
             exp_z_at_label_now = _exp_difference_f32(z_at_label_lanes[lane], z_max_lanes[lane])
             p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane]
-            m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane]
-            term_9_now = m_at_label_now - p_at_label_now
-            term_9_lanes[lane] = term_9_now
-            term_2_now = term_9_now / p_at_label_now
+            p_at_label_lanes[lane] = p_at_label_now
+            m_at_label_now = b + p_at_label_now * term_8_2_lanes[lane]
+            m_at_label_lanes[lane] = m_at_label_now
+            term_10_now = m_at_label_now - p_at_label_now
+            term_10_lanes[lane] = term_10_now
+            term_2_now = term_10_now / p_at_label_now
             term_2_lanes[lane] = term_2_now
             term_3_now = _weighted_f32(p_at_label_now, f32(1.0) / m_at_label_now)
             term_3_lanes[lane] = term_3_now
@@ -961,23 +930,18 @@ def _jensen_shannon_labels_value_and_gradient_f32_strips_part(first, end, N, K, 
             term_4_lanes[lane] = term_4_now
             term_5_now = f32(1.0) / m_at_label_now
             term_5_lanes[lane] = term_5_now
-            term_13_now = f32(2.0) + term_4_now
-            term_13_lanes[lane] = term_13_now
-            term_10_now = f32(1.0) / (term_13_now * term_13_now)
-            term_10_lanes[lane] = term_10_now
-            term_14_now = f32(2.0) + term_2_now
+            term_14_now = f32(2.0) + term_4_now
             term_14_lanes[lane] = term_14_now
             term_11_now = f32(1.0) / (term_14_now * term_14_now)
             term_11_lanes[lane] = term_11_now
-            term_15_now = term_4_now * term_4_now
+            term_15_now = f32(2.0) + term_2_now
             term_15_lanes[lane] = term_15_now
+            term_12_now = f32(1.0) / (term_15_now * term_15_now)
+            term_12_lanes[lane] = term_12_now
+            term_16_now = term_4_now * term_4_now
+            term_16_lanes[lane] = term_16_now
             term_17_now = term_2_now * term_2_now
             term_17_lanes[lane] = term_17_now
-            exp_z_at_label_2_now = _exp_difference_f32(z_at_label_2_lanes[lane], z_max_lanes[lane])
-            p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane]
-            p_at_label_2_lanes[lane] = p_at_label_2_now
-            m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane]
-            m_at_label_2_lanes[lane] = m_at_label_2_now
         KL_lanes[:] = f32(0.0)
         total_2_lanes[:] = f32(0.0)
         for k_at in range(K):
@@ -985,20 +949,22 @@ def _jensen_shannon_labels_value_and_gradient_f32_strips_part(first, end, N, K, 
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
                 p_lanes[k, lane] = p_now
-                m_now = (b if y_lanes[lane] == k else f32(0.0)) + term_7_2_lanes[lane] * p_now
+                m_now = (b if y_lanes[lane] == k else f32(0.0)) + term_8_2_lanes[lane] * p_now
                 term_now = _weighted_f32(p_now, f32(1.0) / m_now)
-                term_8_2_now = m_now - p_now
-                term_6_now = (-_log1p_f32(term_8_2_now / p_now) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else _log_f32(term_now))
+                term_9_2_now = m_now - p_now
+                term_6_now = (-_log1p_f32(term_9_2_now / p_now) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else _log_f32(term_now))
                 term_6_lanes[k, lane] = term_6_now
                 KL_lanes[lane] += _weighted_f32(p_now, term_6_now)
                 total_2_lanes[lane] += (p_now if k != y_lanes[lane] else f32(0.0))
         for lane in range(64):
-            loss_of_row_now = (-(((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_10_lanes[lane] * term_15_lanes[lane] / f32(37.0)) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] if abs(term_4_lanes[lane]) < f32(0.5) else _log1p_f32(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < f32(0.375) else m_at_label_2_lanes[lane] + _log_f32(term_5_lanes[lane]) - f32(1.0)) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * _log1p_f32(-b) + _weighted_f32(term_7_2_lanes[lane], (-_weighted_f32(p_at_label_2_lanes[lane], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_11_lanes[lane] * term_17_lanes[lane] / f32(37.0)) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] if abs(term_2_lanes[lane]) < f32(0.5) else _log1p_f32(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_9_lanes[lane]) < f32(3.0) * p_at_label_2_lanes[lane] / f32(8.0) else m_at_label_2_lanes[lane] + _weighted_f32(p_at_label_2_lanes[lane], _log_f32(term_3_lanes[lane])) - p_at_label_2_lanes[lane]))
+            loss_of_row_now = (-(((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_11_lanes[lane] * term_16_lanes[lane] / f32(37.0)) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_14_lanes[lane] if abs(term_4_lanes[lane]) < f32(0.5) else _log1p_f32(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < f32(0.375) else m_at_label_lanes[lane] + _log_f32(term_5_lanes[lane]) - f32(1.0)) * b + (b - f32(1.0)) * total_2_lanes[lane] * _log1p_f32(-b) + _weighted_f32(term_8_2_lanes[lane], (-_weighted_f32(p_at_label_lanes[lane], (((f32(0.6666666666666666) + (f32(0.4) + (f32(0.2857142857142857) + (f32(0.2222222222222222) + (f32(0.18181818181818182) + (f32(0.15384615384615385) + (f32(0.13333333333333333) + (f32(0.11764705882352941) + (f32(0.10526315789473684) + (f32(0.09523809523809523) + (f32(0.08695652173913043) + (f32(0.08) + (f32(0.07407407407407407) + (f32(0.06896551724137931) + (f32(0.06451612903225806) + (f32(0.06060606060606061) + (f32(0.05714285714285714) + f32(2.0) * term_12_lanes[lane] * term_17_lanes[lane] / f32(37.0)) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_15_lanes[lane] if abs(term_2_lanes[lane]) < f32(0.5) else _log1p_f32(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_10_lanes[lane]) < f32(3.0) * p_at_label_lanes[lane] / f32(8.0) else m_at_label_lanes[lane] + _weighted_f32(p_at_label_lanes[lane], _log_f32(term_3_lanes[lane])) - p_at_label_lanes[lane]))
             loss_of_row_lanes[lane] = loss_of_row_now
+            once_2_now = -KL_lanes[lane]
+            once_2_lanes[lane] = once_2_now
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                dz_now = _weighted_f32(term_16_2_lanes[lane] * p_lanes[k, lane], KL_lanes[lane] - term_6_lanes[k, lane])
+                dz_now = _weighted_f32(term_8_2_lanes[lane] * p_lanes[k, lane], once_2_lanes[lane] + term_6_lanes[k, lane])
                 dz_lanes[k, lane] = dz_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -1026,10 +992,8 @@ def _jensen_shannon_labels_value_and_gradient_f32_1_part(first, end, N, K, z, y,
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_7_2 = f64(1.0 - f64(b))
+        term_8_2 = f64(1.0 - f64(b))
         z_at_label = f64(z[row, y[row]])
-        term_16_2 = f64(f64(b) - 1.0)
-        z_at_label_2 = f64(z[row, y[row]])
         z_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -1051,21 +1015,18 @@ def _jensen_shannon_labels_value_and_gradient_f32_1_part(first, end, N, K, z, y,
         once = f64(1.0 / sum_exp_z)
         exp_z_at_label = f64(_exp_difference_f32(f32(z_at_label), f32(z_max)))
         p_at_label = f64(f32(exp_z_at_label) / f32(sum_exp_z))
-        m_at_label = f64(b + f32(p_at_label) * f32(term_7_2))
-        term_9 = f64(m_at_label - p_at_label)
-        term_2 = f64(term_9 / p_at_label)
+        m_at_label = f64(b + f32(p_at_label) * f32(term_8_2))
+        term_10 = f64(m_at_label - p_at_label)
+        term_2 = f64(term_10 / p_at_label)
         term_3 = f64(_weighted_f64(p_at_label, 1.0 / m_at_label))
         term_4 = f64(m_at_label - 1.0)
         term_5 = f64(1.0 / m_at_label)
-        term_13 = f64(2.0 + term_4)
-        term_10 = f64(1.0 / (term_13 * term_13))
-        term_14 = f64(2.0 + term_2)
+        term_14 = f64(2.0 + term_4)
         term_11 = f64(1.0 / (term_14 * term_14))
-        term_15 = f64(term_4 * term_4)
+        term_15 = f64(2.0 + term_2)
+        term_12 = f64(1.0 / (term_15 * term_15))
+        term_16 = f64(term_4 * term_4)
         term_17 = f64(term_2 * term_2)
-        exp_z_at_label_2 = f64(_exp_difference_f32(f32(z_at_label_2), f32(z_max)))
-        p_at_label_2 = f64(f32(exp_z_at_label_2) / f32(sum_exp_z))
-        m_at_label_2 = f64(b + f32(p_at_label_2) * f32(term_7_2))
         KL_all = 0.0
         total_2_all = 0.0
         for block in range(0, K, 1024):
@@ -1073,10 +1034,10 @@ def _jensen_shannon_labels_value_and_gradient_f32_1_part(first, end, N, K, z, y,
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = f32(once) * dz[row, k]
-                m_now = (b if y[row] == k else f32(0.0)) + f32(term_7_2) * p_now
+                m_now = (b if y[row] == k else f32(0.0)) + f32(term_8_2) * p_now
                 term_now = _weighted_f32(p_now, f32(1.0) / m_now)
-                term_8_2_now = m_now - p_now
-                term_6_now = (-_log1p_f32(term_8_2_now / p_now) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else _log_f32(term_now))
+                term_9_2_now = m_now - p_now
+                term_6_now = (-_log1p_f32(term_9_2_now / p_now) if abs(m_now - p_now) < f32(3.0) * p_now / f32(8.0) else _log_f32(term_now))
                 KL_part[lane] = _weighted_f32(p_now, term_6_now)
                 total_2_part[lane] = (p_now if k != y[row] else f32(0.0))
                 p[k] = p_now
@@ -1085,10 +1046,11 @@ def _jensen_shannon_labels_value_and_gradient_f32_1_part(first, end, N, K, z, y,
             total_2_all += _sum_f32(total_2_part, count, lanes_f64)
         KL = f64(KL_all)
         total_2 = f64(total_2_all)
-        loss_of_row[row] = f32((-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label_2 + _log_f64(term_5) - 1.0) * f64(b) + term_16_2 * total_2 * _log1p_f64(-f64(b)) + _weighted_f64(term_7_2, (-_weighted_f64(p_at_label_2, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_9) < 3.0 * p_at_label_2 / 8.0 else m_at_label_2 + _weighted_f64(p_at_label_2, _log_f64(term_3)) - p_at_label_2)))
+        loss_of_row[row] = f32((-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_16 / 37.0) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16 - term_4) * term_4 / term_14 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label + _log_f64(term_5) - 1.0) * f64(b) + (f64(b) - 1.0) * total_2 * _log1p_f64(-f64(b)) + _weighted_f64(term_8_2, (-_weighted_f64(p_at_label, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12 * term_17 / 37.0) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17 - term_2) * term_2 / term_15 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_10) < 3.0 * p_at_label / 8.0 else m_at_label + _weighted_f64(p_at_label, _log_f64(term_3)) - p_at_label)))
+        once_2 = f64(-KL)
         for k_at in range(K):
             k = np.uintp(k_at)
-            dz_now = _weighted_f32(f32(term_16_2) * p[k], f32(KL) - term_6[k])
+            dz_now = _weighted_f32(f32(term_8_2) * p[k], f32(once_2) + term_6[k])
             dz[row, k] = f32(scale) * dz_now
 
 
@@ -1103,32 +1065,31 @@ def _jensen_shannon_labels_value_and_gradient_f32_1(step, N, K, z, y, b, loss_of
 def _jensen_shannon_labels_value_and_gradient_f64_strips_part(first, end, N, K, z, y, b, loss_of_row, dz, scale):
     z_lanes = np.zeros((K, 64), f64)
     y_lanes = np.zeros(64, np.uintp)
-    term_7_2_lanes = np.empty(64, f64)
+    term_8_2_lanes = np.empty(64, f64)
     z_at_label_lanes = np.empty(64, f64)
-    term_16_2_lanes = np.empty(64, f64)
-    z_at_label_2_lanes = np.empty(64, f64)
     z_max_lanes = np.empty(64, f64)
     exp_z_lanes = np.empty((K, 64), f64)
     sum_exp_z_lanes = np.empty(64, f64)
     once_lanes = np.empty(64, f64)
-    term_9_lanes = np.empty(64, f64)
+    p_at_label_lanes = np.empty(64, f64)
+    m_at_label_lanes = np.empty(64, f64)
+    term_10_lanes = np.empty(64, f64)
     term_2_lanes = np.empty(64, f64)
     term_3_lanes = np.empty(64, f64)
     term_4_lanes = np.empty(64, f64)
     term_5_lanes = np.empty(64, f64)
-    term_13_lanes = np.empty(64, f64)
-    term_10_lanes = np.empty(64, f64)
     term_14_lanes = np.empty(64, f64)
     term_11_lanes = np.empty(64, f64)
     term_15_lanes = np.empty(64, f64)
+    term_12_lanes = np.empty(64, f64)
+    term_16_lanes = np.empty(64, f64)
     term_17_lanes = np.empty(64, f64)
-    p_at_label_2_lanes = np.empty(64, f64)
-    m_at_label_2_lanes = np.empty(64, f64)
     p_lanes = np.empty((K, 64), f64)
     term_6_lanes = np.empty((K, 64), f64)
     KL_lanes = np.empty(64, f64)
     total_2_lanes = np.empty(64, f64)
     loss_of_row_lanes = np.empty(64, f64)
+    once_2_lanes = np.empty(64, f64)
     dz_lanes = np.empty((K, 64), f64)
     for start in range(first, end, 64):
         count = min(64, end - start)
@@ -1138,14 +1099,10 @@ def _jensen_shannon_labels_value_and_gradient_f64_strips_part(first, end, N, K, 
         for lane in range(count):
             y_lanes[lane] = y[np.uintp(start + lane)]
         for lane in range(64):
-            term_7_2_now = 1.0 - b
-            term_7_2_lanes[lane] = term_7_2_now
+            term_8_2_now = 1.0 - b
+            term_8_2_lanes[lane] = term_8_2_now
             z_at_label_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
             z_at_label_lanes[lane] = z_at_label_now
-            term_16_2_now = b - 1.0
-            term_16_2_lanes[lane] = term_16_2_now
-            z_at_label_2_now = z[np.uintp(start + min(lane, count - 1)), y_lanes[lane]]
-            z_at_label_2_lanes[lane] = z_at_label_2_now
         z_max_lanes[:] = f64(-f64(np.inf))
         for k_at in range(K):
             k = np.uintp(k_at)
@@ -1163,10 +1120,12 @@ def _jensen_shannon_labels_value_and_gradient_f64_strips_part(first, end, N, K, 
             once_lanes[lane] = once_now
             exp_z_at_label_now = _exp_difference_f64(z_at_label_lanes[lane], z_max_lanes[lane])
             p_at_label_now = exp_z_at_label_now / sum_exp_z_lanes[lane]
-            m_at_label_now = b + p_at_label_now * term_7_2_lanes[lane]
-            term_9_now = m_at_label_now - p_at_label_now
-            term_9_lanes[lane] = term_9_now
-            term_2_now = term_9_now / p_at_label_now
+            p_at_label_lanes[lane] = p_at_label_now
+            m_at_label_now = b + p_at_label_now * term_8_2_lanes[lane]
+            m_at_label_lanes[lane] = m_at_label_now
+            term_10_now = m_at_label_now - p_at_label_now
+            term_10_lanes[lane] = term_10_now
+            term_2_now = term_10_now / p_at_label_now
             term_2_lanes[lane] = term_2_now
             term_3_now = _weighted_f64(p_at_label_now, 1.0 / m_at_label_now)
             term_3_lanes[lane] = term_3_now
@@ -1174,23 +1133,18 @@ def _jensen_shannon_labels_value_and_gradient_f64_strips_part(first, end, N, K, 
             term_4_lanes[lane] = term_4_now
             term_5_now = 1.0 / m_at_label_now
             term_5_lanes[lane] = term_5_now
-            term_13_now = 2.0 + term_4_now
-            term_13_lanes[lane] = term_13_now
-            term_10_now = 1.0 / (term_13_now * term_13_now)
-            term_10_lanes[lane] = term_10_now
-            term_14_now = 2.0 + term_2_now
+            term_14_now = 2.0 + term_4_now
             term_14_lanes[lane] = term_14_now
             term_11_now = 1.0 / (term_14_now * term_14_now)
             term_11_lanes[lane] = term_11_now
-            term_15_now = term_4_now * term_4_now
+            term_15_now = 2.0 + term_2_now
             term_15_lanes[lane] = term_15_now
+            term_12_now = 1.0 / (term_15_now * term_15_now)
+            term_12_lanes[lane] = term_12_now
+            term_16_now = term_4_now * term_4_now
+            term_16_lanes[lane] = term_16_now
             term_17_now = term_2_now * term_2_now
             term_17_lanes[lane] = term_17_now
-            exp_z_at_label_2_now = _exp_difference_f64(z_at_label_2_lanes[lane], z_max_lanes[lane])
-            p_at_label_2_now = exp_z_at_label_2_now / sum_exp_z_lanes[lane]
-            p_at_label_2_lanes[lane] = p_at_label_2_now
-            m_at_label_2_now = b + p_at_label_2_now * term_7_2_lanes[lane]
-            m_at_label_2_lanes[lane] = m_at_label_2_now
         KL_lanes[:] = f64(0.0)
         total_2_lanes[:] = f64(0.0)
         for k_at in range(K):
@@ -1198,20 +1152,22 @@ def _jensen_shannon_labels_value_and_gradient_f64_strips_part(first, end, N, K, 
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_z_lanes[k, lane]
                 p_lanes[k, lane] = p_now
-                m_now = (b if y_lanes[lane] == k else 0.0) + term_7_2_lanes[lane] * p_now
+                m_now = (b if y_lanes[lane] == k else 0.0) + term_8_2_lanes[lane] * p_now
                 term_now = _weighted_f64(p_now, 1.0 / m_now)
-                term_8_2_now = m_now - p_now
-                term_6_now = (-_log1p_f64(term_8_2_now / p_now) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else _log_f64(term_now))
+                term_9_2_now = m_now - p_now
+                term_6_now = (-_log1p_f64(term_9_2_now / p_now) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else _log_f64(term_now))
                 term_6_lanes[k, lane] = term_6_now
                 KL_lanes[lane] += _weighted_f64(p_now, term_6_now)
                 total_2_lanes[lane] += (p_now if k != y_lanes[lane] else 0.0)
         for lane in range(64):
-            loss_of_row_now = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10_lanes[lane] * term_15_lanes[lane] / 37.0) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane]) * term_10_lanes[lane] * term_15_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_13_lanes[lane] if abs(term_4_lanes[lane]) < 0.5 else _log1p_f64(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < 0.375 else m_at_label_2_lanes[lane] + _log_f64(term_5_lanes[lane]) - 1.0) * b + term_16_2_lanes[lane] * total_2_lanes[lane] * _log1p_f64(-b) + _weighted_f64(term_7_2_lanes[lane], (-_weighted_f64(p_at_label_2_lanes[lane], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_lanes[lane] * term_17_lanes[lane] / 37.0) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane]) * term_11_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_14_lanes[lane] if abs(term_2_lanes[lane]) < 0.5 else _log1p_f64(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_9_lanes[lane]) < 3.0 * p_at_label_2_lanes[lane] / 8.0 else m_at_label_2_lanes[lane] + _weighted_f64(p_at_label_2_lanes[lane], _log_f64(term_3_lanes[lane])) - p_at_label_2_lanes[lane]))
+            loss_of_row_now = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11_lanes[lane] * term_16_lanes[lane] / 37.0) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane]) * term_11_lanes[lane] * term_16_lanes[lane] - term_4_lanes[lane]) * term_4_lanes[lane] / term_14_lanes[lane] if abs(term_4_lanes[lane]) < 0.5 else _log1p_f64(term_4_lanes[lane]) - term_4_lanes[lane]) if abs(term_4_lanes[lane]) < 0.375 else m_at_label_lanes[lane] + _log_f64(term_5_lanes[lane]) - 1.0) * b + (b - 1.0) * total_2_lanes[lane] * _log1p_f64(-b) + _weighted_f64(term_8_2_lanes[lane], (-_weighted_f64(p_at_label_lanes[lane], (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12_lanes[lane] * term_17_lanes[lane] / 37.0) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane]) * term_12_lanes[lane] * term_17_lanes[lane] - term_2_lanes[lane]) * term_2_lanes[lane] / term_15_lanes[lane] if abs(term_2_lanes[lane]) < 0.5 else _log1p_f64(term_2_lanes[lane]) - term_2_lanes[lane])) if abs(term_10_lanes[lane]) < 3.0 * p_at_label_lanes[lane] / 8.0 else m_at_label_lanes[lane] + _weighted_f64(p_at_label_lanes[lane], _log_f64(term_3_lanes[lane])) - p_at_label_lanes[lane]))
             loss_of_row_lanes[lane] = loss_of_row_now
+            once_2_now = -KL_lanes[lane]
+            once_2_lanes[lane] = once_2_now
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                dz_now = _weighted_f64(term_16_2_lanes[lane] * p_lanes[k, lane], KL_lanes[lane] - term_6_lanes[k, lane])
+                dz_now = _weighted_f64(term_8_2_lanes[lane] * p_lanes[k, lane], once_2_lanes[lane] + term_6_lanes[k, lane])
                 dz_lanes[k, lane] = dz_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -1238,10 +1194,8 @@ def _jensen_shannon_labels_value_and_gradient_f64_1_part(first, end, N, K, z, y,
     lanes_f64 = np.empty(64, f64)
     for row_at in range(first, end):
         row = np.uintp(row_at)
-        term_7_2 = f64(1.0 - b)
+        term_8_2 = f64(1.0 - b)
         z_at_label = f64(z[row, y[row]])
-        term_16_2 = f64(b - 1.0)
-        z_at_label_2 = f64(z[row, y[row]])
         z_max_all = -f64(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -1263,21 +1217,18 @@ def _jensen_shannon_labels_value_and_gradient_f64_1_part(first, end, N, K, z, y,
         once = f64(1.0 / sum_exp_z)
         exp_z_at_label = f64(_exp_difference_f64(z_at_label, z_max))
         p_at_label = f64(exp_z_at_label / sum_exp_z)
-        m_at_label = f64(b + p_at_label * term_7_2)
-        term_9 = f64(m_at_label - p_at_label)
-        term_2 = f64(term_9 / p_at_label)
+        m_at_label = f64(b + p_at_label * term_8_2)
+        term_10 = f64(m_at_label - p_at_label)
+        term_2 = f64(term_10 / p_at_label)
         term_3 = f64(_weighted_f64(p_at_label, 1.0 / m_at_label))
         term_4 = f64(m_at_label - 1.0)
         term_5 = f64(1.0 / m_at_label)
-        term_13 = f64(2.0 + term_4)
-        term_10 = f64(1.0 / (term_13 * term_13))
-        term_14 = f64(2.0 + term_2)
+        term_14 = f64(2.0 + term_4)
         term_11 = f64(1.0 / (term_14 * term_14))
-        term_15 = f64(term_4 * term_4)
+        term_15 = f64(2.0 + term_2)
+        term_12 = f64(1.0 / (term_15 * term_15))
+        term_16 = f64(term_4 * term_4)
         term_17 = f64(term_2 * term_2)
-        exp_z_at_label_2 = f64(_exp_difference_f64(z_at_label_2, z_max))
-        p_at_label_2 = f64(exp_z_at_label_2 / sum_exp_z)
-        m_at_label_2 = f64(b + p_at_label_2 * term_7_2)
         KL_all = 0.0
         total_2_all = 0.0
         for block in range(0, K, 1024):
@@ -1285,10 +1236,10 @@ def _jensen_shannon_labels_value_and_gradient_f64_1_part(first, end, N, K, z, y,
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = once * dz[row, k]
-                m_now = (b if y[row] == k else 0.0) + term_7_2 * p_now
+                m_now = (b if y[row] == k else 0.0) + term_8_2 * p_now
                 term_now = _weighted_f64(p_now, 1.0 / m_now)
-                term_8_2_now = m_now - p_now
-                term_6_now = (-_log1p_f64(term_8_2_now / p_now) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else _log_f64(term_now))
+                term_9_2_now = m_now - p_now
+                term_6_now = (-_log1p_f64(term_9_2_now / p_now) if abs(m_now - p_now) < 3.0 * p_now / 8.0 else _log_f64(term_now))
                 KL_part[lane] = _weighted_f64(p_now, term_6_now)
                 total_2_part[lane] = (p_now if k != y[row] else 0.0)
                 p[k] = p_now
@@ -1297,10 +1248,11 @@ def _jensen_shannon_labels_value_and_gradient_f64_1_part(first, end, N, K, z, y,
             total_2_all += _sum_f64(total_2_part, count, lanes_f64)
         KL = f64(KL_all)
         total_2 = f64(total_2_all)
-        loss_of_row[row] = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label_2 + _log_f64(term_5) - 1.0) * b + term_16_2 * total_2 * _log1p_f64(-b) + _weighted_f64(term_7_2, (-_weighted_f64(p_at_label_2, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_9) < 3.0 * p_at_label_2 / 8.0 else m_at_label_2 + _weighted_f64(p_at_label_2, _log_f64(term_3)) - p_at_label_2))
+        loss_of_row[row] = (-(((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_11 * term_16 / 37.0) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16 - term_4) * term_4 / term_14 if abs(term_4) < 0.5 else _log1p_f64(term_4) - term_4) if abs(term_4) < 0.375 else m_at_label + _log_f64(term_5) - 1.0) * b + (b - 1.0) * total_2 * _log1p_f64(-b) + _weighted_f64(term_8_2, (-_weighted_f64(p_at_label, (((0.6666666666666666 + (0.4 + (0.2857142857142857 + (0.2222222222222222 + (0.18181818181818182 + (0.15384615384615385 + (0.13333333333333333 + (0.11764705882352941 + (0.10526315789473684 + (0.09523809523809523 + (0.08695652173913043 + (0.08 + (0.07407407407407407 + (0.06896551724137931 + (0.06451612903225806 + (0.06060606060606061 + (0.05714285714285714 + 2.0 * term_12 * term_17 / 37.0) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17 - term_2) * term_2 / term_15 if abs(term_2) < 0.5 else _log1p_f64(term_2) - term_2)) if abs(term_10) < 3.0 * p_at_label / 8.0 else m_at_label + _weighted_f64(p_at_label, _log_f64(term_3)) - p_at_label))
+        once_2 = f64(-KL)
         for k_at in range(K):
             k = np.uintp(k_at)
-            dz_now = _weighted_f64(term_16_2 * p[k], KL - term_6[k])
+            dz_now = _weighted_f64(term_8_2 * p[k], once_2 + term_6[k])
             dz[row, k] = f64(scale) * dz_now
 
 

@@ -7,7 +7,7 @@ Definitions
     L = sum((p[i] - y[i])**2 for i in K) / 2
 
 Gradients, as derived
-    dL/da[j] = p[j]*(p[j] + sum(p[i]*(y[i] - p[i]) for i in K) - y[j])
+    dL/da[j] = p[j]*(p[j] - y[j] - sum(p[i]*(p[i] - y[i]) for i in K))
 
 Arguments
     a: input (N, K)
@@ -441,9 +441,9 @@ def _softmax_mse_f32_strips_part(first, end, N, K, a, y, loss_of_row, scale):
             k = np.uintp(k_at)
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_a_lanes[k, lane]
-                term_2_now = _weighted_f32(y_lanes[k, lane], (once_3_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_2_lanes[lane])
-                term_4_2_now = f32(1.0) - y_lanes[k, lane]
-                total_lanes[lane] += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now)
+                term_3_now = _weighted_f32(y_lanes[k, lane], (once_3_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_2_lanes[lane])
+                term_2_now = (f32(1.0) - y_lanes[k, lane]) * p_now - term_3_now
+                total_lanes[lane] += term_2_now * term_2_now
         for lane in range(64):
             loss_of_row_now = total_lanes[lane] / f32(2.0)
             loss_of_row_lanes[lane] = loss_of_row_now
@@ -502,9 +502,9 @@ def _softmax_mse_f32_1_part(first, end, N, K, a, y, loss_of_row, scale):
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = f32(once) * exp_a[k]
-                term_2_now = _weighted_f32(y[row, k], (f32(once_3) if a[row, k] == f32(a_max) else f32(sum_exp_a) - exp_a[k]) * f32(once_2))
-                term_4_2_now = f32(1.0) - y[row, k]
-                total_part[lane] = (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now)
+                term_3_now = _weighted_f32(y[row, k], (f32(once_3) if a[row, k] == f32(a_max) else f32(sum_exp_a) - exp_a[k]) * f32(once_2))
+                term_2_now = (f32(1.0) - y[row, k]) * p_now - term_3_now
+                total_part[lane] = term_2_now * term_2_now
             total_all += _sum_f32(total_part, count, lanes_f64)
         total = f64(total_all)
         loss_of_row[row] = f32(total / 2.0)
@@ -568,9 +568,9 @@ def _softmax_mse_f64_strips_part(first, end, N, K, a, y, loss_of_row, scale):
             k = np.uintp(k_at)
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_a_lanes[k, lane]
-                term_2_now = _weighted_f64(y_lanes[k, lane], (once_3_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_2_lanes[lane])
-                term_4_2_now = 1.0 - y_lanes[k, lane]
-                total_lanes[lane] += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now)
+                term_3_now = _weighted_f64(y_lanes[k, lane], (once_3_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_2_lanes[lane])
+                term_2_now = (1.0 - y_lanes[k, lane]) * p_now - term_3_now
+                total_lanes[lane] += term_2_now * term_2_now
         for lane in range(64):
             loss_of_row_now = total_lanes[lane] / 2.0
             loss_of_row_lanes[lane] = loss_of_row_now
@@ -628,9 +628,9 @@ def _softmax_mse_f64_1_part(first, end, N, K, a, y, loss_of_row, scale):
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = once * exp_a[k]
-                term_2_now = _weighted_f64(y[row, k], (once_3 if a[row, k] == a_max else sum_exp_a - exp_a[k]) * once_2)
-                term_4_2_now = 1.0 - y[row, k]
-                total_part[lane] = (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now)
+                term_3_now = _weighted_f64(y[row, k], (once_3 if a[row, k] == a_max else sum_exp_a - exp_a[k]) * once_2)
+                term_2_now = (1.0 - y[row, k]) * p_now - term_3_now
+                total_part[lane] = term_2_now * term_2_now
             total_all += _sum_f64(total_part, count, lanes_f64)
         total = f64(total_all)
         loss_of_row[row] = total / 2.0
@@ -656,11 +656,11 @@ def _softmax_mse_value_and_gradient_f32_strips_part(first, end, N, K, a, y, loss
     once_2_lanes = np.empty(64, f32)
     once_3_lanes = np.empty(64, f32)
     p_lanes = np.empty((K, 64), f32)
-    term_2_lanes = np.empty((K, 64), f32)
-    term_4_2_lanes = np.empty((K, 64), f32)
+    term_3_lanes = np.empty((K, 64), f32)
     total_lanes = np.empty(64, f32)
     total_2_lanes = np.empty(64, f32)
     loss_of_row_lanes = np.empty(64, f32)
+    once_4_lanes = np.empty(64, f32)
     da_lanes = np.empty((K, 64), f32)
     for start in range(first, end, 64):
         count = min(64, end - start)
@@ -701,20 +701,20 @@ def _softmax_mse_value_and_gradient_f32_strips_part(first, end, N, K, a, y, loss
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_a_lanes[k, lane]
                 p_lanes[k, lane] = p_now
-                term_2_now = _weighted_f32(y_lanes[k, lane], (once_3_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_2_lanes[lane])
-                term_2_lanes[k, lane] = term_2_now
-                term_4_2_now = f32(1.0) - y_lanes[k, lane]
-                term_4_2_lanes[k, lane] = term_4_2_now
-                total_lanes[lane] += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now)
-                term_4_3_now = f32(1.0) - y_lanes[k, lane]
-                total_2_lanes[lane] += _weighted_f32(p_now, term_2_now - p_now * term_4_3_now)
+                term_3_now = _weighted_f32(y_lanes[k, lane], (once_3_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_2_lanes[lane])
+                term_3_lanes[k, lane] = term_3_now
+                term_2_now = (f32(1.0) - y_lanes[k, lane]) * p_now - term_3_now
+                total_lanes[lane] += term_2_now * term_2_now
+                total_2_lanes[lane] += _weighted_f32(p_now, term_2_now)
         for lane in range(64):
             loss_of_row_now = total_lanes[lane] / f32(2.0)
             loss_of_row_lanes[lane] = loss_of_row_now
+            once_4_now = -total_2_lanes[lane]
+            once_4_lanes[lane] = once_4_now
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                da_now = _weighted_f32(p_lanes[k, lane], total_2_lanes[lane] + p_lanes[k, lane] * term_4_2_lanes[k, lane] - term_2_lanes[k, lane])
+                da_now = _weighted_f32(p_lanes[k, lane], once_4_lanes[lane] + (f32(1.0) - y_lanes[k, lane]) * p_lanes[k, lane] - term_3_lanes[k, lane])
                 da_lanes[k, lane] = da_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -736,8 +736,7 @@ def _softmax_mse_value_and_gradient_f32_1_part(first, end, N, K, a, y, loss_of_r
     sum_a_part = np.empty(1024, f32)
     sum_a_2_part = np.empty(1024, f32)
     p = np.empty((K,), f32)
-    term_2 = np.empty((K,), f32)
-    term_4_2 = np.empty((K,), f32)
+    term_3 = np.empty((K,), f32)
     total_part = np.empty(1024, f32)
     total_2_part = np.empty(1024, f32)
     lanes_f32 = np.empty(64, f32)
@@ -778,22 +777,21 @@ def _softmax_mse_value_and_gradient_f32_1_part(first, end, N, K, a, y, loss_of_r
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = f32(once) * da[row, k]
-                term_2_now = _weighted_f32(y[row, k], (f32(once_3) if a[row, k] == f32(a_max) else f32(sum_exp_a) - da[row, k]) * f32(once_2))
-                term_4_2_now = f32(1.0) - y[row, k]
-                total_part[lane] = (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now)
-                term_4_3_now = f32(1.0) - y[row, k]
-                total_2_part[lane] = _weighted_f32(p_now, term_2_now - p_now * term_4_3_now)
+                term_3_now = _weighted_f32(y[row, k], (f32(once_3) if a[row, k] == f32(a_max) else f32(sum_exp_a) - da[row, k]) * f32(once_2))
+                term_2_now = (f32(1.0) - y[row, k]) * p_now - term_3_now
+                total_part[lane] = term_2_now * term_2_now
+                total_2_part[lane] = _weighted_f32(p_now, term_2_now)
                 p[k] = p_now
-                term_2[k] = term_2_now
-                term_4_2[k] = term_4_2_now
+                term_3[k] = term_3_now
             total_all += _sum_f32(total_part, count, lanes_f64)
             total_2_all += _sum_f32(total_2_part, count, lanes_f64)
         total = f64(total_all)
         total_2 = f64(total_2_all)
         loss_of_row[row] = f32(total / 2.0)
+        once_4 = f64(-total_2)
         for k_at in range(K):
             k = np.uintp(k_at)
-            da_now = _weighted_f32(p[k], f32(total_2) + p[k] * term_4_2[k] - term_2[k])
+            da_now = _weighted_f32(p[k], f32(once_4) + (f32(1.0) - y[row, k]) * p[k] - term_3[k])
             da[row, k] = f32(scale) * da_now
 
 
@@ -817,11 +815,11 @@ def _softmax_mse_value_and_gradient_f64_strips_part(first, end, N, K, a, y, loss
     once_2_lanes = np.empty(64, f64)
     once_3_lanes = np.empty(64, f64)
     p_lanes = np.empty((K, 64), f64)
-    term_2_lanes = np.empty((K, 64), f64)
-    term_4_2_lanes = np.empty((K, 64), f64)
+    term_3_lanes = np.empty((K, 64), f64)
     total_lanes = np.empty(64, f64)
     total_2_lanes = np.empty(64, f64)
     loss_of_row_lanes = np.empty(64, f64)
+    once_4_lanes = np.empty(64, f64)
     da_lanes = np.empty((K, 64), f64)
     for start in range(first, end, 64):
         count = min(64, end - start)
@@ -862,20 +860,20 @@ def _softmax_mse_value_and_gradient_f64_strips_part(first, end, N, K, a, y, loss
             for lane in range(64):
                 p_now = once_lanes[lane] * exp_a_lanes[k, lane]
                 p_lanes[k, lane] = p_now
-                term_2_now = _weighted_f64(y_lanes[k, lane], (once_3_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_2_lanes[lane])
-                term_2_lanes[k, lane] = term_2_now
-                term_4_2_now = 1.0 - y_lanes[k, lane]
-                term_4_2_lanes[k, lane] = term_4_2_now
-                total_lanes[lane] += (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now)
-                term_4_3_now = 1.0 - y_lanes[k, lane]
-                total_2_lanes[lane] += _weighted_f64(p_now, term_2_now - p_now * term_4_3_now)
+                term_3_now = _weighted_f64(y_lanes[k, lane], (once_3_lanes[lane] if a_lanes[k, lane] == a_max_lanes[lane] else sum_exp_a_lanes[lane] - exp_a_lanes[k, lane]) * once_2_lanes[lane])
+                term_3_lanes[k, lane] = term_3_now
+                term_2_now = (1.0 - y_lanes[k, lane]) * p_now - term_3_now
+                total_lanes[lane] += term_2_now * term_2_now
+                total_2_lanes[lane] += _weighted_f64(p_now, term_2_now)
         for lane in range(64):
             loss_of_row_now = total_lanes[lane] / 2.0
             loss_of_row_lanes[lane] = loss_of_row_now
+            once_4_now = -total_2_lanes[lane]
+            once_4_lanes[lane] = once_4_now
         for k_at in range(K):
             k = np.uintp(k_at)
             for lane in range(64):
-                da_now = _weighted_f64(p_lanes[k, lane], total_2_lanes[lane] + p_lanes[k, lane] * term_4_2_lanes[k, lane] - term_2_lanes[k, lane])
+                da_now = _weighted_f64(p_lanes[k, lane], once_4_lanes[lane] + (1.0 - y_lanes[k, lane]) * p_lanes[k, lane] - term_3_lanes[k, lane])
                 da_lanes[k, lane] = da_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -897,8 +895,7 @@ def _softmax_mse_value_and_gradient_f64_1_part(first, end, N, K, a, y, loss_of_r
     sum_a_part = np.empty(1024, f64)
     sum_a_2_part = np.empty(1024, f64)
     p = np.empty((K,), f64)
-    term_2 = np.empty((K,), f64)
-    term_4_2 = np.empty((K,), f64)
+    term_3 = np.empty((K,), f64)
     total_part = np.empty(1024, f64)
     total_2_part = np.empty(1024, f64)
     lanes_f64 = np.empty(64, f64)
@@ -938,22 +935,21 @@ def _softmax_mse_value_and_gradient_f64_1_part(first, end, N, K, a, y, loss_of_r
             for lane in range(count):
                 k = np.uintp(block + lane)
                 p_now = once * da[row, k]
-                term_2_now = _weighted_f64(y[row, k], (once_3 if a[row, k] == a_max else sum_exp_a - da[row, k]) * once_2)
-                term_4_2_now = 1.0 - y[row, k]
-                total_part[lane] = (p_now * term_4_2_now - term_2_now) * (p_now * term_4_2_now - term_2_now)
-                term_4_3_now = 1.0 - y[row, k]
-                total_2_part[lane] = _weighted_f64(p_now, term_2_now - p_now * term_4_3_now)
+                term_3_now = _weighted_f64(y[row, k], (once_3 if a[row, k] == a_max else sum_exp_a - da[row, k]) * once_2)
+                term_2_now = (1.0 - y[row, k]) * p_now - term_3_now
+                total_part[lane] = term_2_now * term_2_now
+                total_2_part[lane] = _weighted_f64(p_now, term_2_now)
                 p[k] = p_now
-                term_2[k] = term_2_now
-                term_4_2[k] = term_4_2_now
+                term_3[k] = term_3_now
             total_all += _sum_f64(total_part, count, lanes_f64)
             total_2_all += _sum_f64(total_2_part, count, lanes_f64)
         total = f64(total_all)
         total_2 = f64(total_2_all)
         loss_of_row[row] = total / 2.0
+        once_4 = f64(-total_2)
         for k_at in range(K):
             k = np.uintp(k_at)
-            da_now = _weighted_f64(p[k], total_2 + p[k] * term_4_2[k] - term_2[k])
+            da_now = _weighted_f64(p[k], once_4 + (1.0 - y[row, k]) * p[k] - term_3[k])
             da[row, k] = f64(scale) * da_now
 
 

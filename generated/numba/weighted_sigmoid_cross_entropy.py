@@ -7,7 +7,7 @@ Definitions
     L = -sum(weight[i] * (pos_weight[i] * y[i] * log(p[i]) + (1 - y[i]) * log(1 - p[i])) for i in K)
 
 Gradients, as derived
-    dL/dz[j] = weight[j]*(p[j] + y[j]*(pos_weight[j]*(p[j] - 1) - p[j]))
+    dL/dz[j] = weight[j]*(p[j] - y[j]*(p[j] + pos_weight[j]*(1 - p[j])))
 
 Arguments
     z: input (N, K)
@@ -577,7 +577,7 @@ def _weighted_sigmoid_cross_entropy_value_and_gradient_f32_strips_part(first, en
             for lane in range(64):
                 total_lanes[lane] += _weighted_f32(weight[k], -_weighted_f32(f32(1.0) - y_lanes[k, lane], _softplus_f32(z_lanes[k, lane])) - _weighted_f32(y_lanes[k, lane], pos_weight[k] * _softplus_f32(-z_lanes[k, lane])))
                 p_now = _sigmoid_f32(z_lanes[k, lane])
-                dz_now = (p_now + (-p_now - pos_weight[k] * _sigmoid_f32(-z_lanes[k, lane])) * y_lanes[k, lane]) * weight[k]
+                dz_now = (p_now - (p_now + pos_weight[k] * _sigmoid_f32(-z_lanes[k, lane])) * y_lanes[k, lane]) * weight[k]
                 dz_lanes[k, lane] = dz_now
         for lane in range(64):
             loss_of_row_now = -total_lanes[lane]
@@ -609,7 +609,7 @@ def _weighted_sigmoid_cross_entropy_value_and_gradient_f32_1_part(first, end, N,
                 k = np.uintp(block + lane)
                 total_part[lane] = _weighted_f32(weight[k], -_weighted_f32(f32(1.0) - y[row, k], _softplus_f32(z[row, k])) - _weighted_f32(y[row, k], pos_weight[k] * _softplus_f32(-z[row, k])))
                 p_now = _sigmoid_f32(z[row, k])
-                dz_now = (p_now + (-p_now - pos_weight[k] * _sigmoid_f32(-z[row, k])) * y[row, k]) * weight[k]
+                dz_now = (p_now - (p_now + pos_weight[k] * _sigmoid_f32(-z[row, k])) * y[row, k]) * weight[k]
                 dz[row, k] = f32(scale) * dz_now
             total_all += _sum_f32(total_part, count, lanes_f64)
         total = f64(total_all)
@@ -644,7 +644,7 @@ def _weighted_sigmoid_cross_entropy_value_and_gradient_f64_strips_part(first, en
             for lane in range(64):
                 total_lanes[lane] += _weighted_f64(weight[k], -_weighted_f64(1.0 - y_lanes[k, lane], _softplus_f64(z_lanes[k, lane])) - _weighted_f64(y_lanes[k, lane], pos_weight[k] * _softplus_f64(-z_lanes[k, lane])))
                 p_now = _sigmoid_f64(z_lanes[k, lane])
-                dz_now = (p_now + (-p_now - pos_weight[k] * _sigmoid_f64(-z_lanes[k, lane])) * y_lanes[k, lane]) * weight[k]
+                dz_now = (p_now - (p_now + pos_weight[k] * _sigmoid_f64(-z_lanes[k, lane])) * y_lanes[k, lane]) * weight[k]
                 dz_lanes[k, lane] = dz_now
         for lane in range(64):
             loss_of_row_now = -total_lanes[lane]
@@ -676,7 +676,7 @@ def _weighted_sigmoid_cross_entropy_value_and_gradient_f64_1_part(first, end, N,
                 k = np.uintp(block + lane)
                 total_part[lane] = _weighted_f64(weight[k], -_weighted_f64(1.0 - y[row, k], _softplus_f64(z[row, k])) - _weighted_f64(y[row, k], pos_weight[k] * _softplus_f64(-z[row, k])))
                 p_now = _sigmoid_f64(z[row, k])
-                dz_now = (p_now + (-p_now - pos_weight[k] * _sigmoid_f64(-z[row, k])) * y[row, k]) * weight[k]
+                dz_now = (p_now - (p_now + pos_weight[k] * _sigmoid_f64(-z[row, k])) * y[row, k]) * weight[k]
                 dz[row, k] = f64(scale) * dz_now
             total_all += _sum_f64(total_part, count, lanes_f64)
         total = f64(total_all)

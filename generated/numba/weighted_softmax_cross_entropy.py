@@ -9,7 +9,7 @@ Definitions
             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
 Gradients, as derived
-    dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+    dL/da[j] = 0 if t == ignore_index else w*(1 - label_smoothing)*(p[j] - delta(j, t)) +
         label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
 Arguments
@@ -551,12 +551,12 @@ def _max_f64(part, count, lanes):
 def _weighted_softmax_cross_entropy_f32_strips_part(first, end, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, scale):
     a_lanes = np.zeros((K, 64), f32)
     t_lanes = np.zeros(64, np.uintp)
-    term_2_lanes = np.empty(64, f32)
+    w_lanes = np.empty(64, f32)
     a_at_label_lanes = np.empty(64, f32)
     a_max_lanes = np.empty(64, f32)
     sum_a_lanes = np.empty(64, f32)
     sum_a_2_lanes = np.empty(64, f32)
-    term_3_lanes = np.empty(64, f32)
+    term_2_lanes = np.empty(64, f32)
     once_2_lanes = np.empty(64, f32)
     once_3_lanes = np.empty(64, f32)
     a_shifted_at_label_lanes = np.empty(64, f32)
@@ -572,8 +572,7 @@ def _weighted_softmax_cross_entropy_f32_strips_part(first, end, N, K, a, weight,
         for lane in range(64):
             weight_at_label_now = weight[(t_lanes[lane] if t_lanes[lane] < np.uintp(K) else np.uintp(0))]
             w_now = (f32(0.0) if t_lanes[lane] == ignore_index else weight_at_label_now)
-            term_2_now = (label_smoothing - f32(1.0)) * w_now
-            term_2_lanes[lane] = term_2_now
+            w_lanes[lane] = w_now
             a_at_label_now = a[np.uintp(start + min(lane, count - 1)), (t_lanes[lane] if t_lanes[lane] < np.uintp(K) else np.uintp(0))]
             a_at_label_lanes[lane] = a_at_label_now
         a_max_lanes[:] = f32(-f32(np.inf))
@@ -591,12 +590,12 @@ def _weighted_softmax_cross_entropy_f32_strips_part(first, end, N, K, a, weight,
                 sum_a_2_lanes[lane] += (f32(1.0) if a_lanes[k, lane] == a_max_lanes[lane] else f32(0.0))
         for lane in range(64):
             term_now = sum_a_2_lanes[lane] - f32(1.0)
-            term_4_now = sum_a_lanes[lane] + term_now
-            term_3_now = _log1p_f32(term_4_now)
-            term_3_lanes[lane] = term_3_now
+            term_3_now = sum_a_lanes[lane] + term_now
+            term_2_now = _log1p_f32(term_3_now)
+            term_2_lanes[lane] = term_2_now
             once_2_now = -a_max_lanes[lane]
             once_2_lanes[lane] = once_2_now
-            once_3_now = -term_3_now
+            once_3_now = -term_2_now
             once_3_lanes[lane] = once_3_now
             a_shifted_at_label_now = a_at_label_lanes[lane] - a_max_lanes[lane]
             a_shifted_at_label_lanes[lane] = a_shifted_at_label_now
@@ -607,7 +606,7 @@ def _weighted_softmax_cross_entropy_f32_strips_part(first, end, N, K, a, weight,
                 a_shifted_2_now = once_2_lanes[lane] + a_lanes[k, lane]
                 total_lanes[lane] += _weighted_f32(weight[k], once_3_lanes[lane] + a_shifted_2_now)
         for lane in range(64):
-            loss_of_row_now = (f32(0.0) if t_lanes[lane] == ignore_index else _weighted_f32(term_2_lanes[lane], a_shifted_at_label_lanes[lane] - term_3_lanes[lane]) - _weighted_f32(label_smoothing, total_lanes[lane] / f32(K)))
+            loss_of_row_now = (f32(0.0) if t_lanes[lane] == ignore_index else _weighted_f32((label_smoothing - f32(1.0)) * w_lanes[lane], a_shifted_at_label_lanes[lane] - term_2_lanes[lane]) - _weighted_f32(label_smoothing, total_lanes[lane] / f32(K)))
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -632,7 +631,6 @@ def _weighted_softmax_cross_entropy_f32_1_part(first, end, N, K, a, weight, igno
         row = np.uintp(row_at)
         weight_at_label = f64(weight[(t[row] if t[row] < np.uintp(K) else np.uintp(0))])
         w = f64((0.0 if t[row] == ignore_index else weight_at_label))
-        term_2 = f64((f64(label_smoothing) - 1.0) * w)
         a_at_label = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
         a_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
@@ -656,10 +654,10 @@ def _weighted_softmax_cross_entropy_f32_1_part(first, end, N, K, a, weight, igno
         sum_a = f64(sum_a_all)
         sum_a_2 = f64(sum_a_2_all)
         term = f64(sum_a_2 - 1.0)
-        term_4 = f64(sum_a + term)
-        term_3 = f64(_log1p_f64(term_4))
+        term_3 = f64(sum_a + term)
+        term_2 = f64(_log1p_f64(term_3))
         once_2 = f64(-a_max)
-        once_3 = f64(-term_3)
+        once_3 = f64(-term_2)
         a_shifted_at_label = f64(f32(a_at_label) - f32(a_max))
         total_all = 0.0
         for block in range(0, K, 1024):
@@ -670,7 +668,7 @@ def _weighted_softmax_cross_entropy_f32_1_part(first, end, N, K, a, weight, igno
                 total_part[lane] = _weighted_f32(weight[k], f32(once_3) + a_shifted_2_now)
             total_all += _sum_f32(total_part, count, lanes_f64)
         total = f64(total_all)
-        loss_of_row[row] = f32((0.0 if t[row] == ignore_index else _weighted_f64(term_2, a_shifted_at_label - term_3) - _weighted_f64(f64(label_smoothing), total / f64(K))))
+        loss_of_row[row] = f32((0.0 if t[row] == ignore_index else _weighted_f64((f64(label_smoothing) - 1.0) * w, a_shifted_at_label - term_2) - _weighted_f64(f64(label_smoothing), total / f64(K))))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -684,12 +682,12 @@ def _weighted_softmax_cross_entropy_f32_1(step, N, K, a, weight, ignore_index, l
 def _weighted_softmax_cross_entropy_f64_strips_part(first, end, N, K, a, weight, ignore_index, label_smoothing, t, loss_of_row, scale):
     a_lanes = np.zeros((K, 64), f64)
     t_lanes = np.zeros(64, np.uintp)
-    term_2_lanes = np.empty(64, f64)
+    w_lanes = np.empty(64, f64)
     a_at_label_lanes = np.empty(64, f64)
     a_max_lanes = np.empty(64, f64)
     sum_a_lanes = np.empty(64, f64)
     sum_a_2_lanes = np.empty(64, f64)
-    term_3_lanes = np.empty(64, f64)
+    term_2_lanes = np.empty(64, f64)
     once_2_lanes = np.empty(64, f64)
     once_3_lanes = np.empty(64, f64)
     a_shifted_at_label_lanes = np.empty(64, f64)
@@ -705,8 +703,7 @@ def _weighted_softmax_cross_entropy_f64_strips_part(first, end, N, K, a, weight,
         for lane in range(64):
             weight_at_label_now = weight[(t_lanes[lane] if t_lanes[lane] < np.uintp(K) else np.uintp(0))]
             w_now = (0.0 if t_lanes[lane] == ignore_index else weight_at_label_now)
-            term_2_now = (label_smoothing - 1.0) * w_now
-            term_2_lanes[lane] = term_2_now
+            w_lanes[lane] = w_now
             a_at_label_now = a[np.uintp(start + min(lane, count - 1)), (t_lanes[lane] if t_lanes[lane] < np.uintp(K) else np.uintp(0))]
             a_at_label_lanes[lane] = a_at_label_now
         a_max_lanes[:] = f64(-f64(np.inf))
@@ -724,12 +721,12 @@ def _weighted_softmax_cross_entropy_f64_strips_part(first, end, N, K, a, weight,
                 sum_a_2_lanes[lane] += (1.0 if a_lanes[k, lane] == a_max_lanes[lane] else 0.0)
         for lane in range(64):
             term_now = sum_a_2_lanes[lane] - 1.0
-            term_4_now = sum_a_lanes[lane] + term_now
-            term_3_now = _log1p_f64(term_4_now)
-            term_3_lanes[lane] = term_3_now
+            term_3_now = sum_a_lanes[lane] + term_now
+            term_2_now = _log1p_f64(term_3_now)
+            term_2_lanes[lane] = term_2_now
             once_2_now = -a_max_lanes[lane]
             once_2_lanes[lane] = once_2_now
-            once_3_now = -term_3_now
+            once_3_now = -term_2_now
             once_3_lanes[lane] = once_3_now
             a_shifted_at_label_now = a_at_label_lanes[lane] - a_max_lanes[lane]
             a_shifted_at_label_lanes[lane] = a_shifted_at_label_now
@@ -740,7 +737,7 @@ def _weighted_softmax_cross_entropy_f64_strips_part(first, end, N, K, a, weight,
                 a_shifted_2_now = once_2_lanes[lane] + a_lanes[k, lane]
                 total_lanes[lane] += _weighted_f64(weight[k], once_3_lanes[lane] + a_shifted_2_now)
         for lane in range(64):
-            loss_of_row_now = (0.0 if t_lanes[lane] == ignore_index else _weighted_f64(term_2_lanes[lane], a_shifted_at_label_lanes[lane] - term_3_lanes[lane]) - _weighted_f64(label_smoothing, total_lanes[lane] / f64(K)))
+            loss_of_row_now = (0.0 if t_lanes[lane] == ignore_index else _weighted_f64((label_smoothing - 1.0) * w_lanes[lane], a_shifted_at_label_lanes[lane] - term_2_lanes[lane]) - _weighted_f64(label_smoothing, total_lanes[lane] / f64(K)))
             loss_of_row_lanes[lane] = loss_of_row_now
         for lane in range(count):
             loss_of_row[np.uintp(start + lane)] = loss_of_row_lanes[lane]
@@ -764,7 +761,6 @@ def _weighted_softmax_cross_entropy_f64_1_part(first, end, N, K, a, weight, igno
         row = np.uintp(row_at)
         weight_at_label = f64(weight[(t[row] if t[row] < np.uintp(K) else np.uintp(0))])
         w = f64((0.0 if t[row] == ignore_index else weight_at_label))
-        term_2 = f64((label_smoothing - 1.0) * w)
         a_at_label = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
         a_max_all = -f64(np.inf)
         for block in range(0, K, 1024):
@@ -788,10 +784,10 @@ def _weighted_softmax_cross_entropy_f64_1_part(first, end, N, K, a, weight, igno
         sum_a = f64(sum_a_all)
         sum_a_2 = f64(sum_a_2_all)
         term = f64(sum_a_2 - 1.0)
-        term_4 = f64(sum_a + term)
-        term_3 = f64(_log1p_f64(term_4))
+        term_3 = f64(sum_a + term)
+        term_2 = f64(_log1p_f64(term_3))
         once_2 = f64(-a_max)
-        once_3 = f64(-term_3)
+        once_3 = f64(-term_2)
         a_shifted_at_label = f64(a_at_label - a_max)
         total_all = 0.0
         for block in range(0, K, 1024):
@@ -802,7 +798,7 @@ def _weighted_softmax_cross_entropy_f64_1_part(first, end, N, K, a, weight, igno
                 total_part[lane] = _weighted_f64(weight[k], once_3 + a_shifted_2_now)
             total_all += _sum_f64(total_part, count, lanes_f64)
         total = f64(total_all)
-        loss_of_row[row] = (0.0 if t[row] == ignore_index else _weighted_f64(term_2, a_shifted_at_label - term_3) - _weighted_f64(label_smoothing, total / f64(K)))
+        loss_of_row[row] = (0.0 if t[row] == ignore_index else _weighted_f64((label_smoothing - 1.0) * w, a_shifted_at_label - term_2) - _weighted_f64(label_smoothing, total / f64(K)))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -838,9 +834,9 @@ def _weighted_softmax_cross_entropy_value_and_gradient_f32_2_part(first, end, N,
         row = np.uintp(row_at)
         weight_at_label = f64(weight[(t[row] if t[row] < np.uintp(K) else np.uintp(0))])
         w = f64((0.0 if t[row] == ignore_index else weight_at_label))
-        term_2 = f64((f64(label_smoothing) - 1.0) * w)
         a_at_label = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
         a_at_label_2 = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
+        once_5 = f64((1.0 - f64(label_smoothing)) * w)
         a_max_all = -f32(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -866,13 +862,13 @@ def _weighted_softmax_cross_entropy_value_and_gradient_f32_2_part(first, end, N,
         sum_exp_a = f64(sum_a + sum_a_2)
         once = f64(1.0 / sum_exp_a)
         term = f64(sum_a_2 - 1.0)
-        term_4 = f64(sum_a + term)
-        term_3 = f64(_log1p_f64(term_4))
+        term_3 = f64(sum_a + term)
+        term_2 = f64(_log1p_f64(term_3))
         once_3 = f64(-a_max)
-        once_4 = f64(-term_3)
+        once_4 = f64(-term_2)
         a_shifted_at_label = f64(f32(a_at_label) - f32(a_max))
-        once_5 = f64(-(term_4 if a_at_label_2 == a_max else sum_exp_a - _exp_difference_f64(a_at_label_2, a_max)) / sum_exp_a)
-        once_6 = f64(1.0 / sum_exp_a)
+        once_6 = f64(-(term_3 if a_at_label_2 == a_max else sum_exp_a - _exp_difference_f64(a_at_label_2, a_max)) / sum_exp_a)
+        once_7 = f64(1.0 / sum_exp_a)
         total_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -881,11 +877,11 @@ def _weighted_softmax_cross_entropy_value_and_gradient_f32_2_part(first, end, N,
                 a_shifted_2_now = f32(once_3) + a[row, k]
                 total_part[lane] = _weighted_f32(weight[k], f32(once_4) + a_shifted_2_now)
                 p_now = f32(once) * da[row, k]
-                da_now = (f32(0.0) if t[row] == ignore_index else _weighted_f32(label_smoothing, ((sum_weight[0] - weight[k]) * p_now - _weighted_f32(weight[k], (f32(term_4) if a[row, k] == f32(a_max) else f32(sum_exp_a) - da[row, k]) * f32(once_6))) / f32(K)) - _weighted_f32(f32(term_2), (f32(once_5) if k == t[row] else p_now)))
+                da_now = (f32(0.0) if t[row] == ignore_index else _weighted_f32(label_smoothing, ((sum_weight[0] - weight[k]) * p_now - _weighted_f32(weight[k], (f32(term_3) if a[row, k] == f32(a_max) else f32(sum_exp_a) - da[row, k]) * f32(once_7))) / f32(K)) + _weighted_f32(f32(once_5), (f32(once_6) if k == t[row] else p_now)))
                 da[row, k] = f32(scale) * da_now
             total_all += _sum_f32(total_part, count, lanes_f64)
         total = f64(total_all)
-        loss_of_row[row] = f32((0.0 if t[row] == ignore_index else _weighted_f64(term_2, a_shifted_at_label - term_3) - _weighted_f64(f64(label_smoothing), total / f64(K))))
+        loss_of_row[row] = f32((0.0 if t[row] == ignore_index else _weighted_f64((f64(label_smoothing) - 1.0) * w, a_shifted_at_label - term_2) - _weighted_f64(f64(label_smoothing), total / f64(K))))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)
@@ -920,9 +916,9 @@ def _weighted_softmax_cross_entropy_value_and_gradient_f64_2_part(first, end, N,
         row = np.uintp(row_at)
         weight_at_label = f64(weight[(t[row] if t[row] < np.uintp(K) else np.uintp(0))])
         w = f64((0.0 if t[row] == ignore_index else weight_at_label))
-        term_2 = f64((label_smoothing - 1.0) * w)
         a_at_label = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
         a_at_label_2 = f64(a[row, (t[row] if t[row] < np.uintp(K) else np.uintp(0))])
+        once_5 = f64((1.0 - label_smoothing) * w)
         a_max_all = -f64(np.inf)
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -948,13 +944,13 @@ def _weighted_softmax_cross_entropy_value_and_gradient_f64_2_part(first, end, N,
         sum_exp_a = f64(sum_a + sum_a_2)
         once = f64(1.0 / sum_exp_a)
         term = f64(sum_a_2 - 1.0)
-        term_4 = f64(sum_a + term)
-        term_3 = f64(_log1p_f64(term_4))
+        term_3 = f64(sum_a + term)
+        term_2 = f64(_log1p_f64(term_3))
         once_3 = f64(-a_max)
-        once_4 = f64(-term_3)
+        once_4 = f64(-term_2)
         a_shifted_at_label = f64(a_at_label - a_max)
-        once_5 = f64(-(term_4 if a_at_label_2 == a_max else sum_exp_a - _exp_difference_f64(a_at_label_2, a_max)) / sum_exp_a)
-        once_6 = f64(1.0 / sum_exp_a)
+        once_6 = f64(-(term_3 if a_at_label_2 == a_max else sum_exp_a - _exp_difference_f64(a_at_label_2, a_max)) / sum_exp_a)
+        once_7 = f64(1.0 / sum_exp_a)
         total_all = 0.0
         for block in range(0, K, 1024):
             count = min(1024, K - block)
@@ -963,11 +959,11 @@ def _weighted_softmax_cross_entropy_value_and_gradient_f64_2_part(first, end, N,
                 a_shifted_2_now = once_3 + a[row, k]
                 total_part[lane] = _weighted_f64(weight[k], once_4 + a_shifted_2_now)
                 p_now = once * da[row, k]
-                da_now = (0.0 if t[row] == ignore_index else _weighted_f64(label_smoothing, ((sum_weight[0] - weight[k]) * p_now - _weighted_f64(weight[k], (term_4 if a[row, k] == a_max else sum_exp_a - da[row, k]) * once_6)) / f64(K)) - _weighted_f64(term_2, (once_5 if k == t[row] else p_now)))
+                da_now = (0.0 if t[row] == ignore_index else _weighted_f64(label_smoothing, ((sum_weight[0] - weight[k]) * p_now - _weighted_f64(weight[k], (term_3 if a[row, k] == a_max else sum_exp_a - da[row, k]) * once_7)) / f64(K)) + _weighted_f64(once_5, (once_6 if k == t[row] else p_now)))
                 da[row, k] = f64(scale) * da_now
             total_all += _sum_f64(total_part, count, lanes_f64)
         total = f64(total_all)
-        loss_of_row[row] = (0.0 if t[row] == ignore_index else _weighted_f64(term_2, a_shifted_at_label - term_3) - _weighted_f64(label_smoothing, total / f64(K)))
+        loss_of_row[row] = (0.0 if t[row] == ignore_index else _weighted_f64((label_smoothing - 1.0) * w, a_shifted_at_label - term_2) - _weighted_f64(label_smoothing, total / f64(K)))
 
 
 @njit(parallel=True, error_model="numpy", cache=True)

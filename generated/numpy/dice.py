@@ -9,7 +9,7 @@ Definitions
     L = 1 - (2 * I + eps) / S
 
 Gradients, as derived
-    dL/dz[j] = -p[j]*(1 - p[j])*(L + 2*y[j] - 1)/S
+    dL/dz[j] = p[j]*(1 - p[j])*(1 - L - 2*y[j])/S
 
 Arguments
     z: input (N, D)
@@ -60,8 +60,8 @@ def dice(z, y, *, eps=1.0, reduction="none", on_empty="nan", out=None):
             sum_p = np.sum(p, axis=1)
             sum_y = np.sum(y, axis=1)
             S = eps + sum_p + sum_y
-            term = -(eps + 2 * I) / S
-            L = 1 + term
+            term = eps + 2 * I
+            L = 1 - term / S
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -82,8 +82,9 @@ def dice_gradient(z, y, *, eps=1.0, reduction="none", on_empty="nan", out=None):
             sum_p = np.sum(sigmoid_z, axis=1)
             sum_y = np.sum(y, axis=1)
             S = eps + sum_p + sum_y
-            term = -(eps + 2 * I) / S
-            grad_z = -_weighted(sigmoid_minus_z * sigmoid_z, (term[:, None] + 2 * y) / S[:, None])
+            term = eps + 2 * I
+            part_1 = (term[:, None] / S[:, None] - 2 * y) / S[:, None]
+            grad_z = _weighted(sigmoid_minus_z * sigmoid_z, part_1)
             _put(results["z"], rows, grad_z, divisor)
     return results
 
@@ -104,9 +105,10 @@ def dice_value_and_gradient(z, y, *, eps=1.0, reduction="none", on_empty="nan", 
             sum_p = np.sum(sigmoid_z, axis=1)
             sum_y = np.sum(y, axis=1)
             S = eps + sum_p + sum_y
-            term = -(eps + 2 * I) / S
-            L = 1 + term
-            grad_z = -_weighted(sigmoid_minus_z * sigmoid_z, (term[:, None] + 2 * y) / S[:, None])
+            term = eps + 2 * I
+            L = 1 - term / S
+            part_1 = (term[:, None] / S[:, None] - 2 * y) / S[:, None]
+            grad_z = _weighted(sigmoid_minus_z * sigmoid_z, part_1)
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)

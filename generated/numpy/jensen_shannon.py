@@ -9,7 +9,7 @@ Definitions
     L = b * sum(y[i] * log(y[i] / m[i]) for i in K) + (1 - b) * KL
 
 Gradients, as derived
-    dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+    dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
 
 Arguments
     z: input (N, K)
@@ -53,59 +53,60 @@ def jensen_shannon(z, y, *, b=0.5, reduction="none", on_empty="nan", out=None):
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term_8 = 1 - b
-        blocks = _blocks(17 * K * dtype.itemsize, z, y)
+        term_9 = 1 - b
+        blocks = _blocks(18 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
             sum_exp_z = np.sum(exp_z, axis=1)
             p = exp_z / sum_exp_z[:, None]
-            m = b * y + term_8 * p
+            term_7 = term_9 * p
+            m = term_7 + b * y
             term = _weighted(p, 1 / m)
-            term_9 = m - p
-            term_2 = term_9 / p
-            term_7 = np.abs(term_9)
+            term_10 = m - p
+            term_2 = term_10 / p
+            term_8 = np.abs(term_10)
             log_term = np.log(term)
-            term_10 = m - y
-            term_3 = term_10 / y
+            term_11 = m - y
+            term_3 = term_11 / y
             term_4 = _weighted(y, 1 / m)
-            term_13 = 2 + term_3
-            term_11 = 1 / term_13**2
-            term_14 = 2 + term_2
+            term_14 = 2 + term_3
             term_12 = 1 / term_14**2
-            term_15 = term_3**2
-            term_16 = term_2**2
-            part_1 = (0.05714285714285714 + 2 * term_11 * term_15 / 37) * term_11 * term_15
-            part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_11 * term_15
-            part_3 = (0.06896551724137931 + part_2 * term_11 * term_15) * term_11 * term_15
-            part_4 = (0.05714285714285714 + 2 * term_12 * term_16 / 37) * term_12 * term_16
-            part_5 = 0.06451612903225806 + (0.06060606060606061 + part_4) * term_12 * term_16
-            part_6 = (0.06896551724137931 + part_5 * term_12 * term_16) * term_12 * term_16
-            part_7 = 0.08 + (0.07407407407407407 + part_3) * term_11 * term_15
-            part_8 = (0.08695652173913043 + part_7 * term_11 * term_15) * term_11 * term_15
-            part_9 = 0.10526315789473684 + (0.09523809523809523 + part_8) * term_11 * term_15
-            part_10 = (0.11764705882352941 + part_9 * term_11 * term_15) * term_11 * term_15
-            part_11 = 0.15384615384615385 + (0.13333333333333333 + part_10) * term_11 * term_15
-            part_12 = (0.18181818181818182 + part_11 * term_11 * term_15) * term_11 * term_15
-            part_13 = 0.2857142857142857 + (0.2222222222222222 + part_12) * term_11 * term_15
-            part_14 = 0.6666666666666666 + (0.4 + part_13 * term_11 * term_15) * term_11 * term_15
-            part_15 = (part_14 * term_11 * term_15 - term_3) * term_3 / term_13
+            term_15 = 2 + term_2
+            term_13 = 1 / term_15**2
+            term_16 = term_3**2
+            term_17 = term_2**2
+            part_1 = (0.05714285714285714 + 2 * term_12 * term_16 / 37) * term_12 * term_16
+            part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_12 * term_16
+            part_3 = (0.06896551724137931 + part_2 * term_12 * term_16) * term_12 * term_16
+            part_4 = (0.05714285714285714 + 2 * term_13 * term_17 / 37) * term_13 * term_17
+            part_5 = 0.06451612903225806 + (0.06060606060606061 + part_4) * term_13 * term_17
+            part_6 = (0.06896551724137931 + part_5 * term_13 * term_17) * term_13 * term_17
+            part_7 = 0.08 + (0.07407407407407407 + part_3) * term_12 * term_16
+            part_8 = (0.08695652173913043 + part_7 * term_12 * term_16) * term_12 * term_16
+            part_9 = 0.10526315789473684 + (0.09523809523809523 + part_8) * term_12 * term_16
+            part_10 = (0.11764705882352941 + part_9 * term_12 * term_16) * term_12 * term_16
+            part_11 = 0.15384615384615385 + (0.13333333333333333 + part_10) * term_12 * term_16
+            part_12 = (0.18181818181818182 + part_11 * term_12 * term_16) * term_12 * term_16
+            part_13 = 0.2857142857142857 + (0.2222222222222222 + part_12) * term_12 * term_16
+            part_14 = 0.6666666666666666 + (0.4 + part_13 * term_12 * term_16) * term_12 * term_16
+            part_15 = (part_14 * term_12 * term_16 - term_3) * term_3 / term_14
             part_16 = _where(np.abs(term_3) < 0.5, part_15, np.log1p(term_3) - term_3)
-            part_17 = 0.08 + (0.07407407407407407 + part_6) * term_12 * term_16
-            part_18 = (0.08695652173913043 + part_17 * term_12 * term_16) * term_12 * term_16
-            part_19 = 0.10526315789473684 + (0.09523809523809523 + part_18) * term_12 * term_16
-            part_20 = (0.11764705882352941 + part_19 * term_12 * term_16) * term_12 * term_16
-            part_21 = 0.15384615384615385 + (0.13333333333333333 + part_20) * term_12 * term_16
-            part_22 = (0.18181818181818182 + part_21 * term_12 * term_16) * term_12 * term_16
-            part_23 = 0.2857142857142857 + (0.2222222222222222 + part_22) * term_12 * term_16
-            part_24 = 0.6666666666666666 + (0.4 + part_23 * term_12 * term_16) * term_12 * term_16
-            part_25 = (part_24 * term_12 * term_16 - term_2) * term_2 / term_14
+            part_17 = 0.08 + (0.07407407407407407 + part_6) * term_13 * term_17
+            part_18 = (0.08695652173913043 + part_17 * term_13 * term_17) * term_13 * term_17
+            part_19 = 0.10526315789473684 + (0.09523809523809523 + part_18) * term_13 * term_17
+            part_20 = (0.11764705882352941 + part_19 * term_13 * term_17) * term_13 * term_17
+            part_21 = 0.15384615384615385 + (0.13333333333333333 + part_20) * term_13 * term_17
+            part_22 = (0.18181818181818182 + part_21 * term_13 * term_17) * term_13 * term_17
+            part_23 = 0.2857142857142857 + (0.2222222222222222 + part_22) * term_13 * term_17
+            part_24 = 0.6666666666666666 + (0.4 + part_23 * term_13 * term_17) * term_13 * term_17
+            part_25 = (part_24 * term_13 * term_17 - term_2) * term_2 / term_15
             part_26 = _where(np.abs(term_2) < 0.5, part_25, np.log1p(term_2) - term_2)
             part_27 = m + _weighted(y, np.log(term_4)) - y
-            part_28 = _where(np.abs(term_10) < 3 * y / 8, -_weighted(y, part_16), part_27) * b
+            part_28 = _where(np.abs(term_11) < 3 * y / 8, -_weighted(y, part_16), part_27) * b
             part_29 = m + _weighted(p, log_term) - p
-            part_30 = _where(term_7 < 3 * p / 8, -_weighted(p, part_26), part_29)
-            L = np.sum(part_28 + _weighted(term_8, part_30), axis=1)
+            part_30 = _where(term_8 < 3 * p / 8, -_weighted(p, part_26), part_29)
+            L = np.sum(part_28 + _weighted(term_9, part_30), axis=1)
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -118,22 +119,23 @@ def jensen_shannon_gradient(z, y, *, b=0.5, reduction="none", on_empty="nan", ou
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term_8 = 1 - b
-        blocks = _blocks(10 * K * dtype.itemsize, z, y)
+        term_9 = 1 - b
+        blocks = _blocks(11 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
             sum_exp_z = np.sum(exp_z, axis=1)
             p = exp_z / sum_exp_z[:, None]
-            m = b * y + term_8 * p
+            term_7 = term_9 * p
+            m = term_7 + b * y
             term = _weighted(p, 1 / m)
-            term_9 = m - p
-            term_2 = term_9 / p
-            term_7 = np.abs(term_9)
+            term_10 = m - p
+            term_2 = term_10 / p
+            term_8 = np.abs(term_10)
             log_term = np.log(term)
-            term_5 = _where(term_7 < 3 * p / 8, -np.log1p(term_2), log_term)
+            term_5 = _where(term_8 < 3 * p / 8, -np.log1p(term_2), log_term)
             KL = np.sum(_weighted(p, term_5), axis=1)
-            grad_z = _weighted((b - 1) * p, KL[:, None] - term_5)
+            grad_z = _weighted(term_7, term_5 - KL[:, None])
             _put(results["z"], rows, grad_z, divisor)
     return results
 
@@ -146,62 +148,63 @@ def jensen_shannon_value_and_gradient(z, y, *, b=0.5, reduction="none", on_empty
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term_8 = 1 - b
-        blocks = _blocks(19 * K * dtype.itemsize, z, y)
+        term_9 = 1 - b
+        blocks = _blocks(20 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
             sum_exp_z = np.sum(exp_z, axis=1)
             p = exp_z / sum_exp_z[:, None]
-            m = b * y + term_8 * p
+            term_7 = term_9 * p
+            m = term_7 + b * y
             term = _weighted(p, 1 / m)
-            term_9 = m - p
-            term_2 = term_9 / p
-            term_7 = np.abs(term_9)
+            term_10 = m - p
+            term_2 = term_10 / p
+            term_8 = np.abs(term_10)
             log_term = np.log(term)
-            term_5 = _where(term_7 < 3 * p / 8, -np.log1p(term_2), log_term)
+            term_5 = _where(term_8 < 3 * p / 8, -np.log1p(term_2), log_term)
             KL = np.sum(_weighted(p, term_5), axis=1)
-            term_10 = m - y
-            term_3 = term_10 / y
+            term_11 = m - y
+            term_3 = term_11 / y
             term_4 = _weighted(y, 1 / m)
-            term_13 = 2 + term_3
-            term_11 = 1 / term_13**2
-            term_14 = 2 + term_2
+            term_14 = 2 + term_3
             term_12 = 1 / term_14**2
-            term_15 = term_3**2
-            term_16 = term_2**2
-            part_1 = (0.05714285714285714 + 2 * term_11 * term_15 / 37) * term_11 * term_15
-            part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_11 * term_15
-            part_3 = (0.06896551724137931 + part_2 * term_11 * term_15) * term_11 * term_15
-            part_4 = (0.05714285714285714 + 2 * term_12 * term_16 / 37) * term_12 * term_16
-            part_5 = 0.06451612903225806 + (0.06060606060606061 + part_4) * term_12 * term_16
-            part_6 = (0.06896551724137931 + part_5 * term_12 * term_16) * term_12 * term_16
-            part_7 = 0.08 + (0.07407407407407407 + part_3) * term_11 * term_15
-            part_8 = (0.08695652173913043 + part_7 * term_11 * term_15) * term_11 * term_15
-            part_9 = 0.10526315789473684 + (0.09523809523809523 + part_8) * term_11 * term_15
-            part_10 = (0.11764705882352941 + part_9 * term_11 * term_15) * term_11 * term_15
-            part_11 = 0.15384615384615385 + (0.13333333333333333 + part_10) * term_11 * term_15
-            part_12 = (0.18181818181818182 + part_11 * term_11 * term_15) * term_11 * term_15
-            part_13 = 0.2857142857142857 + (0.2222222222222222 + part_12) * term_11 * term_15
-            part_14 = 0.6666666666666666 + (0.4 + part_13 * term_11 * term_15) * term_11 * term_15
-            part_15 = (part_14 * term_11 * term_15 - term_3) * term_3 / term_13
+            term_15 = 2 + term_2
+            term_13 = 1 / term_15**2
+            term_16 = term_3**2
+            term_17 = term_2**2
+            part_1 = (0.05714285714285714 + 2 * term_12 * term_16 / 37) * term_12 * term_16
+            part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_12 * term_16
+            part_3 = (0.06896551724137931 + part_2 * term_12 * term_16) * term_12 * term_16
+            part_4 = (0.05714285714285714 + 2 * term_13 * term_17 / 37) * term_13 * term_17
+            part_5 = 0.06451612903225806 + (0.06060606060606061 + part_4) * term_13 * term_17
+            part_6 = (0.06896551724137931 + part_5 * term_13 * term_17) * term_13 * term_17
+            part_7 = 0.08 + (0.07407407407407407 + part_3) * term_12 * term_16
+            part_8 = (0.08695652173913043 + part_7 * term_12 * term_16) * term_12 * term_16
+            part_9 = 0.10526315789473684 + (0.09523809523809523 + part_8) * term_12 * term_16
+            part_10 = (0.11764705882352941 + part_9 * term_12 * term_16) * term_12 * term_16
+            part_11 = 0.15384615384615385 + (0.13333333333333333 + part_10) * term_12 * term_16
+            part_12 = (0.18181818181818182 + part_11 * term_12 * term_16) * term_12 * term_16
+            part_13 = 0.2857142857142857 + (0.2222222222222222 + part_12) * term_12 * term_16
+            part_14 = 0.6666666666666666 + (0.4 + part_13 * term_12 * term_16) * term_12 * term_16
+            part_15 = (part_14 * term_12 * term_16 - term_3) * term_3 / term_14
             part_16 = _where(np.abs(term_3) < 0.5, part_15, np.log1p(term_3) - term_3)
-            part_17 = 0.08 + (0.07407407407407407 + part_6) * term_12 * term_16
-            part_18 = (0.08695652173913043 + part_17 * term_12 * term_16) * term_12 * term_16
-            part_19 = 0.10526315789473684 + (0.09523809523809523 + part_18) * term_12 * term_16
-            part_20 = (0.11764705882352941 + part_19 * term_12 * term_16) * term_12 * term_16
-            part_21 = 0.15384615384615385 + (0.13333333333333333 + part_20) * term_12 * term_16
-            part_22 = (0.18181818181818182 + part_21 * term_12 * term_16) * term_12 * term_16
-            part_23 = 0.2857142857142857 + (0.2222222222222222 + part_22) * term_12 * term_16
-            part_24 = 0.6666666666666666 + (0.4 + part_23 * term_12 * term_16) * term_12 * term_16
-            part_25 = (part_24 * term_12 * term_16 - term_2) * term_2 / term_14
+            part_17 = 0.08 + (0.07407407407407407 + part_6) * term_13 * term_17
+            part_18 = (0.08695652173913043 + part_17 * term_13 * term_17) * term_13 * term_17
+            part_19 = 0.10526315789473684 + (0.09523809523809523 + part_18) * term_13 * term_17
+            part_20 = (0.11764705882352941 + part_19 * term_13 * term_17) * term_13 * term_17
+            part_21 = 0.15384615384615385 + (0.13333333333333333 + part_20) * term_13 * term_17
+            part_22 = (0.18181818181818182 + part_21 * term_13 * term_17) * term_13 * term_17
+            part_23 = 0.2857142857142857 + (0.2222222222222222 + part_22) * term_13 * term_17
+            part_24 = 0.6666666666666666 + (0.4 + part_23 * term_13 * term_17) * term_13 * term_17
+            part_25 = (part_24 * term_13 * term_17 - term_2) * term_2 / term_15
             part_26 = _where(np.abs(term_2) < 0.5, part_25, np.log1p(term_2) - term_2)
             part_27 = m + _weighted(y, np.log(term_4)) - y
-            part_28 = _where(np.abs(term_10) < 3 * y / 8, -_weighted(y, part_16), part_27) * b
+            part_28 = _where(np.abs(term_11) < 3 * y / 8, -_weighted(y, part_16), part_27) * b
             part_29 = m + _weighted(p, log_term) - p
-            part_30 = _where(term_7 < 3 * p / 8, -_weighted(p, part_26), part_29)
-            L = np.sum(part_28 + _weighted(term_8, part_30), axis=1)
-            grad_z = _weighted((b - 1) * p, KL[:, None] - term_5)
+            part_30 = _where(term_8 < 3 * p / 8, -_weighted(p, part_26), part_29)
+            L = np.sum(part_28 + _weighted(term_9, part_30), axis=1)
+            grad_z = _weighted(term_7, term_5 - KL[:, None])
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)

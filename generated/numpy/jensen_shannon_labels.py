@@ -9,7 +9,7 @@ Definitions
     L = KL*(1 - b) + b*log(1/m[y])
 
 Gradients, as derived
-    dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+    dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
 
 Arguments
     z: input (N, K)
@@ -57,9 +57,8 @@ def jensen_shannon_labels(z, y, *, b=0.5, reduction="none", on_empty="nan", out=
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term_7 = 1 - b
-        term_16 = b - 1
-        blocks = _blocks(2 * K * dtype.itemsize, z, y)
+        term_8 = 1 - b
+        blocks = _blocks(3 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
             index_K = np.arange(K)
@@ -68,50 +67,51 @@ def jensen_shannon_labels(z, y, *, b=0.5, reduction="none", on_empty="nan", out=
             exp_z, _ = _exponentials(z, z_max)
             sum_exp_z = np.sum(exp_z, axis=1)
             p = exp_z / sum_exp_z[:, None]
-            m = b + term_7 * p[index_N, y]
-            term_9 = m - p[index_N, y]
-            term_2 = term_9 / p[index_N, y]
+            term_7 = term_8 * p
+            m = b + term_7[index_N, y]
+            term_10 = m - p[index_N, y]
+            term_2 = term_10 / p[index_N, y]
             term_3 = _weighted(p[index_N, y], 1 / m)
             term_4 = m - 1
             term_5 = 1 / m
             total_2 = np.sum(_where(index_K != y[:, None], p, 0), axis=1)
-            term_13 = 2 + term_4
-            term_10 = 1 / term_13**2
-            term_14 = 2 + term_2
+            term_14 = 2 + term_4
             term_11 = 1 / term_14**2
-            term_15 = term_4**2
+            term_15 = 2 + term_2
+            term_12 = 1 / term_15**2
+            term_16 = term_4**2
             term_17 = term_2**2
-            part_1 = (0.05714285714285714 + 2 * term_10 * term_15 / 37) * term_10 * term_15
-            part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_10 * term_15
-            part_3 = (0.06896551724137931 + part_2 * term_10 * term_15) * term_10 * term_15
-            part_4 = (0.05714285714285714 + 2 * term_11 * term_17 / 37) * term_11 * term_17
-            part_5 = 0.06451612903225806 + (0.06060606060606061 + part_4) * term_11 * term_17
-            part_6 = (0.06896551724137931 + part_5 * term_11 * term_17) * term_11 * term_17
+            part_1 = (0.05714285714285714 + 2 * term_11 * term_16 / 37) * term_11 * term_16
+            part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_11 * term_16
+            part_3 = (0.06896551724137931 + part_2 * term_11 * term_16) * term_11 * term_16
+            part_4 = (0.05714285714285714 + 2 * term_12 * term_17 / 37) * term_12 * term_17
+            part_5 = 0.06451612903225806 + (0.06060606060606061 + part_4) * term_12 * term_17
+            part_6 = (0.06896551724137931 + part_5 * term_12 * term_17) * term_12 * term_17
             part_7 = m + _weighted(p[index_N, y], np.log(term_3)) - p[index_N, y]
-            part_8 = 0.08 + (0.07407407407407407 + part_3) * term_10 * term_15
-            part_9 = (0.08695652173913043 + part_8 * term_10 * term_15) * term_10 * term_15
-            part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_10 * term_15
-            part_11 = (0.11764705882352941 + part_10 * term_10 * term_15) * term_10 * term_15
-            part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_10 * term_15
-            part_13 = (0.18181818181818182 + part_12 * term_10 * term_15) * term_10 * term_15
-            part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_10 * term_15
-            part_15 = 0.6666666666666666 + (0.4 + part_14 * term_10 * term_15) * term_10 * term_15
-            part_16 = (part_15 * term_10 * term_15 - term_4) * term_4 / term_13
+            part_8 = 0.08 + (0.07407407407407407 + part_3) * term_11 * term_16
+            part_9 = (0.08695652173913043 + part_8 * term_11 * term_16) * term_11 * term_16
+            part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_11 * term_16
+            part_11 = (0.11764705882352941 + part_10 * term_11 * term_16) * term_11 * term_16
+            part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_11 * term_16
+            part_13 = (0.18181818181818182 + part_12 * term_11 * term_16) * term_11 * term_16
+            part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_11 * term_16
+            part_15 = 0.6666666666666666 + (0.4 + part_14 * term_11 * term_16) * term_11 * term_16
+            part_16 = (part_15 * term_11 * term_16 - term_4) * term_4 / term_14
             part_17 = -_where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
             part_18 = _where(np.abs(term_4) < 0.375, part_17, m + np.log(term_5) - 1) * b
-            part_19 = 0.08 + (0.07407407407407407 + part_6) * term_11 * term_17
-            part_20 = (0.08695652173913043 + part_19 * term_11 * term_17) * term_11 * term_17
-            part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_11 * term_17
-            part_22 = (0.11764705882352941 + part_21 * term_11 * term_17) * term_11 * term_17
-            part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_11 * term_17
-            part_24 = (0.18181818181818182 + part_23 * term_11 * term_17) * term_11 * term_17
-            part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_11 * term_17
-            part_26 = 0.6666666666666666 + (0.4 + part_25 * term_11 * term_17) * term_11 * term_17
-            part_27 = (part_26 * term_11 * term_17 - term_2) * term_2 / term_14
+            part_19 = 0.08 + (0.07407407407407407 + part_6) * term_12 * term_17
+            part_20 = (0.08695652173913043 + part_19 * term_12 * term_17) * term_12 * term_17
+            part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_12 * term_17
+            part_22 = (0.11764705882352941 + part_21 * term_12 * term_17) * term_12 * term_17
+            part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_12 * term_17
+            part_24 = (0.18181818181818182 + part_23 * term_12 * term_17) * term_12 * term_17
+            part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_12 * term_17
+            part_26 = 0.6666666666666666 + (0.4 + part_25 * term_12 * term_17) * term_12 * term_17
+            part_27 = (part_26 * term_12 * term_17 - term_2) * term_2 / term_15
             part_28 = _where(np.abs(term_2) < 0.5, part_27, np.log1p(term_2) - term_2)
             part_29 = -_weighted(p[index_N, y], part_28)
-            part_30 = _where(np.abs(term_9) < 3 * p[index_N, y] / 8, part_29, part_7)
-            L = part_18 + term_16 * total_2 * np.log1p(-b) + _weighted(term_7, part_30)
+            part_30 = _where(np.abs(term_10) < 3 * p[index_N, y] / 8, part_29, part_7)
+            L = part_18 + (b - 1) * total_2 * np.log1p(-b) + _weighted(term_8, part_30)
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
 
@@ -124,21 +124,21 @@ def jensen_shannon_labels_gradient(z, y, *, b=0.5, reduction="none", on_empty="n
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("z",), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term_7 = 1 - b
-        term_16 = b - 1
-        blocks = _blocks(7 * K * dtype.itemsize, z, y)
+        term_8 = 1 - b
+        blocks = _blocks(8 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             index_K = np.arange(K)
             z_max = np.max(z, axis=1)
             exp_z, _ = _exponentials(z, z_max)
             sum_exp_z = np.sum(exp_z, axis=1)
             p = exp_z / sum_exp_z[:, None]
-            m = (y[:, None] == index_K).astype(dtype) * b + term_7 * p
+            term_7 = term_8 * p
+            m = term_7 + (y[:, None] == index_K).astype(dtype) * b
             term = _weighted(p, 1 / m)
-            term_8 = m - p
-            term_6 = _where(np.abs(term_8) < 3 * p / 8, -np.log1p(term_8 / p), np.log(term))
+            term_9 = m - p
+            term_6 = _where(np.abs(term_9) < 3 * p / 8, -np.log1p(term_9 / p), np.log(term))
             KL = np.sum(_weighted(p, term_6), axis=1)
-            grad_z = _weighted(term_16 * p, KL[:, None] - term_6)
+            grad_z = _weighted(term_7, term_6 - KL[:, None])
             _put(results["z"], rows, grad_z, divisor)
     return results
 
@@ -153,9 +153,8 @@ def jensen_shannon_labels_value_and_gradient(
     divisor = _divisor(sizes["N"], reduction, on_empty)
     results = _results(("", "z"), given, dtype, sizes, out)
     with np.errstate(all="ignore"):
-        term_7 = 1 - b
-        term_16 = b - 1
-        blocks = _blocks(7 * K * dtype.itemsize, z, y)
+        term_8 = 1 - b
+        blocks = _blocks(8 * K * dtype.itemsize, z, y)
         for rows, z, y in blocks:
             N = len(z)
             index_K = np.arange(K)
@@ -164,55 +163,56 @@ def jensen_shannon_labels_value_and_gradient(
             exp_z, _ = _exponentials(z, z_max)
             sum_exp_z = np.sum(exp_z, axis=1)
             p = exp_z / sum_exp_z[:, None]
-            m = (y[:, None] == index_K).astype(dtype) * b + term_7 * p
+            term_7 = term_8 * p
+            m = term_7 + (y[:, None] == index_K).astype(dtype) * b
             term = _weighted(p, 1 / m)
-            term_8 = m - p
-            term_6 = _where(np.abs(term_8) < 3 * p / 8, -np.log1p(term_8 / p), np.log(term))
+            term_9 = m - p
+            term_6 = _where(np.abs(term_9) < 3 * p / 8, -np.log1p(term_9 / p), np.log(term))
             KL = np.sum(_weighted(p, term_6), axis=1)
-            term_9 = m[index_N, y] - p[index_N, y]
-            term_2 = term_9 / p[index_N, y]
+            term_10 = m[index_N, y] - p[index_N, y]
+            term_2 = term_10 / p[index_N, y]
             term_3 = _weighted(p[index_N, y], 1 / m[index_N, y])
             term_4 = m[index_N, y] - 1
             term_5 = 1 / m[index_N, y]
             total_2 = np.sum(_where(index_K != y[:, None], p, 0), axis=1)
-            term_13 = 2 + term_4
-            term_10 = 1 / term_13**2
-            term_14 = 2 + term_2
+            term_14 = 2 + term_4
             term_11 = 1 / term_14**2
-            term_15 = term_4**2
+            term_15 = 2 + term_2
+            term_12 = 1 / term_15**2
+            term_16 = term_4**2
             term_17 = term_2**2
             part_1 = m[index_N, y] + _weighted(p[index_N, y], np.log(term_3)) - p[index_N, y]
-            part_2 = (0.05714285714285714 + 2 * term_10 * term_15 / 37) * term_10 * term_15
-            part_3 = 0.06451612903225806 + (0.06060606060606061 + part_2) * term_10 * term_15
-            part_4 = (0.06896551724137931 + part_3 * term_10 * term_15) * term_10 * term_15
-            part_5 = (0.05714285714285714 + 2 * term_11 * term_17 / 37) * term_11 * term_17
-            part_6 = 0.06451612903225806 + (0.06060606060606061 + part_5) * term_11 * term_17
-            part_7 = (0.06896551724137931 + part_6 * term_11 * term_17) * term_11 * term_17
-            part_8 = 0.08 + (0.07407407407407407 + part_4) * term_10 * term_15
-            part_9 = (0.08695652173913043 + part_8 * term_10 * term_15) * term_10 * term_15
-            part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_10 * term_15
-            part_11 = (0.11764705882352941 + part_10 * term_10 * term_15) * term_10 * term_15
-            part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_10 * term_15
-            part_13 = (0.18181818181818182 + part_12 * term_10 * term_15) * term_10 * term_15
-            part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_10 * term_15
-            part_15 = 0.6666666666666666 + (0.4 + part_14 * term_10 * term_15) * term_10 * term_15
-            part_16 = (part_15 * term_10 * term_15 - term_4) * term_4 / term_13
+            part_2 = (0.05714285714285714 + 2 * term_11 * term_16 / 37) * term_11 * term_16
+            part_3 = 0.06451612903225806 + (0.06060606060606061 + part_2) * term_11 * term_16
+            part_4 = (0.06896551724137931 + part_3 * term_11 * term_16) * term_11 * term_16
+            part_5 = (0.05714285714285714 + 2 * term_12 * term_17 / 37) * term_12 * term_17
+            part_6 = 0.06451612903225806 + (0.06060606060606061 + part_5) * term_12 * term_17
+            part_7 = (0.06896551724137931 + part_6 * term_12 * term_17) * term_12 * term_17
+            part_8 = 0.08 + (0.07407407407407407 + part_4) * term_11 * term_16
+            part_9 = (0.08695652173913043 + part_8 * term_11 * term_16) * term_11 * term_16
+            part_10 = 0.10526315789473684 + (0.09523809523809523 + part_9) * term_11 * term_16
+            part_11 = (0.11764705882352941 + part_10 * term_11 * term_16) * term_11 * term_16
+            part_12 = 0.15384615384615385 + (0.13333333333333333 + part_11) * term_11 * term_16
+            part_13 = (0.18181818181818182 + part_12 * term_11 * term_16) * term_11 * term_16
+            part_14 = 0.2857142857142857 + (0.2222222222222222 + part_13) * term_11 * term_16
+            part_15 = 0.6666666666666666 + (0.4 + part_14 * term_11 * term_16) * term_11 * term_16
+            part_16 = (part_15 * term_11 * term_16 - term_4) * term_4 / term_14
             part_17 = -_where(np.abs(term_4) < 0.5, part_16, np.log1p(term_4) - term_4)
             part_18 = _where(np.abs(term_4) < 0.375, part_17, m[index_N, y] + np.log(term_5) - 1)
-            part_19 = 0.08 + (0.07407407407407407 + part_7) * term_11 * term_17
-            part_20 = (0.08695652173913043 + part_19 * term_11 * term_17) * term_11 * term_17
-            part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_11 * term_17
-            part_22 = (0.11764705882352941 + part_21 * term_11 * term_17) * term_11 * term_17
-            part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_11 * term_17
-            part_24 = (0.18181818181818182 + part_23 * term_11 * term_17) * term_11 * term_17
-            part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_11 * term_17
-            part_26 = 0.6666666666666666 + (0.4 + part_25 * term_11 * term_17) * term_11 * term_17
-            part_27 = (part_26 * term_11 * term_17 - term_2) * term_2 / term_14
+            part_19 = 0.08 + (0.07407407407407407 + part_7) * term_12 * term_17
+            part_20 = (0.08695652173913043 + part_19 * term_12 * term_17) * term_12 * term_17
+            part_21 = 0.10526315789473684 + (0.09523809523809523 + part_20) * term_12 * term_17
+            part_22 = (0.11764705882352941 + part_21 * term_12 * term_17) * term_12 * term_17
+            part_23 = 0.15384615384615385 + (0.13333333333333333 + part_22) * term_12 * term_17
+            part_24 = (0.18181818181818182 + part_23 * term_12 * term_17) * term_12 * term_17
+            part_25 = 0.2857142857142857 + (0.2222222222222222 + part_24) * term_12 * term_17
+            part_26 = 0.6666666666666666 + (0.4 + part_25 * term_12 * term_17) * term_12 * term_17
+            part_27 = (part_26 * term_12 * term_17 - term_2) * term_2 / term_15
             part_28 = _where(np.abs(term_2) < 0.5, part_27, np.log1p(term_2) - term_2)
             part_29 = -_weighted(p[index_N, y], part_28)
-            part_30 = _where(np.abs(term_9) < 3 * p[index_N, y] / 8, part_29, part_1)
-            L = b * part_18 + term_16 * total_2 * np.log1p(-b) + _weighted(term_7, part_30)
-            grad_z = _weighted(term_16 * p, KL[:, None] - term_6)
+            part_30 = _where(np.abs(term_10) < 3 * p[index_N, y] / 8, part_29, part_1)
+            L = b * part_18 + (b - 1) * total_2 * np.log1p(-b) + _weighted(term_8, part_30)
+            grad_z = _weighted(term_7, term_6 - KL[:, None])
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)

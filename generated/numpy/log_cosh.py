@@ -6,7 +6,7 @@ Definitions
     L = log(cosh(z - y))
 
 Gradients, as derived
-    dL/dz = -tanh(y - z)
+    dL/dz = tanh(z - y)
 
 Arguments
     z: input (N,)

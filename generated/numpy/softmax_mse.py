@@ -7,7 +7,7 @@ Definitions
     L = sum((p[i] - y[i])**2 for i in K) / 2
 
 Gradients, as derived
-    dL/da[j] = p[j]*(p[j] + sum(p[i]*(y[i] - p[i]) for i in K) - y[j])
+    dL/da[j] = p[j]*(p[j] - y[j] - sum(p[i]*(p[i] - y[i]) for i in K))
 
 Arguments
     a: input (N, K)
@@ -57,10 +57,10 @@ def softmax_mse(a, y, *, reduction="none", on_empty="nan", out=None):
             p = exp_a / whole[:, None]
             part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
             part_2 = _where(a == a_max[:, None], rest[:, None] * scale[:, None], part_1)
-            term_2 = _weighted(y, part_2 / (scale[:, None] * whole[:, None]))
-            term_4 = 1 - y
-            term_3 = p * term_4
-            total = np.sum((term_3 - term_2) ** 2, axis=1)
+            term_3 = _weighted(y, part_2 / (scale[:, None] * whole[:, None]))
+            term_4 = (1 - y) * p
+            term_2 = term_4 - term_3
+            total = np.sum(term_2**2, axis=1)
             L = total / 2
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor)
@@ -82,11 +82,11 @@ def softmax_mse_gradient(a, y, *, reduction="none", on_empty="nan", out=None):
             p = exp_a / whole[:, None]
             part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
             part_2 = _where(a == a_max[:, None], rest[:, None] * scale[:, None], part_1)
-            term_2 = _weighted(y, part_2 / (scale[:, None] * whole[:, None]))
-            term_4 = 1 - y
-            term_3 = p * term_4
-            total_2 = np.sum(_weighted(p, term_2 - p * term_4), axis=1)
-            grad_a = _weighted(p, total_2[:, None] + term_3 - term_2)
+            term_3 = _weighted(y, part_2 / (scale[:, None] * whole[:, None]))
+            term_4 = (1 - y) * p
+            term_2 = term_4 - term_3
+            total_2 = np.sum(_weighted(p, term_2), axis=1)
+            grad_a = _weighted(p, term_4 - total_2[:, None] - term_3)
             _put(results["a"], rows, grad_a, divisor)
     return results
 
@@ -107,13 +107,13 @@ def softmax_mse_value_and_gradient(a, y, *, reduction="none", on_empty="nan", ou
             p = exp_a / whole[:, None]
             part_1 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
             part_2 = _where(a == a_max[:, None], rest[:, None] * scale[:, None], part_1)
-            term_2 = _weighted(y, part_2 / (scale[:, None] * whole[:, None]))
-            term_4 = 1 - y
-            term_3 = p * term_4
-            total = np.sum((term_3 - term_2) ** 2, axis=1)
+            term_3 = _weighted(y, part_2 / (scale[:, None] * whole[:, None]))
+            term_4 = (1 - y) * p
+            term_2 = term_4 - term_3
+            total = np.sum(term_2**2, axis=1)
             L = total / 2
-            total_2 = np.sum(_weighted(p, term_2 - p * term_4), axis=1)
-            grad_a = _weighted(p, total_2[:, None] + term_3 - term_2)
+            total_2 = np.sum(_weighted(p, term_2), axis=1)
+            grad_a = _weighted(p, term_4 - total_2[:, None] - term_3)
             results[""][rows] = L
             _put(results["a"], rows, grad_a, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)

@@ -7,7 +7,7 @@ Definitions
     L = -sum(weight[i] * (pos_weight[i] * y[i] * log(p[i]) + (1 - y[i]) * log(1 - p[i])) for i in K)
 
 Gradients, as derived
-    dL/dz[j] = weight[j]*(p[j] + y[j]*(pos_weight[j]*(p[j] - 1) - p[j]))
+    dL/dz[j] = weight[j]*(p[j] - y[j]*(p[j] + pos_weight[j]*(1 - p[j])))
 
 Arguments
     z: input (N, K)
@@ -84,7 +84,7 @@ def weighted_sigmoid_cross_entropy_gradient(
         for rows, z, y in blocks:
             z_decay = _decay(z)
             sigmoid_z, sigmoid_minus_z = _sigmoids(z, z_decay)
-            grad_z = (sigmoid_z + (-sigmoid_z - pos_weight * sigmoid_minus_z) * y) * weight
+            grad_z = (sigmoid_z - (sigmoid_z + pos_weight * sigmoid_minus_z) * y) * weight
             _put(results["z"], rows, grad_z, divisor)
     return results
 
@@ -107,7 +107,7 @@ def weighted_sigmoid_cross_entropy_value_and_gradient(
             part_1 = -_weighted(1 - y, softplus_z) - _weighted(y, pos_weight * softplus_minus_z)
             total = np.sum(_weighted(weight, part_1), axis=1)
             L = -total
-            grad_z = (sigmoid_z + (-sigmoid_z - pos_weight * sigmoid_minus_z) * y) * weight
+            grad_z = (sigmoid_z - (sigmoid_z + pos_weight * sigmoid_minus_z) * y) * weight
             results[""][rows] = L
             _put(results["z"], rows, grad_z, divisor)
         loss = _reduce(results.pop(""), reduction, divisor)

@@ -9,7 +9,7 @@ Definitions
             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
 Gradients, as derived
-    dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+    dL/da[j] = 0 if t == ignore_index else w*(1 - label_smoothing)*(p[j] - delta(j, t)) +
         label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
 Arguments
@@ -91,11 +91,10 @@ def weighted_softmax_cross_entropy(
             rest, _ = _sums(exp_a, a_top)
             w = _where(t == ignore_index, 0, weight[t_at])
             a_shifted = a - a_max[:, None]
-            term_4 = rest * scale
-            term_3 = np.log1p(term_4)
-            total = np.sum(_weighted(weight, a_shifted - term_3[:, None]), axis=1)
-            term_2 = (label_smoothing - 1) * w
-            part_1 = _weighted(term_2, a_shifted[index_N, t_at] - term_3)
+            term_3 = rest * scale
+            term_2 = np.log1p(term_3)
+            total = np.sum(_weighted(weight, a_shifted - term_2[:, None]), axis=1)
+            part_1 = _weighted((label_smoothing - 1) * w, a_shifted[index_N, t_at] - term_2)
             L = _where(t == ignore_index, 0, part_1 - _weighted(label_smoothing, total / K))
             results[""][rows] = L
         return _reduce(results.pop(""), reduction, divisor, on_empty)
@@ -132,18 +131,17 @@ def weighted_softmax_cross_entropy_gradient(
             rest, whole = _sums(exp_a, a_top)
             p = exp_a / whole[:, None]
             w = _where(t == ignore_index, 0, weight[t_at])
-            term_4 = rest * scale
-            term_2 = (label_smoothing - 1) * w
+            term_3 = rest * scale
             a_t = a[index_N, t_at]
-            part_2 = _where(a_t == a_max, term_4, scale * whole - _exp_difference(a_t, a_max))
+            part_2 = _where(a_t == a_max, term_3, scale * whole - _exp_difference(a_t, a_max))
             part_1 = p.copy(order="K")
             part_1[index_N, t_at] = -part_2 / (scale * whole)
             part_3 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_4 = _where(a == a_max[:, None], term_4[:, None], part_3)
-            part_5 = -_weighted(weight, part_4 / (scale[:, None] * whole[:, None]))
-            part_6 = _weighted(label_smoothing, (part_5 + (sum_weight - weight) * p) / K)
-            part_7 = part_6 - _weighted(term_2[:, None], part_1)
-            grad_a = _where(t[:, None] == ignore_index, 0, part_7)
+            part_4 = _weighted((1 - label_smoothing) * w[:, None], part_1)
+            part_5 = _where(a == a_max[:, None], term_3[:, None], part_3)
+            part_6 = -_weighted(weight, part_5 / (scale[:, None] * whole[:, None]))
+            part_7 = _weighted(label_smoothing, (part_6 + (sum_weight - weight) * p) / K)
+            grad_a = _where(t[:, None] == ignore_index, 0, part_4 + part_7)
             _put(results["a"], rows, grad_a, divisor)
     return results
 
@@ -180,22 +178,21 @@ def weighted_softmax_cross_entropy_value_and_gradient(
             p = exp_a / whole[:, None]
             w = _where(t == ignore_index, 0, weight[t_at])
             a_shifted = a - a_max[:, None]
-            term_4 = rest * scale
-            term_3 = np.log1p(term_4)
-            total = np.sum(_weighted(weight, a_shifted - term_3[:, None]), axis=1)
-            term_2 = (label_smoothing - 1) * w
-            part_1 = _weighted(term_2, a_shifted[index_N, t_at] - term_3)
+            term_3 = rest * scale
+            term_2 = np.log1p(term_3)
+            total = np.sum(_weighted(weight, a_shifted - term_2[:, None]), axis=1)
+            part_1 = _weighted((label_smoothing - 1) * w, a_shifted[index_N, t_at] - term_2)
             L = _where(t == ignore_index, 0, part_1 - _weighted(label_smoothing, total / K))
             a_t = a[index_N, t_at]
-            part_3 = _where(a_t == a_max, term_4, scale * whole - _exp_difference(a_t, a_max))
+            part_3 = _where(a_t == a_max, term_3, scale * whole - _exp_difference(a_t, a_max))
             part_2 = p.copy(order="K")
             part_2[index_N, t_at] = -part_3 / (scale * whole)
             part_4 = scale[:, None] * whole[:, None] - scale[:, None] * exp_a
-            part_5 = _where(a == a_max[:, None], term_4[:, None], part_4)
-            part_6 = -_weighted(weight, part_5 / (scale[:, None] * whole[:, None]))
-            part_7 = _weighted(label_smoothing, (part_6 + (sum_weight - weight) * p) / K)
-            part_8 = part_7 - _weighted(term_2[:, None], part_2)
-            grad_a = _where(t[:, None] == ignore_index, 0, part_8)
+            part_5 = _weighted((1 - label_smoothing) * w[:, None], part_2)
+            part_6 = _where(a == a_max[:, None], term_3[:, None], part_4)
+            part_7 = -_weighted(weight, part_6 / (scale[:, None] * whole[:, None]))
+            part_8 = _weighted(label_smoothing, (part_7 + (sum_weight - weight) * p) / K)
+            grad_a = _where(t[:, None] == ignore_index, 0, part_5 + part_8)
             results[""][rows] = L
             _put(results["a"], rows, grad_a, divisor)
         loss = _reduce(results.pop(""), reduction, divisor, on_empty)

@@ -14,13 +14,12 @@ Gradients, as derived
         else 1)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by c[j] = s*(v[t]*delta(j, t)*(p[t] - 1)*sin(m) + s*(p[t]*(delta(j, t)*(-v[t]*(p[t]*(1
-        + (sin(theta) - 2*sin(m + theta))*sin(theta) - cos(m + theta)**2) + cos(m +
-        theta)**2 + sin(theta)**2 - 1) - (sin(m + theta) -
-        sin(theta))*sin(theta)*sum(p[i]*v[i] for i in K)) + p[j]*v[t]*(sin(theta) - sin(m +
-        theta))*sin(theta)) + p[j]*(v[j] - sum(p[i]*v[i] for i in
-        K))*sin(theta)**2)*sin(theta) if theta <= pi - m else s*p[j]*(v[j] - sum(p[i]*v[i]
-        for i in K))*sin(theta)**3)/sin(theta)**3
+    (H v) by c[j] = s*(s*(p[t]*(delta(j, t)*(v[t]*(1 - cos(m + theta)**2 - sin(theta)**2 -
+        p[t]*(1 + (sin(theta) - 2*sin(m + theta))*sin(theta) - cos(m + theta)**2)) +
+        (sin(theta) - sin(m + theta))*sin(theta)*sum(p[i]*v[i] for i in K)) +
+        p[j]*v[t]*(sin(theta) - sin(m + theta))*sin(theta)) + p[j]*(v[j] - sum(p[i]*v[i] for
+        i in K))*sin(theta)**2)*sin(theta) - v[t]*delta(j, t)*(1 - p[t])*sin(m) if theta <=
+        pi - m else s*p[j]*(v[j] - sum(p[i]*v[i] for i in K))*sin(theta)**3)/sin(theta)**3
 
 Arguments
     c: input (N, K), >= -1, <= 1
@@ -211,63 +210,63 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_12 = 1 - _at(c, t)
-        term_15 = 1 + _at(c, t)
-        term_11 = term_12 * term_15
-        term_10 = torch.sqrt(term_11)
-        term_18 = torch.sin(m)
-        term_19 = torch.cos(m)
-        term_5 = _weighted(term_19, _at(c, t)) - _weighted(term_18, term_10)
-        term_13 = 3.141592653589793 - m
-        psi = torch.where(theta <= term_13, term_5, _at(c, t) - m * term_18)
+        term_13 = 1 - _at(c, t)
+        term_16 = 1 + _at(c, t)
+        term_12 = term_13 * term_16
+        term_11 = torch.sqrt(term_12)
+        term_19 = torch.sin(m)
+        term_20 = torch.cos(m)
+        term_6 = _weighted(term_20, _at(c, t)) - _weighted(term_19, term_11)
+        term_14 = 3.141592653589793 - m
+        psi = torch.where(theta <= term_14, term_6, _at(c, t) - m * term_19)
         part_1 = _put(c, t, psi)
         z = s * part_1
         z_max = torch.amax(z, dim=1)
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        term_17 = (z == z_max[:, None]).to(dtype)
-        sum_z = torch.sum(exp_z - term_17, dim=1)
-        sum_z_2 = torch.sum(term_17, dim=1)
+        term_18 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_18, dim=1)
+        sum_z_2 = torch.sum(term_18, dim=1)
         term = sum_z_2 - 1
-        term_9 = _weighted(term_19, term_10)
-        term_14 = _weighted(term_18, _at(c, t))
-        term_6 = term_14 + term_9
-        term_16 = sum_z + term
+        term_10 = _weighted(term_20, term_11)
+        term_15 = _weighted(term_19, _at(c, t))
+        term_7 = term_10 + term_15
+        term_17 = sum_z + term
         part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-        term_8 = torch.where(_at(z, t) == z_max, term_16, part_2)
+        term_9 = torch.where(_at(z, t) == z_max, term_17, part_2)
         if needs[0]:
             index_K = torch.arange(K, device=device)
-            part_3 = _put(p, t, -term_8 / sum_exp_z)
-            part_4 = term_6 / torch.sqrt(term_11)
+            part_3 = _put(p, t, -term_9 / sum_exp_z)
+            part_4 = term_7 / torch.sqrt(term_12)
             part_5 = s * part_3
-            part_6 = torch.where(theta <= term_13, part_4, 1)
+            part_6 = torch.where(theta <= term_14, part_4, 1)
             g = torch.where(index_K == t[:, None], part_6[:, None], 1) * part_5
             q = torch.sum(g * v, dim=1)
         if needs[1]:
             index_K = torch.arange(K, device=device)
-            term_2 = term_8 / sum_exp_z
+            term_2 = term_9 / sum_exp_z
             term_3 = _weighted(p, v)
             total_2 = torch.sum(term_3, dim=1)
             total_3 = torch.sum(torch.where(p <= 0.5, term_3, 0), dim=1)
             part_7 = sum_exp_z[:, None] - exp_z
-            term_4 = torch.where(z == z_max[:, None], term_16[:, None], part_7) / sum_exp_z[:, None]
-            term_7 = term_4 * v - torch.where(p > 0.5, total_3[:, None], total_2[:, None] - term_3)
-            part_8 = (term_10 - term_14 - term_9) * term_10 * _at(v, t)
-            part_9 = -(term_14 + term_9 - term_10) * term_10 * total_2
-            part_10 = -2 * _weighted(_at(p, t), term_10 * term_6)
-            part_11 = _weighted(p, term_12[:, None] * term_15[:, None] * term_7)
-            part_12 = term_8 * _at(v, t) / sum_exp_z
-            part_13 = -_weighted((t[:, None] == index_K).to(dtype) * term_18, part_12[:, None])
-            part_14 = (-1 - _at(p, t)) * _at(c, t) ** 2
-            part_15 = -(part_10 + part_14 + 2 * _at(p, t) + term_2 * term_5**2) * _at(v, t)
-            part_16 = _weighted(p, s * term_7 * term_11[:, None] ** 1.5)
-            part_17 = part_15 + part_9
-            part_18 = _weighted((t[:, None] == index_K).to(dtype), part_17[:, None])
-            part_19 = _weighted(_at(p, t)[:, None], part_18 + _weighted(p, part_8[:, None]))
-            part_20 = part_13 + (part_11 + part_19) * s * term_10[:, None]
-            part_21 = torch.where(theta[:, None] <= term_13, part_20, part_16)
-            grad_c = _weighted(cotangent[:, None], s * part_21 / term_11[:, None] ** 1.5)
+            term_4 = torch.where(z == z_max[:, None], term_17[:, None], part_7) / sum_exp_z[:, None]
+            term_5 = term_11 - term_10 - term_15
+            term_8 = term_4 * v - torch.where(p > 0.5, total_3[:, None], total_2[:, None] - term_3)
+            part_8 = 2 * _weighted(_at(p, t), term_11 * term_7)
+            part_9 = _weighted(p, term_11[:, None] * term_5[:, None] * _at(v, t)[:, None])
+            part_10 = _weighted(p, term_13[:, None] * term_16[:, None] * term_8)
+            part_11 = term_9 * _at(v, t) / sum_exp_z
+            part_12 = -_weighted((t[:, None] == index_K).to(dtype) * term_19, part_11[:, None])
+            part_13 = term_11 * term_5 * total_2
+            part_14 = (1 + _at(p, t)) * _at(c, t) ** 2
+            part_15 = (part_14 + part_8 - 2 * _at(p, t) - term_2 * term_6**2) * _at(v, t)
+            part_16 = _weighted(p, s * term_8 * term_12[:, None] ** 1.5)
+            part_17 = part_13 + part_15
+            part_18 = part_9 + _weighted((t[:, None] == index_K).to(dtype), part_17[:, None])
+            part_19 = (part_10 + _weighted(_at(p, t)[:, None], part_18)) * s * term_11[:, None]
+            part_20 = torch.where(theta[:, None] <= term_14, part_12 + part_19, part_16)
+            grad_c = _weighted(cotangent[:, None], s * part_20 / term_12[:, None] ** 1.5)
         slopes = ()
         if needs[0]:
             slopes += (q,)

@@ -11,7 +11,7 @@ Gradients, as derived
     dL/dz = alpha*s*(q*(1 + gamma*log(q)) - 1)*(1 - q)**gamma
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by z = -alpha*q*v*s**2*(q + gamma*(q*(2 + (1 + gamma)*log(q)) - 2 - log(q)) - 1)*(1 -
+    (H v) by z = alpha*q*v*s**2*(1 + gamma*(2 + log(q) - q*(2 + (1 + gamma)*log(q))) - q)*(1 -
         q)**gamma
 
 Arguments
@@ -162,8 +162,8 @@ class _Second(torch.autograd.Function):
             g = _weighted(alpha * s, (-sigmoid - term) * term_2)
             weighted = g * v
         if needs[1]:
-            part_1 = _weighted(gamma, _weighted(sigmoid, softplus) - term - 2 * sigmoid)
-            grad_z = -_weighted(alpha * cotangent * q, (part_1 - sigmoid) * term_2 * v * s**2)
+            part_1 = _weighted(gamma, term + 2 * sigmoid - _weighted(sigmoid, softplus))
+            grad_z = _weighted(alpha * cotangent * q, (part_1 + sigmoid) * term_2 * v * s**2)
         slopes = ()
         if needs[0]:
             slopes += (weighted,)

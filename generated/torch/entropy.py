@@ -10,8 +10,8 @@ Gradients, as derived
     dH/dz[j] = -p[j]*(H + log(p[j]))
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by z[j] = p[j]*((2*H + log(p[j]))*sum(p[i]*v[i] for i in K) + v[j]*(-1 - H -
-        log(p[j])) + sum(p[i]*v[i]*(1 + log(p[i])) for i in K))
+    (H v) by z[j] = p[j]*((2*H + log(p[j]))*sum(p[i]*v[i] for i in K) + sum(p[i]*v[i]*(1 +
+        log(p[i])) for i in K) - v[j]*(1 + H + log(p[j])))
 
 Arguments
     z: input (N, K)

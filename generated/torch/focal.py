@@ -10,10 +10,10 @@ Gradients, as derived
     dL/dz[j] = (delta(j, t) - p[j])*(p[t] + gamma*p[t]*log(p[t]) - 1)*(1 - p[t])**(gamma - 1)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by z[j] = (p[j]*(v[j] - sum(p[i]*v[i] for i in K))*(p[t] - 1)**2 -
-        gamma*p[t]*((p[j]*(p[t] - 1)*(sum(p[i]*v[i] for i in K) - v[j]) +
-        gamma*p[t]*(delta(j, t) - p[j])*(v[t] - sum(p[i]*v[i] for i in K)) - (delta(j, t) -
-        p[j])*(v[t] - sum(p[i]*v[i] for i in K)))*log(p[t]) + 2*((p[t] - 1)*(delta(j, t) -
+    (H v) by z[j] = (p[j]*(v[j] - sum(p[i]*v[i] for i in K))*(1 - p[t])**2 +
+        gamma*p[t]*(((delta(j, t) - p[j])*(v[t] - sum(p[i]*v[i] for i in K)) + p[j]*(1 -
+        p[t])*(sum(p[i]*v[i] for i in K) - v[j]) + gamma*p[t]*(delta(j, t) -
+        p[j])*(sum(p[i]*v[i] for i in K) - v[t]))*log(p[t]) + 2*((1 - p[t])*(delta(j, t) -
         p[j])*(v[t] - sum(p[i]*v[i] for i in K)))))*(1 - p[t])**(gamma - 2)
 
 Arguments
@@ -193,21 +193,22 @@ class _Second(torch.autograd.Function):
             g = -part_2[:, None] * term_15 * term_4[:, None] ** (gamma - 1)
             s = torch.sum(g * v, dim=1)
         if needs[1]:
-            term_8 = _weighted(p, v)
-            total_2 = torch.sum(torch.where(p <= 0.5, term_8, 0), dim=1)
+            term_9 = _weighted(p, v)
+            total_2 = torch.sum(torch.where(p <= 0.5, term_9, 0), dim=1)
             term_2 = _weighted(_at(p, t), _at(v, t))
-            term_3 = torch.sum(term_8, dim=1)
-            term_7 = term_4 * _at(v, t) - torch.where(_at(p, t) > 0.5, total_2, term_3 - term_2)
+            term_3 = torch.sum(term_9, dim=1)
+            term_8 = term_4 * _at(v, t) - torch.where(_at(p, t) > 0.5, total_2, term_3 - term_2)
             part_3 = sum_exp_z[:, None] - exp_z
-            term_9 = torch.where(z == z_max[:, None], term_20[:, None], part_3) / sum_exp_z[:, None]
-            term_13 = term_9 * v - torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_8)
-            term_14 = term_7[:, None] * term_15
-            part_4 = _weighted(p, term_13 * term_18[:, None] ** 2 / sum_exp_z[:, None] ** 2)
-            part_5 = 2 * term_18[:, None] * term_7[:, None] * term_15 / sum_exp_z[:, None]
-            part_6 = _weighted(p, term_18[:, None] * term_13 / sum_exp_z[:, None])
-            part_7 = (part_6 + term_14 - _weighted(term_21[:, None], term_14)) * term_19[:, None]
-            part_8 = part_4 - _weighted(term_21[:, None], part_5 + part_7)
-            grad_z = _weighted(cotangent[:, None], part_8 * term_4[:, None] ** (gamma - 2))
+            part_4 = torch.where(z == z_max[:, None], term_20[:, None], part_3)
+            term_10 = part_4 / sum_exp_z[:, None]
+            term_14 = term_10 * v - torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_9)
+            part_5 = _weighted(p, term_14 * term_18[:, None] ** 2 / sum_exp_z[:, None] ** 2)
+            part_6 = -2 * term_18[:, None] * term_8[:, None] * term_15 / sum_exp_z[:, None]
+            part_7 = -_weighted(p, term_18[:, None] * term_14 / sum_exp_z[:, None])
+            part_8 = _weighted(term_21[:, None], term_8[:, None] * term_15)
+            part_9 = part_6 + (part_7 + part_8 - term_8[:, None] * term_15) * term_19[:, None]
+            part_10 = part_5 + _weighted(term_21[:, None], part_9)
+            grad_z = _weighted(cotangent[:, None], part_10 * term_4[:, None] ** (gamma - 2))
         slopes = ()
         if needs[0]:
             slopes += (s,)

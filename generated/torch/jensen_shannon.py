@@ -9,14 +9,13 @@ Definitions
     L = b * sum(y[i] * log(y[i] / m[i]) for i in K) + (1 - b) * KL
 
 Gradients, as derived
-    dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+    dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by z[j] = p[j]*(b - 1)*((1 + log(p[j]/m[j]))*sum(p[i]*v[i] for i in K) + v[j]*(KL -
-        log(p[j]/m[j])) + p[j]*(1 - b)*(v[j] - sum(p[i]*v[i] for i in K))/m[j] - v[j] -
-        sum(p[i]*((1 + log(p[i]/m[i]))*sum(p[k]*v[k] for k in K) + v[i]*(KL -
-        log(p[i]/m[i])) + p[i]*(1 - b)*(v[i] - sum(p[k]*v[k] for k in K))/m[i] - v[i]) for i
-        in K))
+    (H v) by z[j] = p[j]*(1 - b)*(v[j]*(1 + log(p[j]/m[j]) - KL) + p[j]*(1 - b)*(sum(p[i]*v[i]
+        for i in K) - v[j])/m[j] + sum(p[i]*(m[i]*((1 + log(p[i]/m[i]))*sum(p[k]*v[k] for k
+        in K) - v[i]*(1 + log(p[i]/m[i]) - KL)) + p[i]*(1 - b)*(v[i] - sum(p[k]*v[k] for k
+        in K)))/m[i] for i in K) - (1 + log(p[j]/m[j]))*sum(p[i]*v[i] for i in K))
 
 Arguments
     z: input (N, K)
@@ -132,7 +131,7 @@ class JensenShannonFunction(torch.autograd.Function):
         part_29 = torch.where(torch.abs(term_2) < 0.5, part_22 * term_2 / term_14, part_28)
         part_30 = torch.where(term_7 < 3 * p / 8, -_weighted(p, part_29), part_24)
         L = torch.sum(part_27 + _weighted(term_8, part_30), dim=1)
-        return L, p, term_2, term_7, log_term
+        return L, p, term_8, term_2, term_7, log_term
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -155,10 +154,10 @@ class _Gradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(needs, cotangent, z, y, b, p, term_2, term_7, log_term):
+    def forward(needs, cotangent, z, y, b, p, term_8, term_2, term_7, log_term):
         term_5 = torch.where(term_7 < 3 * p / 8, -torch.log1p(term_2), log_term)
         KL = torch.sum(_weighted(p, term_5), dim=1)
-        grad_z = _weighted((b - 1) * cotangent[:, None] * p, KL[:, None] - term_5)
+        grad_z = _weighted(term_8 * cotangent[:, None] * p, term_5 - KL[:, None])
         return (grad_z,)
 
     @staticmethod
@@ -170,7 +169,7 @@ class _Gradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *directions):
         if all(v is None for v in directions):
-            return (None,) * 9
+            return (None,) * 10
         cotangent, *given = ctx.saved_tensors
         like = [given[place] for place in _PLACES]
         directions = _spread(directions, ctx.needs, range(1), 1)
@@ -180,7 +179,7 @@ class _Gradient(torch.autograd.Function):
         places = (1, *(2 + place for place in _PLACES))
         needs = tuple(ctx.needs_input_grad[place] for place in places)
         slopes = _Second.apply(needs, cotangent, *given, *directions)
-        return _spread(slopes, needs, places, 9)
+        return _spread(slopes, needs, places, 10)
 
 
 class _Second(torch.autograd.Function):
@@ -195,33 +194,34 @@ class _Second(torch.autograd.Function):
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        term_8 = (1 - b) * p
-        m = term_8 + b * y
+        term_8 = 1 - b
+        term_7 = term_8 * p
+        m = term_7 + b * y
         log = torch.log(_weighted(p, 1 / m))
         KL = torch.sum(_weighted(p, log), dim=1)
-        term_7 = KL[:, None] - log
-        term_9 = b - 1
         if needs[0]:
-            g = _weighted(term_9 * p, term_7)
+            g = _weighted(term_7, log - KL[:, None])
             s = torch.sum(g * v, dim=1)
         if needs[1]:
             term = _weighted(p, v)
-            total_3 = torch.sum(torch.where(p <= 0.5, term, 0), dim=1)
-            term_2 = torch.sum(term, dim=1)
-            term_10 = (z == z_max[:, None]).to(dtype)
-            sum_z = torch.sum(exp_z - term_10, dim=1)
-            sum_z_2 = torch.sum(term_10, dim=1)
-            term_3 = sum_z_2 - 1
-            part_1 = sum_z + term_3
+            total_3 = torch.sum(term, dim=1)
+            total_4 = torch.sum(torch.where(p <= 0.5, term, 0), dim=1)
+            term_5 = (z == z_max[:, None]).to(dtype)
+            sum_z = torch.sum(exp_z - term_5, dim=1)
+            sum_z_2 = torch.sum(term_5, dim=1)
+            term_2 = sum_z_2 - 1
+            part_1 = sum_z + term_2
             part_2 = sum_exp_z[:, None] - exp_z
-            term_4 = torch.where(z == z_max[:, None], part_1[:, None], part_2) / sum_exp_z[:, None]
-            term_6 = torch.where(p > 0.5, total_3[:, None], term_2[:, None] - term)
-            term_5 = _weighted(term_8, (term_4 * v - term_6) / m)
-            part_3 = -log * term_4 * v
-            part_4 = part_3 + term_5 + term_6 + KL[:, None] * v + log * term_6 - term_4 * v
-            total_5 = torch.sum(_weighted(p, part_4), dim=1)
-            part_5 = term_5 + (1 + log) * term_2[:, None] + term_7 * v - total_5[:, None] - v
-            grad_z = _weighted(term_9 * cotangent[:, None] * p, part_5)
+            term_3 = torch.where(z == z_max[:, None], part_1[:, None], part_2) / sum_exp_z[:, None]
+            term_6 = torch.where(p > 0.5, total_4[:, None], total_3[:, None] - term)
+            term_4 = term_3 * v - term_6
+            part_3 = term_6 + KL[:, None] * v + log * term_6 - term_3 * v - log * term_3 * v
+            total_5 = torch.sum(_weighted(p, (m * part_3 + _weighted(term_7, term_4)) / m), dim=1)
+            part_4 = term_8 * cotangent[:, None] * p
+            part_5 = -_weighted(term_7, term_4 / m)
+            part_6 = -(1 + log) * total_3[:, None]
+            part_7 = total_5[:, None] + part_5 + part_6 + (1 + log - KL[:, None]) * v
+            grad_z = _weighted(part_4, part_7)
         slopes = ()
         if needs[0]:
             slopes += (s,)

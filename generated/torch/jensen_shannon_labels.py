@@ -9,14 +9,13 @@ Definitions
     L = KL*(1 - b) + b*log(1/m[y])
 
 Gradients, as derived
-    dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+    dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by z[j] = p[j]*(b - 1)*((1 + log(p[j]/m[j]))*sum(p[i]*v[i] for i in K) + v[j]*(KL -
-        log(p[j]/m[j])) + p[j]*(1 - b)*(v[j] - sum(p[i]*v[i] for i in K))/m[j] - v[j] -
-        sum(p[i]*((1 + log(p[i]/m[i]))*sum(p[k]*v[k] for k in K) + v[i]*(KL -
-        log(p[i]/m[i])) + p[i]*(1 - b)*(v[i] - sum(p[k]*v[k] for k in K))/m[i] - v[i]) for i
-        in K))
+    (H v) by z[j] = p[j]*(1 - b)*(v[j]*(1 + log(p[j]/m[j]) - KL) + p[j]*(1 - b)*(sum(p[i]*v[i]
+        for i in K) - v[j])/m[j] + sum(p[i]*(m[i]*((1 + log(p[i]/m[i]))*sum(p[k]*v[k] for k
+        in K) - v[i]*(1 + log(p[i]/m[i]) - KL)) + p[i]*(1 - b)*(v[i] - sum(p[k]*v[k] for k
+        in K)))/m[i] for i in K) - (1 + log(p[j]/m[j]))*sum(p[i]*v[i] for i in K))
 
 Arguments
     z: input (N, K)
@@ -112,8 +111,7 @@ class JensenShannonLabelsFunction(torch.autograd.Function):
         term_14 = 2 + term_2
         term_11 = 1 / term_14**2
         term_15 = term_4**2
-        term_16 = b - 1
-        term_17 = term_2**2
+        term_16 = term_2**2
         part_1 = (0.05714285714285714 + 2 * term_10 * term_15 / 37) * term_10 * term_15
         part_2 = 0.06451612903225806 + (0.06060606060606061 + part_1) * term_10 * term_15
         part_3 = (0.06896551724137931 + part_2 * term_10 * term_15) * term_10 * term_15
@@ -125,19 +123,19 @@ class JensenShannonLabelsFunction(torch.autograd.Function):
         part_9 = 0.2222222222222222 + (0.18181818181818182 + part_8) * term_10 * term_15
         part_10 = 0.4 + (0.2857142857142857 + part_9 * term_10 * term_15) * term_10 * term_15
         part_11 = (0.6666666666666666 + part_10 * term_10 * term_15) * term_10 * term_15 - term_4
-        part_12 = (0.05714285714285714 + 2 * term_11 * term_17 / 37) * term_11 * term_17
-        part_13 = 0.06451612903225806 + (0.06060606060606061 + part_12) * term_11 * term_17
-        part_14 = (0.06896551724137931 + part_13 * term_11 * term_17) * term_11 * term_17
-        part_15 = (0.08 + (0.07407407407407407 + part_14) * term_11 * term_17) * term_11 * term_17
-        part_16 = 0.09523809523809523 + (0.08695652173913043 + part_15) * term_11 * term_17
-        part_17 = (0.10526315789473684 + part_16 * term_11 * term_17) * term_11 * term_17
-        part_18 = 0.13333333333333333 + (0.11764705882352941 + part_17) * term_11 * term_17
-        part_19 = (0.15384615384615385 + part_18 * term_11 * term_17) * term_11 * term_17
-        part_20 = 0.2222222222222222 + (0.18181818181818182 + part_19) * term_11 * term_17
-        part_21 = 0.4 + (0.2857142857142857 + part_20 * term_11 * term_17) * term_11 * term_17
-        part_22 = (0.6666666666666666 + part_21 * term_11 * term_17) * term_11 * term_17 - term_2
+        part_12 = (0.05714285714285714 + 2 * term_11 * term_16 / 37) * term_11 * term_16
+        part_13 = 0.06451612903225806 + (0.06060606060606061 + part_12) * term_11 * term_16
+        part_14 = (0.06896551724137931 + part_13 * term_11 * term_16) * term_11 * term_16
+        part_15 = (0.08 + (0.07407407407407407 + part_14) * term_11 * term_16) * term_11 * term_16
+        part_16 = 0.09523809523809523 + (0.08695652173913043 + part_15) * term_11 * term_16
+        part_17 = (0.10526315789473684 + part_16 * term_11 * term_16) * term_11 * term_16
+        part_18 = 0.13333333333333333 + (0.11764705882352941 + part_17) * term_11 * term_16
+        part_19 = (0.15384615384615385 + part_18 * term_11 * term_16) * term_11 * term_16
+        part_20 = 0.2222222222222222 + (0.18181818181818182 + part_19) * term_11 * term_16
+        part_21 = 0.4 + (0.2857142857142857 + part_20 * term_11 * term_16) * term_11 * term_16
+        part_22 = (0.6666666666666666 + part_21 * term_11 * term_16) * term_11 * term_16 - term_2
         part_23 = _at(m, y) + _weighted(_at(p, y), torch.log(term_3)) - _at(p, y)
-        part_24 = term_16 * total_2 * torch.log1p(-b)
+        part_24 = (b - 1) * total_2 * torch.log1p(-b)
         part_25 = _at(m, y) + torch.log(term_5) - 1
         part_26 = torch.log1p(term_4) - term_4
         part_27 = -torch.where(torch.abs(term_4) < 0.5, part_11 * term_4 / term_13, part_26)
@@ -147,7 +145,7 @@ class JensenShannonLabelsFunction(torch.autograd.Function):
         part_31 = -_weighted(_at(p, y), part_30)
         part_32 = torch.where(torch.abs(term_9) < 3 * _at(p, y) / 8, part_31, part_23)
         L = part_24 + part_28 + _weighted(term_7, part_32)
-        return L, p, m, term_16
+        return L, p, term_7, m
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -170,13 +168,13 @@ class _Gradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(needs, cotangent, z, y, b, p, m, term_16):
+    def forward(needs, cotangent, z, y, b, p, term_7, m):
         term = _weighted(p, 1 / m)
         term_8 = m - p
         part_1 = -torch.log1p(term_8 / p)
         term_6 = torch.where(torch.abs(term_8) < 3 * p / 8, part_1, torch.log(term))
         KL = torch.sum(_weighted(p, term_6), dim=1)
-        grad_z = _weighted(term_16 * cotangent[:, None] * p, KL[:, None] - term_6)
+        grad_z = _weighted(term_7 * cotangent[:, None] * p, term_6 - KL[:, None])
         return (grad_z,)
 
     @staticmethod
@@ -215,36 +213,39 @@ class _Second(torch.autograd.Function):
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        term_10 = (1 - b) * p
-        m = term_10 + (y[:, None] == index_K).to(dtype) * b
+        term_10 = 1 - b
+        term_9 = term_10 * p
+        m = term_9 + (y[:, None] == index_K).to(dtype) * b
         term = _weighted(p, 1 / m)
         term_11 = m - p
         part_1 = -torch.log1p(term_11 / p)
-        term_8 = torch.where(torch.abs(term_11) < 3 * p / 8, part_1, torch.log(term))
-        KL = torch.sum(_weighted(p, term_8), dim=1)
-        term_6 = KL[:, None] - term_8
-        term_12 = b - 1
+        term_6 = torch.where(torch.abs(term_11) < 3 * p / 8, part_1, torch.log(term))
+        KL = torch.sum(_weighted(p, term_6), dim=1)
         if needs[0]:
-            g = _weighted(term_12 * p, term_6)
+            g = _weighted(term_9, term_6 - KL[:, None])
             s = torch.sum(g * v, dim=1)
         if needs[1]:
             term_2 = _weighted(p, v)
-            total_3 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
-            term_3 = torch.sum(term_2, dim=1)
-            term_13 = (z == z_max[:, None]).to(dtype)
-            sum_z = torch.sum(exp_z - term_13, dim=1)
-            sum_z_2 = torch.sum(term_13, dim=1)
-            term_4 = sum_z_2 - 1
-            part_2 = sum_z + term_4
+            total_3 = torch.sum(term_2, dim=1)
+            total_4 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
+            term_7 = (z == z_max[:, None]).to(dtype)
+            sum_z = torch.sum(exp_z - term_7, dim=1)
+            sum_z_2 = torch.sum(term_7, dim=1)
+            term_3 = sum_z_2 - 1
+            part_2 = sum_z + term_3
             part_3 = sum_exp_z[:, None] - exp_z
-            term_5 = torch.where(z == z_max[:, None], part_2[:, None], part_3) / sum_exp_z[:, None]
-            term_9 = torch.where(p > 0.5, total_3[:, None], term_3[:, None] - term_2)
-            term_7 = _weighted(term_10, (term_5 * v - term_9) / m)
-            part_4 = -term_5 * term_8 * v
-            part_5 = part_4 + term_7 + term_9 + KL[:, None] * v + term_8 * term_9 - term_5 * v
-            total_5 = torch.sum(_weighted(p, part_5), dim=1)
-            part_6 = term_7 + (1 + term_8) * term_3[:, None] + term_6 * v - total_5[:, None] - v
-            grad_z = _weighted(term_12 * cotangent[:, None] * p, part_6)
+            term_4 = torch.where(z == z_max[:, None], part_2[:, None], part_3) / sum_exp_z[:, None]
+            term_8 = torch.where(p > 0.5, total_4[:, None], total_3[:, None] - term_2)
+            term_5 = term_4 * v - term_8
+            part_4 = _weighted(term_9, term_5)
+            part_5 = -term_4 * term_6 * v
+            part_6 = (part_5 + term_8 + KL[:, None] * v + term_6 * term_8 - term_4 * v) * m
+            total_5 = torch.sum(_weighted(p, (part_4 + part_6) / m), dim=1)
+            part_7 = term_10 * cotangent[:, None] * p
+            part_8 = -(1 + term_6) * total_3[:, None]
+            part_9 = -_weighted(term_9, term_5 / m)
+            part_10 = total_5[:, None] + part_8 + part_9 + (1 + term_6 - KL[:, None]) * v
+            grad_z = _weighted(part_7, part_10)
         slopes = ()
         if needs[0]:
             slopes += (s,)

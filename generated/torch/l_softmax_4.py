@@ -16,7 +16,7 @@ Gradients, as derived
         pi/2 else 1 if theta <= 3*pi/4 else -1)/sin(theta) if j == t else 1)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by c[j] = s*(16*v[t]*(p[t] - 1)*(6*cos(theta)**2 - 1)*sin(theta)*((1 if theta <= pi/4
+    (H v) by c[j] = s*(16*v[t]*(1 - p[t])*(1 - 6*cos(theta)**2)*sin(theta)*((1 if theta <= pi/4
         else -1) if theta <= pi/2 else 1 if theta <= 3*pi/4 else -1) - 4*s*p[t]*((0 if theta
         <= pi/2 else p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= 3*pi/4 else
         -1)/sin(theta) - sum(p[i]*v[i] for i in K))*(-1 if theta <= 3*pi/4 else 1) +
@@ -232,7 +232,7 @@ class _Second(torch.autograd.Function):
             term_13 = torch.sin(4 * theta)
             term_20 = _choose(theta <= term_15, -1, 1, dtype)
             term_21 = _choose(theta <= term_14, -1, 1, dtype)
-            part_8 = -16 * (6 * term_18 - 1) * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
+            part_8 = 16 * (1 - 6 * term_18) * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
             part_9 = term_9 + 4 * torch.where(theta <= term_16, term_21, term_20) * term_13
             part_10 = _weighted(_at(p, t), part_9 * _at(v, t))
             part_11 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)

@@ -10,8 +10,8 @@ Gradients, as derived
     dL/dv = sigmoid(v - u)
 
 Second derivatives, as derived: the Hessian times directions w, d
-    (H v) by u = sigmoid(v - u)*(sigmoid(v - u) - 1)*(d - w)
-    (H v) by v = -sigmoid(v - u)*(sigmoid(v - u) - 1)*(d - w)
+    (H v) by u = sigmoid(v - u)*(1 - sigmoid(v - u))*(w - d)
+    (H v) by v = sigmoid(v - u)*(1 - sigmoid(v - u))*(d - w)
 
 Arguments
     u: input (N,)
@@ -152,9 +152,11 @@ class _Second(torch.autograd.Function):
             g = -h
             s = g * w + _weighted(h, d)
         if needs[1] or needs[2]:
-            grad_v = _weighted(cotangent * h * _sigmoid(u - v), d - w)
+            term = cotangent * h * _sigmoid(u - v)
         if needs[1]:
-            grad_u = -grad_v
+            grad_u = _weighted(term, w - d)
+        if needs[2]:
+            grad_v = _weighted(term, d - w)
         slopes = ()
         if needs[0]:
             slopes += (s,)

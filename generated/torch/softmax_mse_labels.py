@@ -7,12 +7,12 @@ Definitions
     L = sum((p[i] - delta(i, y))**2 for i in K)/2
 
 Gradients, as derived
-    dL/da[j] = p[j]*(p[j] + sum(p[i]*(delta(i, y) - p[i]) for i in K) - delta(j, y))
+    dL/da[j] = p[j]*(p[j] - delta(j, y) - sum(p[i]*(p[i] - delta(i, y)) for i in K))
 
 Second derivatives, as derived: the Hessian times directions v
     (H v) by a[j] = p[j]*((y[j] + sum(p[i]*(3*p[i] - 2*y[i]) for i in K) - 2*p[j])*sum(p[i]*v[i]
-        for i in K) + v[j]*(2*p[j] + sum(p[i]*(y[i] - p[i]) for i in K) - y[j]) +
-        sum(p[i]*v[i]*(y[i] - 2*p[i]) for i in K))
+        for i in K) + v[j]*(2*p[j] - y[j] - sum(p[i]*(p[i] - y[i]) for i in K)) -
+        sum(p[i]*v[i]*(2*p[i] - y[i]) for i in K))
 
 Arguments
     a: input (N, K)
@@ -162,38 +162,36 @@ class _Second(torch.autograd.Function):
         exp_a = _exp_difference(a, a_max[:, None])
         sum_exp_a = torch.sum(exp_a, dim=1)
         p = exp_a / sum_exp_a[:, None]
-        term_12 = (a == a_max[:, None]).to(dtype)
-        sum_a = torch.sum(exp_a - term_12, dim=1)
-        sum_a_2 = torch.sum(term_12, dim=1)
+        term_9 = (a == a_max[:, None]).to(dtype)
+        sum_a = torch.sum(exp_a - term_9, dim=1)
+        sum_a_2 = torch.sum(term_9, dim=1)
         term = sum_a_2 - 1
-        term_13 = sum_a + term
+        term_12 = sum_a + term
         part_1 = sum_exp_a - _exp_difference(_at(a, y), a_max)
-        term_11 = _put(p, y, -torch.where(_at(a, y) == a_max, term_13, part_1) / sum_exp_a)
-        term_10 = _weighted(p, term_11)
-        total = torch.sum(term_10, dim=1)
+        term_10 = _put(p, y, -torch.where(_at(a, y) == a_max, term_12, part_1) / sum_exp_a)
+        term_8 = _weighted(p, term_10)
+        total = torch.sum(term_8, dim=1)
         if needs[0]:
-            g = _weighted(p, term_11 - total[:, None])
+            g = _weighted(p, term_10 - total[:, None])
             s = torch.sum(g * v, dim=1)
         if needs[1]:
             index_K = torch.arange(K, device=device)
+            term_2 = _weighted(p, v)
+            total_3 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
+            term_3 = torch.sum(term_2, dim=1)
             part_2 = sum_exp_a[:, None] - exp_a
-            term_2 = torch.where(a == a_max[:, None], term_13[:, None], part_2) / sum_exp_a[:, None]
-            term_3 = _weighted(p, v)
-            total_3 = torch.sum(torch.where(p <= 0.5, term_3, 0), dim=1)
-            term_4 = torch.sum(term_3, dim=1)
-            term_5 = term_2 * v - torch.where(p > 0.5, total_3[:, None], term_4[:, None] - term_3)
-            total_5 = torch.sum(torch.where(p <= 0.5, -term_10, 0), dim=1)
-            term_6 = -term_10
-            term_7 = -total
-            part_3 = _added(-2 * p, y, torch.full((N,), 1, dtype=dtype, device=device))
-            term_8 = _weighted(p, part_3 * term_5)
-            total_6 = torch.sum(torch.where(p <= 0.5, term_8, 0), dim=1)
-            term_9 = torch.sum(term_8, dim=1)
-            part_4 = torch.where(p > 0.5, total_5[:, None], term_7[:, None] - term_6) * term_5
-            part_5 = torch.where(p > 0.5, total_6[:, None], term_9[:, None] - term_8)
-            part_6 = -_weighted((y[:, None] == index_K).to(dtype), term_2**2)
+            term_4 = torch.where(a == a_max[:, None], term_12[:, None], part_2) / sum_exp_a[:, None]
+            term_5 = term_4 * v - torch.where(p > 0.5, total_3[:, None], term_3[:, None] - term_2)
+            part_3 = _added(2 * p, y, torch.full((N,), -1, dtype=dtype, device=device))
+            term_6 = _weighted(p, part_3 * term_5)
+            total_5 = torch.sum(torch.where(p <= 0.5, term_6, 0), dim=1)
+            term_7 = torch.sum(term_6, dim=1)
+            total_7 = torch.sum(torch.where(p <= 0.5, term_8, 0), dim=1)
+            part_4 = -torch.where(p > 0.5, total_7[:, None], total[:, None] - term_8) * term_5
+            part_5 = -torch.where(p > 0.5, total_5[:, None], term_7[:, None] - term_6)
+            part_6 = -_weighted((y[:, None] == index_K).to(dtype), term_4**2)
             part_7 = ((y[:, None] == index_K).to(dtype) - 1) * p**2
-            part_8 = part_4 + part_5 + (part_6 + part_7 + 2 * _weighted(p, term_2)) * term_5
+            part_8 = part_4 + part_5 + (part_6 + part_7 + 2 * _weighted(p, term_4)) * term_5
             grad_a = _weighted(cotangent[:, None] * p, part_8)
         slopes = ()
         if needs[0]:

@@ -11,8 +11,8 @@ Gradients, as derived
 
 Second derivatives, as derived: the Hessian times directions v
     (H v) by z[j] = p[j]*(v[j]*(sign(p[j] - y[j]) - sum(p[i]*sign(p[i] - y[i]) for i in K)) +
-        (sign(y[j] - p[j]) - sum(2*p[i]*sign(y[i] - p[i]) for i in K))*sum(p[i]*v[i] for i
-        in K) + sum(p[i]*v[i]*sign(y[i] - p[i]) for i in K))/2
+        (sum(2*p[i]*sign(p[i] - y[i]) for i in K) - sign(p[j] - y[j]))*sum(p[i]*v[i] for i
+        in K) - sum(p[i]*v[i]*sign(p[i] - y[i]) for i in K))/2
 
 Arguments
     z: input (N, K)
@@ -161,38 +161,35 @@ class _Second(torch.autograd.Function):
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        term_6 = (z == z_max[:, None]).to(dtype)
-        sum_z = torch.sum(exp_z - term_6, dim=1)
-        sum_z_2 = torch.sum(term_6, dim=1)
+        term_9 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_9, dim=1)
+        sum_z_2 = torch.sum(term_9, dim=1)
         term = sum_z_2 - 1
+        term_8 = sum_z + term
         part_1 = sum_exp_z - _exp_difference(_at(z, y), z_max)
-        term_5 = _put(p, y, -torch.where(_at(z, y) == z_max, sum_z + term, part_1) / sum_exp_z)
+        term_7 = _put(p, y, -torch.where(_at(z, y) == z_max, term_8, part_1) / sum_exp_z)
+        term_6 = _sign(term_7)
         if needs[0]:
-            term_4 = _sign(term_5)
-            total = torch.sum(p * term_4, dim=1)
-            g = (term_4 - total[:, None]) * p / 2
+            total = torch.sum(p * term_6, dim=1)
+            g = (term_6 - total[:, None]) * p / 2
             s = torch.sum(g * v, dim=1)
         if needs[1]:
-            total_3 = torch.sum(torch.where(term_5 < 0, p, 0), dim=1)
-            total_4 = torch.sum(torch.where(term_5 == 0, p, 0), dim=1)
-            total_5 = torch.sum(torch.where(term_5 > 0, p, 0), dim=1)
-            part_2 = -total_4 - 2 * total_5
-            part_3 = total_4 + 2 * total_3
-            part_4 = total_3 - total_5
-            part_5 = torch.where(term_5 < 0, part_2[:, None], part_4[:, None])
-            term_2 = torch.where(term_5 > 0, part_3[:, None], part_5)
-            total_6 = torch.sum(_weighted(p, v), dim=1)
-            total_7 = torch.sum(torch.where(-term_5 < 0, p, 0), dim=1)
-            total_8 = torch.sum(torch.where(-term_5 == 0, p, 0), dim=1)
-            total_9 = torch.sum(torch.where(-term_5 > 0, p, 0), dim=1)
-            part_6 = -total_8 - 2 * total_9
-            part_7 = total_8 + 2 * total_7
-            part_8 = total_7 - total_9
-            part_9 = torch.where(-term_5 < 0, part_6[:, None], part_8[:, None])
-            term_3 = torch.where(-term_5 > 0, part_7[:, None], part_9)
-            total_10 = torch.sum(_weighted(p, term_3 * v), dim=1)
-            part_10 = total_10[:, None] + total_6[:, None] * term_3 + term_2 * v
-            grad_z = _weighted(cotangent[:, None] * p, part_10) / 2
+            term_2 = _weighted(p, v)
+            total_3 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
+            term_3 = torch.sum(term_2, dim=1)
+            part_2 = sum_exp_z[:, None] - exp_z
+            term_4 = torch.where(z == z_max[:, None], term_8[:, None], part_2) / sum_exp_z[:, None]
+            term_5 = term_4 * v - torch.where(p > 0.5, total_3[:, None], term_3[:, None] - term_2)
+            total_5 = torch.sum(_weighted(p, term_5 * term_6), dim=1)
+            total_6 = torch.sum(torch.where(term_7 < 0, p, 0), dim=1)
+            total_7 = torch.sum(torch.where(term_7 == 0, p, 0), dim=1)
+            total_8 = torch.sum(torch.where(term_7 > 0, p, 0), dim=1)
+            part_3 = -total_7 - 2 * total_8
+            part_4 = total_7 + 2 * total_6
+            part_5 = total_6 - total_8
+            part_6 = torch.where(term_7 < 0, part_3[:, None], part_5[:, None])
+            part_7 = torch.where(term_7 > 0, part_4[:, None], part_6) * term_5 - total_5[:, None]
+            grad_z = _weighted(cotangent[:, None] * p, part_7) / 2
         slopes = ()
         if needs[0]:
             slopes += (s,)

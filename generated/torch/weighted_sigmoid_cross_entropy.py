@@ -7,10 +7,10 @@ Definitions
     L = -sum(weight[i] * (pos_weight[i] * y[i] * log(p[i]) + (1 - y[i]) * log(1 - p[i])) for i in K)
 
 Gradients, as derived
-    dL/dz[j] = weight[j]*(p[j] + y[j]*(pos_weight[j]*(p[j] - 1) - p[j]))
+    dL/dz[j] = weight[j]*(p[j] - y[j]*(p[j] + pos_weight[j]*(1 - p[j])))
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by z[j] = weight[j]*p[j]*v[j]*(1 - p[j])*(1 + y[j]*(pos_weight[j] - 1))
+    (H v) by z[j] = weight[j]*p[j]*v[j]*(1 - p[j])*(1 - y[j]*(1 - pos_weight[j]))
 
 Arguments
     z: input (N, K)
@@ -118,7 +118,7 @@ class _Gradient(torch.autograd.Function):
     @staticmethod
     def forward(needs, cotangent, z, y, weight, pos_weight):
         p = _sigmoid(z)
-        grad_z = (p + (-p - pos_weight * _sigmoid(-z)) * y) * cotangent[:, None] * weight
+        grad_z = (p - (p + pos_weight * _sigmoid(-z)) * y) * cotangent[:, None] * weight
         return (grad_z,)
 
     @staticmethod
@@ -153,10 +153,10 @@ class _Second(torch.autograd.Function):
         p = _sigmoid(z)
         sigmoid_z = _sigmoid(-z)
         if needs[0]:
-            g = (p + (-p - pos_weight * sigmoid_z) * y) * weight
+            g = (p - (p + pos_weight * sigmoid_z) * y) * weight
             s = torch.sum(g * v, dim=1)
         if needs[1]:
-            part_1 = (1 + (pos_weight - 1) * y) * cotangent[:, None] * weight * p * sigmoid_z
+            part_1 = (1 - (1 - pos_weight) * y) * cotangent[:, None] * weight * p * sigmoid_z
             grad_z = _weighted(part_1, v)
         slopes = ()
         if needs[0]:

@@ -9,12 +9,12 @@ Definitions
             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
 Gradients, as derived
-    dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+    dL/da[j] = 0 if t == ignore_index else w*(1 - label_smoothing)*(p[j] - delta(j, t)) +
         label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by a[j] = 0 if t == ignore_index else -p[j]*(v[j] - sum(p[i]*v[i] for i in
-        K))*(label_smoothing*(K*w - sum(weight[i] for i in K)) - K*w)/K
+    (H v) by a[j] = 0 if t == ignore_index else p[j]*(v[j] - sum(p[i]*v[i] for i in K))*(K*w +
+        label_smoothing*(sum(weight[i] for i in K) - K*w))/K
 
 Arguments
     a: input (N, K)
@@ -138,17 +138,16 @@ class WeightedSoftmaxCrossEntropyFunction(torch.autograd.Function):
         exp_a = _exp_difference(a, a_max[:, None])
         w = torch.where(t == ignore_index, 0, weight[t_at])
         a_shifted = a - a_max[:, None]
-        term_5 = (a == a_max[:, None]).to(dtype)
-        sum_a = torch.sum(exp_a - term_5, dim=1)
-        sum_a_2 = torch.sum(term_5, dim=1)
+        term_4 = (a == a_max[:, None]).to(dtype)
+        sum_a = torch.sum(exp_a - term_4, dim=1)
+        sum_a_2 = torch.sum(term_4, dim=1)
         term = sum_a_2 - 1
-        term_4 = sum_a + term
-        term_3 = torch.log1p(term_4)
-        total = torch.sum(_weighted(weight, a_shifted - term_3[:, None]), dim=1)
-        term_2 = (label_smoothing - 1) * w
-        part_1 = _weighted(term_2, _at(a_shifted, t_at) - term_3)
+        term_3 = sum_a + term
+        term_2 = torch.log1p(term_3)
+        total = torch.sum(_weighted(weight, a_shifted - term_2[:, None]), dim=1)
+        part_1 = _weighted((label_smoothing - 1) * w, _at(a_shifted, t_at) - term_2)
         L = torch.where(t == ignore_index, 0, part_1 - _weighted(label_smoothing, total / K))
-        return L, a_max, exp_a, term_4, term_2
+        return L, a_max, exp_a, w, term_3
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -172,7 +171,7 @@ class _Gradient(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        needs, cotangent, a, weight, ignore_index, label_smoothing, t, a_max, exp_a, term_4, term_2
+        needs, cotangent, a, weight, ignore_index, label_smoothing, t, a_max, exp_a, w, term_3
     ):
         K = a.shape[1]
         t_at = torch.where((t >= 0) & (t < K), t, 0)
@@ -180,11 +179,12 @@ class _Gradient(torch.autograd.Function):
         p = exp_a / sum_exp_a[:, None]
         sum_weight = torch.sum(weight, dim=0)
         part_2 = sum_exp_a - _exp_difference(_at(a, t_at), a_max)
-        part_1 = _put(p, t_at, -torch.where(_at(a, t_at) == a_max, term_4, part_2) / sum_exp_a)
-        part_3 = torch.where(a == a_max[:, None], term_4[:, None], sum_exp_a[:, None] - exp_a)
+        part_1 = _put(p, t_at, -torch.where(_at(a, t_at) == a_max, term_3, part_2) / sum_exp_a)
+        part_3 = torch.where(a == a_max[:, None], term_3[:, None], sum_exp_a[:, None] - exp_a)
         part_4 = ((sum_weight - weight) * p - _weighted(weight, part_3 / sum_exp_a[:, None])) / K
-        part_5 = _weighted(label_smoothing, part_4) - _weighted(term_2[:, None], part_1)
-        grad_a = _weighted(cotangent[:, None], torch.where(t[:, None] == ignore_index, 0, part_5))
+        part_5 = _weighted((1 - label_smoothing) * w[:, None], part_1)
+        part_6 = part_5 + _weighted(label_smoothing, part_4)
+        grad_a = _weighted(cotangent[:, None], torch.where(t[:, None] == ignore_index, 0, part_6))
         return (grad_a,)
 
     @staticmethod
@@ -236,7 +236,7 @@ class _Second(torch.autograd.Function):
             part_3 = sum_exp_a - _exp_difference(_at(a, t_at), a_max)
             part_2 = _put(p, t_at, -torch.where(_at(a, t_at) == a_max, term_6, part_3) / sum_exp_a)
             part_4 = ((sum_weight - weight) * p - _weighted(weight, term_4)) / K
-            part_5 = -_weighted((label_smoothing - 1) * w[:, None], part_2)
+            part_5 = _weighted((1 - label_smoothing) * w[:, None], part_2)
             part_6 = part_5 + _weighted(label_smoothing, part_4)
             g = torch.where(t[:, None] == ignore_index, 0, part_6)
             s = torch.sum(g * v, dim=1)
@@ -245,8 +245,8 @@ class _Second(torch.autograd.Function):
             total_2 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
             term_3 = torch.sum(term_2, dim=1)
             part_7 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_2)
-            part_8 = (K * w - sum_weight) * label_smoothing - K * w
-            part_9 = -_weighted(p, (part_7 + term_4 * v) * part_8[:, None] / K)
+            part_8 = K * w + (sum_weight - K * w) * label_smoothing
+            part_9 = _weighted(p, (part_7 + term_4 * v) * part_8[:, None] / K)
             part_10 = torch.where(t[:, None] == ignore_index, 0, part_9)
             grad_a = _weighted(cotangent[:, None], part_10)
         slopes = ()

@@ -9,7 +9,7 @@ Definitions
     L = 1 - (2 * I + eps) / S
 
 Gradients, as derived
-    dL/dz[j] = -p[j]*(1 - p[j])*(L + 2*y[j] - 1)/S
+    dL/dz[j] = p[j]*(1 - p[j])*(1 - L - 2*y[j])/S
 
 Arguments
     z: input (N, D)
@@ -102,7 +102,7 @@ def _computed(given, consts, reduction, on_empty, slopes=True):
 # Operators
 
 
-@_operator("pminusy::dice_ac110340_value", mutates_args=())
+@_operator("pminusy::dice_2745e475_value", mutates_args=())
 def _value(z: torch.Tensor, y: torch.Tensor, eps: float) -> torch.Tensor:
     N = z.shape[0]
     D = z.shape[1]
@@ -133,7 +133,7 @@ def _value_steps(z, y, eps, loss):
     wrap_triton(kernel)[grid](loss, z, y, eps, N, D, _is_half(z), *layout, **options)
 
 
-@_operator("pminusy::dice_ac110340_both", mutates_args=())
+@_operator("pminusy::dice_2745e475_both", mutates_args=())
 def _both(z: torch.Tensor, y: torch.Tensor, eps: float, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     N = z.shape[0]
     D = z.shape[1]
@@ -165,7 +165,7 @@ def _both_steps(z, y, eps, loss, dz, scale):
     wrap_triton(kernel)[grid](loss, z, y, eps, dz, scale, scale.stride(0), N, D, _is_half(z), *layout, **options)
 
 
-@_operator("pminusy::dice_ac110340_times", mutates_args=("gradient",))
+@_operator("pminusy::dice_2745e475_times", mutates_args=("gradient",))
 def _times(gradient: torch.Tensor, factor: torch.Tensor) -> None:
     size = gradient.numel()
     grid = (max(1, triton.cdiv(size, 1024)),)
@@ -249,8 +249,8 @@ def _value_1_tile(loss_ptr, z_ptr, y_ptr, eps_ptr, N, D, HALF: tl.constexpr, ROW
     sum_y = tl.sum(tl.where(in_d, y_here, 0.0), axis=1, keep_dims=True)
     eps_here = _real(tl.load(eps_ptr + lone))
     S = eps_here + sum_p + sum_y
-    term = -(eps_here + 2.0 * I) / S
-    loss = 1.0 + term
+    term = eps_here + 2.0 * I
+    loss = 1.0 - term / S
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
 
@@ -279,8 +279,8 @@ def _value_1_blocks(loss_ptr, z_ptr, y_ptr, eps_ptr, N, D, HALF: tl.constexpr, R
     sum_y = tl.sum(sum_y_all, axis=1, keep_dims=True)
     eps_here = _real(tl.load(eps_ptr + lone))
     S = eps_here + sum_p + sum_y
-    term = -(eps_here + 2.0 * I) / S
-    loss = 1.0 + term
+    term = eps_here + 2.0 * I
+    loss = 1.0 - term / S
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
 
@@ -303,10 +303,11 @@ def _both_1_tile(loss_ptr, z_ptr, y_ptr, eps_ptr, dz_ptr, scale_ptr, scale_step,
     sum_y = tl.sum(tl.where(in_d, y_here, 0.0), axis=1, keep_dims=True)
     eps_here = _real(tl.load(eps_ptr + lone))
     S = eps_here + sum_p + sum_y
-    term = -(eps_here + 2.0 * I) / S
-    loss = 1.0 + term
+    term = eps_here + 2.0 * I
+    loss = 1.0 - term / S
+    once = term / S
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
-    dz = -_weighted(p * _sigmoid(-z_here), (term + 2.0 * y_here) / S)
+    dz = _weighted(p * _sigmoid(-z_here), (once - 2.0 * y_here) / S)
     tl.store(dz_ptr + row * D + d, tl.where(wrong, float("nan"), dz * scale), mask=in_d)
 
 
@@ -336,9 +337,10 @@ def _both_1_blocks(loss_ptr, z_ptr, y_ptr, eps_ptr, dz_ptr, scale_ptr, scale_ste
     sum_y = tl.sum(sum_y_all, axis=1, keep_dims=True)
     eps_here = _real(tl.load(eps_ptr + lone))
     S = eps_here + sum_p + sum_y
-    term = -(eps_here + 2.0 * I) / S
-    loss = 1.0 + term
+    term = eps_here + 2.0 * I
+    loss = 1.0 - term / S
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
+    once = term / S
     for start in range(0, D, BLOCK_D):
         d = start + tl.arange(0, BLOCK_D)[None, :]
         has_d = d < D
@@ -346,7 +348,7 @@ def _both_1_blocks(loss_ptr, z_ptr, y_ptr, eps_ptr, dz_ptr, scale_ptr, scale_ste
         z_here = _real(tl.load(z_ptr + row * D + d, mask=in_d, other=float("-inf")))
         p = _sigmoid(z_here)
         y_here = _real(tl.load(y_ptr + row * D + d, mask=in_d, other=float("-inf")))
-        dz = -_weighted(p * _sigmoid(-z_here), (term + 2.0 * y_here) / S)
+        dz = _weighted(p * _sigmoid(-z_here), (once - 2.0 * y_here) / S)
         tl.store(dz_ptr + row * D + d, tl.where(wrong, float("nan"), dz * scale), mask=in_d)
 
 

@@ -9,7 +9,7 @@ Definitions
     L = b * sum(y[i] * log(y[i] / m[i]) for i in K) + (1 - b) * KL
 
 Gradients, as derived
-    dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+    dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
 
 Arguments
     z: input (N, K)
@@ -102,7 +102,7 @@ def _computed(given, consts, reduction, on_empty, slopes=True):
 # Operators
 
 
-@_operator("pminusy::jensen_shannon_4638c58d_value", mutates_args=())
+@_operator("pminusy::jensen_shannon_d464b70f_value", mutates_args=())
 def _value(z: torch.Tensor, y: torch.Tensor, b: float) -> torch.Tensor:
     N = z.shape[0]
     K = z.shape[1]
@@ -133,7 +133,7 @@ def _value_steps(z, y, b, loss):
     wrap_triton(kernel)[grid](loss, b, z, y, N, K, _is_half(z), *layout, **options)
 
 
-@_operator("pminusy::jensen_shannon_4638c58d_both", mutates_args=())
+@_operator("pminusy::jensen_shannon_d464b70f_both", mutates_args=())
 def _both(z: torch.Tensor, y: torch.Tensor, b: float, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     N = z.shape[0]
     K = z.shape[1]
@@ -165,7 +165,7 @@ def _both_steps(z, y, b, loss, dz, scale):
     wrap_triton(kernel)[grid](loss, b, z, y, dz, scale, scale.stride(0), N, K, _is_half(z), *layout, **options)
 
 
-@_operator("pminusy::jensen_shannon_4638c58d_times", mutates_args=("gradient",))
+@_operator("pminusy::jensen_shannon_d464b70f_times", mutates_args=("gradient",))
 def _times(gradient: torch.Tensor, factor: torch.Tensor) -> None:
     size = gradient.numel()
     grid = (max(1, triton.cdiv(size, 1024)),)
@@ -242,7 +242,7 @@ def _value_1_tile(loss_ptr, b_ptr, z_ptr, y_ptr, N, K, HALF: tl.constexpr, ROWS:
     has_k = k < K
     in_k = in_rows & has_k
     b_here = _real(tl.load(b_ptr + lone))
-    term_8_2 = 1.0 - b_here
+    term_9_2 = 1.0 - b_here
     z_here = _real(tl.load(z_ptr + row * K + k, mask=in_k, other=float("-inf")))
     z_max = _row_max(tl.where(in_k, z_here, float("-inf")))
     exp_z = _exp_difference(z_here, z_max, HALF)
@@ -250,17 +250,17 @@ def _value_1_tile(loss_ptr, b_ptr, z_ptr, y_ptr, N, K, HALF: tl.constexpr, ROWS:
     once = 1.0 / sum_exp_z
     p = once * exp_z + 0.0
     y_here = _real(tl.load(y_ptr + row * K + k, mask=in_k, other=float("-inf")))
-    m = b_here * y_here + term_8_2 * p
+    m = b_here * y_here + term_9_2 * p
     term = _weighted(p, 1.0 / m)
     log_term = _log(term)
-    term_10_2 = m - y_here
-    term_3 = term_10_2 / y_here
-    term_11 = 1.0 / ((2.0 + term_3) * (2.0 + term_3))
-    term_9_2 = m - p
-    term_2 = term_9_2 / p
-    term_12 = 1.0 / ((2.0 + term_2) * (2.0 + term_2))
+    term_11_2 = m - y_here
+    term_3 = term_11_2 / y_here
+    term_12 = 1.0 / ((2.0 + term_3) * (2.0 + term_3))
+    term_10_2 = m - p
+    term_2 = term_10_2 / p
+    term_13 = 1.0 / ((2.0 + term_2) * (2.0 + term_2))
     term_4 = _weighted(y_here, 1.0 / m)
-    loss = tl.sum(tl.where(in_k, tl.where(tl.abs(m - y_here) < 3.0 * y_here / 8.0, -_weighted(y_here, tl.where(tl.abs(term_3) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * (term_3 * term_3) / 37.0) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3) - term_3) * term_3 / (2.0 + term_3), _log1p(term_3) - term_3)), m + _weighted(y_here, _log(term_4)) - y_here) * b_here + _weighted(term_8_2, tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_weighted(p, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * (term_2 * term_2) / 37.0) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2) - term_2) * term_2 / (2.0 + term_2), _log1p(term_2) - term_2)), m + _weighted(p, log_term) - p)), 0.0), axis=1, keep_dims=True)
+    loss = tl.sum(tl.where(in_k, tl.where(tl.abs(m - y_here) < 3.0 * y_here / 8.0, -_weighted(y_here, tl.where(tl.abs(term_3) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * (term_3 * term_3) / 37.0) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3) - term_3) * term_3 / (2.0 + term_3), _log1p(term_3) - term_3)), m + _weighted(y_here, _log(term_4)) - y_here) * b_here + _weighted(term_9_2, tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_weighted(p, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_13 * (term_2 * term_2) / 37.0) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2) - term_2) * term_2 / (2.0 + term_2), _log1p(term_2) - term_2)), m + _weighted(p, log_term) - p)), 0.0), axis=1, keep_dims=True)
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
 
@@ -272,7 +272,7 @@ def _value_1_blocks(loss_ptr, b_ptr, z_ptr, y_ptr, N, K, HALF: tl.constexpr, ROW
     one = tl.full((1, 1), 1.0, loss_ptr.dtype.element_ty)
     wrong = row < 0
     b_here = _real(tl.load(b_ptr + lone))
-    term_8_2 = 1.0 - b_here
+    term_9_2 = 1.0 - b_here
     z_max_all = _filled(float("-inf"), one, ROWS, BLOCK_K)
     z_max_below = _filled(0.0, one, ROWS, BLOCK_K)
     z_max_ties = _filled(0.0, one, ROWS, BLOCK_K)
@@ -303,17 +303,17 @@ def _value_1_blocks(loss_ptr, b_ptr, z_ptr, y_ptr, N, K, HALF: tl.constexpr, ROW
         exp_z = _exp_difference(z_here, z_max, HALF)
         p = once * exp_z + 0.0
         y_here = _real(tl.load(y_ptr + row * K + k, mask=in_k, other=float("-inf")))
-        m = b_here * y_here + term_8_2 * p
+        m = b_here * y_here + term_9_2 * p
         term = _weighted(p, 1.0 / m)
         log_term = _log(term)
-        term_10_2 = m - y_here
-        term_3 = term_10_2 / y_here
-        term_11 = 1.0 / ((2.0 + term_3) * (2.0 + term_3))
-        term_9_2 = m - p
-        term_2 = term_9_2 / p
-        term_12 = 1.0 / ((2.0 + term_2) * (2.0 + term_2))
+        term_11_2 = m - y_here
+        term_3 = term_11_2 / y_here
+        term_12 = 1.0 / ((2.0 + term_3) * (2.0 + term_3))
+        term_10_2 = m - p
+        term_2 = term_10_2 / p
+        term_13 = 1.0 / ((2.0 + term_2) * (2.0 + term_2))
         term_4 = _weighted(y_here, 1.0 / m)
-        loss_all = loss_all + tl.where(in_k, tl.where(tl.abs(m - y_here) < 3.0 * y_here / 8.0, -_weighted(y_here, tl.where(tl.abs(term_3) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * (term_3 * term_3) / 37.0) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3) - term_3) * term_3 / (2.0 + term_3), _log1p(term_3) - term_3)), m + _weighted(y_here, _log(term_4)) - y_here) * b_here + _weighted(term_8_2, tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_weighted(p, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * (term_2 * term_2) / 37.0) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2) - term_2) * term_2 / (2.0 + term_2), _log1p(term_2) - term_2)), m + _weighted(p, log_term) - p)), 0.0)
+        loss_all = loss_all + tl.where(in_k, tl.where(tl.abs(m - y_here) < 3.0 * y_here / 8.0, -_weighted(y_here, tl.where(tl.abs(term_3) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * (term_3 * term_3) / 37.0) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3) - term_3) * term_3 / (2.0 + term_3), _log1p(term_3) - term_3)), m + _weighted(y_here, _log(term_4)) - y_here) * b_here + _weighted(term_9_2, tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_weighted(p, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_13 * (term_2 * term_2) / 37.0) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2) - term_2) * term_2 / (2.0 + term_2), _log1p(term_2) - term_2)), m + _weighted(p, log_term) - p)), 0.0)
     loss = tl.sum(loss_all, axis=1, keep_dims=True)
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
@@ -330,8 +330,7 @@ def _both_1_tile(loss_ptr, b_ptr, z_ptr, y_ptr, dz_ptr, scale_ptr, scale_step, N
     has_k = k < K
     in_k = in_rows & has_k
     b_here = _real(tl.load(b_ptr + lone))
-    term_8_2 = 1.0 - b_here
-    once_2 = b_here - 1.0
+    term_9_2 = 1.0 - b_here
     z_here = _real(tl.load(z_ptr + row * K + k, mask=in_k, other=float("-inf")))
     z_max = _row_max(tl.where(in_k, z_here, float("-inf")))
     exp_z = _exp_difference(z_here, z_max, HALF)
@@ -339,21 +338,22 @@ def _both_1_tile(loss_ptr, b_ptr, z_ptr, y_ptr, dz_ptr, scale_ptr, scale_step, N
     once = 1.0 / sum_exp_z
     p = once * exp_z + 0.0
     y_here = _real(tl.load(y_ptr + row * K + k, mask=in_k, other=float("-inf")))
-    m = b_here * y_here + term_8_2 * p
+    m = b_here * y_here + term_9_2 * p
     term = _weighted(p, 1.0 / m)
     log_term = _log(term)
-    term_9_2 = m - p
-    term_2 = term_9_2 / p
+    term_10_2 = m - p
+    term_2 = term_10_2 / p
     term_5 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_2), log_term)
     KL = tl.sum(tl.where(in_k, _weighted(p, term_5), 0.0), axis=1, keep_dims=True)
-    term_10_2 = m - y_here
-    term_3 = term_10_2 / y_here
-    term_11 = 1.0 / ((2.0 + term_3) * (2.0 + term_3))
-    term_12 = 1.0 / ((2.0 + term_2) * (2.0 + term_2))
+    term_11_2 = m - y_here
+    term_3 = term_11_2 / y_here
+    term_12 = 1.0 / ((2.0 + term_3) * (2.0 + term_3))
+    term_13 = 1.0 / ((2.0 + term_2) * (2.0 + term_2))
     term_4 = _weighted(y_here, 1.0 / m)
-    loss = tl.sum(tl.where(in_k, tl.where(tl.abs(m - y_here) < 3.0 * y_here / 8.0, -_weighted(y_here, tl.where(tl.abs(term_3) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * (term_3 * term_3) / 37.0) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3) - term_3) * term_3 / (2.0 + term_3), _log1p(term_3) - term_3)), m + _weighted(y_here, _log(term_4)) - y_here) * b_here + _weighted(term_8_2, tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_weighted(p, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * (term_2 * term_2) / 37.0) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2) - term_2) * term_2 / (2.0 + term_2), _log1p(term_2) - term_2)), m + _weighted(p, log_term) - p)), 0.0), axis=1, keep_dims=True)
+    loss = tl.sum(tl.where(in_k, tl.where(tl.abs(m - y_here) < 3.0 * y_here / 8.0, -_weighted(y_here, tl.where(tl.abs(term_3) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * (term_3 * term_3) / 37.0) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3) - term_3) * term_3 / (2.0 + term_3), _log1p(term_3) - term_3)), m + _weighted(y_here, _log(term_4)) - y_here) * b_here + _weighted(term_9_2, tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_weighted(p, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_13 * (term_2 * term_2) / 37.0) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2) - term_2) * term_2 / (2.0 + term_2), _log1p(term_2) - term_2)), m + _weighted(p, log_term) - p)), 0.0), axis=1, keep_dims=True)
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
-    dz = _weighted(once_2 * p, KL - term_5)
+    once_2 = -KL
+    dz = _weighted(term_9_2 * p, once_2 + term_5)
     tl.store(dz_ptr + row * K + k, tl.where(wrong, float("nan"), dz * scale), mask=in_k)
 
 
@@ -366,8 +366,7 @@ def _both_1_blocks(loss_ptr, b_ptr, z_ptr, y_ptr, dz_ptr, scale_ptr, scale_step,
     wrong = row < 0
     scale = tl.load(scale_ptr + row * scale_step, mask=in_rows, other=0.0)
     b_here = _real(tl.load(b_ptr + lone))
-    term_8_2 = 1.0 - b_here
-    once_2 = b_here - 1.0
+    term_9_2 = 1.0 - b_here
     z_max_all = _filled(float("-inf"), one, ROWS, BLOCK_K)
     z_max_below = _filled(0.0, one, ROWS, BLOCK_K)
     z_max_ties = _filled(0.0, one, ROWS, BLOCK_K)
@@ -399,22 +398,23 @@ def _both_1_blocks(loss_ptr, b_ptr, z_ptr, y_ptr, dz_ptr, scale_ptr, scale_step,
         exp_z = _exp_difference(z_here, z_max, HALF)
         p = once * exp_z + 0.0
         y_here = _real(tl.load(y_ptr + row * K + k, mask=in_k, other=float("-inf")))
-        m = b_here * y_here + term_8_2 * p
+        m = b_here * y_here + term_9_2 * p
         term = _weighted(p, 1.0 / m)
         log_term = _log(term)
-        term_9_2 = m - p
-        term_2 = term_9_2 / p
+        term_10_2 = m - p
+        term_2 = term_10_2 / p
         term_5 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_2), log_term)
         KL_all = KL_all + tl.where(in_k, _weighted(p, term_5), 0.0)
-        term_10_2 = m - y_here
-        term_3 = term_10_2 / y_here
-        term_11 = 1.0 / ((2.0 + term_3) * (2.0 + term_3))
-        term_12 = 1.0 / ((2.0 + term_2) * (2.0 + term_2))
+        term_11_2 = m - y_here
+        term_3 = term_11_2 / y_here
+        term_12 = 1.0 / ((2.0 + term_3) * (2.0 + term_3))
+        term_13 = 1.0 / ((2.0 + term_2) * (2.0 + term_2))
         term_4 = _weighted(y_here, 1.0 / m)
-        loss_all = loss_all + tl.where(in_k, tl.where(tl.abs(m - y_here) < 3.0 * y_here / 8.0, -_weighted(y_here, tl.where(tl.abs(term_3) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * (term_3 * term_3) / 37.0) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3)) * term_11 * (term_3 * term_3) - term_3) * term_3 / (2.0 + term_3), _log1p(term_3) - term_3)), m + _weighted(y_here, _log(term_4)) - y_here) * b_here + _weighted(term_8_2, tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_weighted(p, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * (term_2 * term_2) / 37.0) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2)) * term_12 * (term_2 * term_2) - term_2) * term_2 / (2.0 + term_2), _log1p(term_2) - term_2)), m + _weighted(p, log_term) - p)), 0.0)
+        loss_all = loss_all + tl.where(in_k, tl.where(tl.abs(m - y_here) < 3.0 * y_here / 8.0, -_weighted(y_here, tl.where(tl.abs(term_3) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * (term_3 * term_3) / 37.0) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3)) * term_12 * (term_3 * term_3) - term_3) * term_3 / (2.0 + term_3), _log1p(term_3) - term_3)), m + _weighted(y_here, _log(term_4)) - y_here) * b_here + _weighted(term_9_2, tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_weighted(p, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_13 * (term_2 * term_2) / 37.0) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2)) * term_13 * (term_2 * term_2) - term_2) * term_2 / (2.0 + term_2), _log1p(term_2) - term_2)), m + _weighted(p, log_term) - p)), 0.0)
     KL = tl.sum(KL_all, axis=1, keep_dims=True)
     loss = tl.sum(loss_all, axis=1, keep_dims=True)
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
+    once_2 = -KL
     for start in range(0, K, BLOCK_K):
         k = start + tl.arange(0, BLOCK_K)[None, :]
         has_k = k < K
@@ -423,13 +423,13 @@ def _both_1_blocks(loss_ptr, b_ptr, z_ptr, y_ptr, dz_ptr, scale_ptr, scale_step,
         exp_z = _exp_difference(z_here, z_max, HALF)
         p = once * exp_z + 0.0
         y_here = _real(tl.load(y_ptr + row * K + k, mask=in_k, other=float("-inf")))
-        m = b_here * y_here + term_8_2 * p
+        m = b_here * y_here + term_9_2 * p
         term = _weighted(p, 1.0 / m)
         log_term = _log(term)
-        term_9_2 = m - p
-        term_2 = term_9_2 / p
+        term_10_2 = m - p
+        term_2 = term_10_2 / p
         term_5 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_2), log_term)
-        dz = _weighted(once_2 * p, KL - term_5)
+        dz = _weighted(term_9_2 * p, once_2 + term_5)
         tl.store(dz_ptr + row * K + k, tl.where(wrong, float("nan"), dz * scale), mask=in_k)
 
 

@@ -9,7 +9,7 @@ Definitions
     L = KL*(1 - b) + b*log(1/m[y])
 
 Gradients, as derived
-    dL/dz[j] = p[j]*(b - 1)*(KL - log(p[j]/m[j]))
+    dL/dz[j] = p[j]*(1 - b)*(log(p[j]/m[j]) - KL)
 
 Arguments
     z: input (N, K)
@@ -106,7 +106,7 @@ def _computed(given, consts, reduction, on_empty, slopes=True):
 # Operators
 
 
-@_operator("pminusy::jensen_shannon_labels_81ece284_value", mutates_args=())
+@_operator("pminusy::jensen_shannon_labels_4d1523ad_value", mutates_args=())
 def _value(z: torch.Tensor, y: torch.Tensor, b: float) -> torch.Tensor:
     N = z.shape[0]
     K = z.shape[1]
@@ -137,7 +137,7 @@ def _value_steps(z, y, b, loss):
     wrap_triton(kernel)[grid](loss, b, y, z, N, K, _is_half(z), *layout, **options)
 
 
-@_operator("pminusy::jensen_shannon_labels_81ece284_both", mutates_args=())
+@_operator("pminusy::jensen_shannon_labels_4d1523ad_both", mutates_args=())
 def _both(z: torch.Tensor, y: torch.Tensor, b: float, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     N = z.shape[0]
     K = z.shape[1]
@@ -169,7 +169,7 @@ def _both_steps(z, y, b, loss, dz, scale):
     wrap_triton(kernel)[grid](loss, b, y, z, dz, scale, scale.stride(0), N, K, _is_half(z), *layout, **options)
 
 
-@_operator("pminusy::jensen_shannon_labels_81ece284_times", mutates_args=("gradient",))
+@_operator("pminusy::jensen_shannon_labels_4d1523ad_times", mutates_args=("gradient",))
 def _times(gradient: torch.Tensor, factor: torch.Tensor) -> None:
     size = gradient.numel()
     grid = (max(1, triton.cdiv(size, 1024)),)
@@ -246,14 +246,12 @@ def _value_1_tile(loss_ptr, b_ptr, y_ptr, z_ptr, N, K, HALF: tl.constexpr, ROWS:
     has_k = k < K
     in_k = in_rows & has_k
     b_here = _real(tl.load(b_ptr + lone))
-    term_7_2 = 1.0 - b_here
+    term_8_2 = 1.0 - b_here
     y_here = tl.load(y_ptr + row, mask=in_rows, other=0).to(tl.int64)
     wrong = wrong | (y_here < 0) | (y_here >= K)
     y_here = tl.where(wrong, 0, y_here)
     z_here = _real(tl.load(z_ptr + row * K + y_here, mask=in_rows, other=0.0))
     z_at_label = z_here
-    term_16_2 = b_here - 1.0
-    z_at_label_2 = z_here
     z_here_2 = _real(tl.load(z_ptr + row * K + k, mask=in_k, other=float("-inf")))
     z_max = _row_max(tl.where(in_k, z_here_2, float("-inf")))
     exp_z = _exp_difference(z_here_2, z_max, HALF)
@@ -261,24 +259,21 @@ def _value_1_tile(loss_ptr, b_ptr, y_ptr, z_ptr, N, K, HALF: tl.constexpr, ROWS:
     once = 1.0 / sum_exp_z
     exp_z_at_label = _exp_difference(z_at_label, z_max, HALF)
     p_at_label = exp_z_at_label / sum_exp_z
-    m_at_label = b_here + p_at_label * term_7_2
-    term_9 = m_at_label - p_at_label
-    term_2 = term_9 / p_at_label
+    m_at_label = b_here + p_at_label * term_8_2
+    term_10 = m_at_label - p_at_label
+    term_2 = term_10 / p_at_label
     term_3 = _weighted(p_at_label, 1.0 / m_at_label)
     term_4 = m_at_label - 1.0
     term_5 = 1.0 / m_at_label
-    term_13 = 2.0 + term_4
-    term_10 = 1.0 / (term_13 * term_13)
-    term_14 = 2.0 + term_2
+    term_14 = 2.0 + term_4
     term_11 = 1.0 / (term_14 * term_14)
-    term_15 = term_4 * term_4 + 0.0
+    term_15 = 2.0 + term_2
+    term_12 = 1.0 / (term_15 * term_15)
+    term_16 = term_4 * term_4 + 0.0
     term_17 = term_2 * term_2 + 0.0
-    exp_z_at_label_2 = _exp_difference(z_at_label_2, z_max, HALF)
-    p_at_label_2 = exp_z_at_label_2 / sum_exp_z
-    m_at_label_2 = b_here + p_at_label_2 * term_7_2
     p = once * exp_z + 0.0
     total_2 = tl.sum(tl.where(in_k, tl.where(k != y_here, p, 0.0), 0.0), axis=1, keep_dims=True)
-    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + _log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, _log(term_3)) - p_at_label_2))
+    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_16 / 37.0) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16 - term_4) * term_4 / term_14, _log1p(term_4) - term_4), m_at_label + _log(term_5) - 1.0) * b_here + (b_here - 1.0) * total_2 * _log1p(-b_here) + _weighted(term_8_2, tl.where(tl.abs(term_10) < 3.0 * p_at_label / 8.0, -_weighted(p_at_label, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * term_17 / 37.0) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17 - term_2) * term_2 / term_15, _log1p(term_2) - term_2)), m_at_label + _weighted(p_at_label, _log(term_3)) - p_at_label))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
 
@@ -290,14 +285,12 @@ def _value_1_blocks(loss_ptr, b_ptr, y_ptr, z_ptr, N, K, HALF: tl.constexpr, ROW
     one = tl.full((1, 1), 1.0, loss_ptr.dtype.element_ty)
     wrong = row < 0
     b_here = _real(tl.load(b_ptr + lone))
-    term_7_2 = 1.0 - b_here
+    term_8_2 = 1.0 - b_here
     y_here = tl.load(y_ptr + row, mask=in_rows, other=0).to(tl.int64)
     wrong = wrong | (y_here < 0) | (y_here >= K)
     y_here = tl.where(wrong, 0, y_here)
     z_here = _real(tl.load(z_ptr + row * K + y_here, mask=in_rows, other=0.0))
     z_at_label = z_here
-    term_16_2 = b_here - 1.0
-    z_at_label_2 = z_here
     z_max_all = _filled(float("-inf"), one, ROWS, BLOCK_K)
     z_max_below = _filled(0.0, one, ROWS, BLOCK_K)
     z_max_ties = _filled(0.0, one, ROWS, BLOCK_K)
@@ -321,21 +314,18 @@ def _value_1_blocks(loss_ptr, b_ptr, y_ptr, z_ptr, N, K, HALF: tl.constexpr, ROW
     once = 1.0 / sum_exp_z
     exp_z_at_label = _exp_difference(z_at_label, z_max, HALF)
     p_at_label = exp_z_at_label / sum_exp_z
-    m_at_label = b_here + p_at_label * term_7_2
-    term_9 = m_at_label - p_at_label
-    term_2 = term_9 / p_at_label
+    m_at_label = b_here + p_at_label * term_8_2
+    term_10 = m_at_label - p_at_label
+    term_2 = term_10 / p_at_label
     term_3 = _weighted(p_at_label, 1.0 / m_at_label)
     term_4 = m_at_label - 1.0
     term_5 = 1.0 / m_at_label
-    term_13 = 2.0 + term_4
-    term_10 = 1.0 / (term_13 * term_13)
-    term_14 = 2.0 + term_2
+    term_14 = 2.0 + term_4
     term_11 = 1.0 / (term_14 * term_14)
-    term_15 = term_4 * term_4 + 0.0
+    term_15 = 2.0 + term_2
+    term_12 = 1.0 / (term_15 * term_15)
+    term_16 = term_4 * term_4 + 0.0
     term_17 = term_2 * term_2 + 0.0
-    exp_z_at_label_2 = _exp_difference(z_at_label_2, z_max, HALF)
-    p_at_label_2 = exp_z_at_label_2 / sum_exp_z
-    m_at_label_2 = b_here + p_at_label_2 * term_7_2
     total_2_all = _filled(0.0, one, ROWS, BLOCK_K)
     for start in range(0, K, BLOCK_K):
         k = start + tl.arange(0, BLOCK_K)[None, :]
@@ -346,7 +336,7 @@ def _value_1_blocks(loss_ptr, b_ptr, y_ptr, z_ptr, N, K, HALF: tl.constexpr, ROW
         p = once * exp_z + 0.0
         total_2_all = total_2_all + tl.where(in_k, tl.where(k != y_here, p, 0.0), 0.0)
     total_2 = tl.sum(total_2_all, axis=1, keep_dims=True)
-    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + _log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, _log(term_3)) - p_at_label_2))
+    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_16 / 37.0) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16 - term_4) * term_4 / term_14, _log1p(term_4) - term_4), m_at_label + _log(term_5) - 1.0) * b_here + (b_here - 1.0) * total_2 * _log1p(-b_here) + _weighted(term_8_2, tl.where(tl.abs(term_10) < 3.0 * p_at_label / 8.0, -_weighted(p_at_label, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * term_17 / 37.0) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17 - term_2) * term_2 / term_15, _log1p(term_2) - term_2)), m_at_label + _weighted(p_at_label, _log(term_3)) - p_at_label))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
 
@@ -362,14 +352,12 @@ def _both_1_tile(loss_ptr, b_ptr, y_ptr, z_ptr, dz_ptr, scale_ptr, scale_step, N
     has_k = k < K
     in_k = in_rows & has_k
     b_here = _real(tl.load(b_ptr + lone))
-    term_7_2 = 1.0 - b_here
+    term_8_2 = 1.0 - b_here
     y_here = tl.load(y_ptr + row, mask=in_rows, other=0).to(tl.int64)
     wrong = wrong | (y_here < 0) | (y_here >= K)
     y_here = tl.where(wrong, 0, y_here)
     z_here = _real(tl.load(z_ptr + row * K + y_here, mask=in_rows, other=0.0))
     z_at_label = z_here
-    term_16_2 = b_here - 1.0
-    z_at_label_2 = z_here
     z_here_2 = _real(tl.load(z_ptr + row * K + k, mask=in_k, other=float("-inf")))
     z_max = _row_max(tl.where(in_k, z_here_2, float("-inf")))
     exp_z = _exp_difference(z_here_2, z_max, HALF)
@@ -377,31 +365,29 @@ def _both_1_tile(loss_ptr, b_ptr, y_ptr, z_ptr, dz_ptr, scale_ptr, scale_step, N
     once = 1.0 / sum_exp_z
     exp_z_at_label = _exp_difference(z_at_label, z_max, HALF)
     p_at_label = exp_z_at_label / sum_exp_z
-    m_at_label = b_here + p_at_label * term_7_2
-    term_9 = m_at_label - p_at_label
-    term_2 = term_9 / p_at_label
+    m_at_label = b_here + p_at_label * term_8_2
+    term_10 = m_at_label - p_at_label
+    term_2 = term_10 / p_at_label
     term_3 = _weighted(p_at_label, 1.0 / m_at_label)
     term_4 = m_at_label - 1.0
     term_5 = 1.0 / m_at_label
-    term_13 = 2.0 + term_4
-    term_10 = 1.0 / (term_13 * term_13)
-    term_14 = 2.0 + term_2
+    term_14 = 2.0 + term_4
     term_11 = 1.0 / (term_14 * term_14)
-    term_15 = term_4 * term_4 + 0.0
+    term_15 = 2.0 + term_2
+    term_12 = 1.0 / (term_15 * term_15)
+    term_16 = term_4 * term_4 + 0.0
     term_17 = term_2 * term_2 + 0.0
-    exp_z_at_label_2 = _exp_difference(z_at_label_2, z_max, HALF)
-    p_at_label_2 = exp_z_at_label_2 / sum_exp_z
-    m_at_label_2 = b_here + p_at_label_2 * term_7_2
     p = once * exp_z + 0.0
-    m = tl.where(y_here == k, b_here, 0.0) + term_7_2 * p
+    m = tl.where(y_here == k, b_here, 0.0) + term_8_2 * p
     term = _weighted(p, 1.0 / m)
-    term_8_2 = m - p
-    term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_8_2 / p), _log(term))
+    term_9_2 = m - p
+    term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_9_2 / p), _log(term))
     KL = tl.sum(tl.where(in_k, _weighted(p, term_6), 0.0), axis=1, keep_dims=True)
     total_2 = tl.sum(tl.where(in_k, tl.where(k != y_here, p, 0.0), 0.0), axis=1, keep_dims=True)
-    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + _log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, _log(term_3)) - p_at_label_2))
+    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_16 / 37.0) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16 - term_4) * term_4 / term_14, _log1p(term_4) - term_4), m_at_label + _log(term_5) - 1.0) * b_here + (b_here - 1.0) * total_2 * _log1p(-b_here) + _weighted(term_8_2, tl.where(tl.abs(term_10) < 3.0 * p_at_label / 8.0, -_weighted(p_at_label, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * term_17 / 37.0) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17 - term_2) * term_2 / term_15, _log1p(term_2) - term_2)), m_at_label + _weighted(p_at_label, _log(term_3)) - p_at_label))
+    once_2 = -KL
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
-    dz = _weighted(term_16_2 * p, KL - term_6)
+    dz = _weighted(term_8_2 * p, once_2 + term_6)
     tl.store(dz_ptr + row * K + k, tl.where(wrong, float("nan"), dz * scale), mask=in_k)
 
 
@@ -414,14 +400,12 @@ def _both_1_blocks(loss_ptr, b_ptr, y_ptr, z_ptr, dz_ptr, scale_ptr, scale_step,
     wrong = row < 0
     scale = tl.load(scale_ptr + row * scale_step, mask=in_rows, other=0.0)
     b_here = _real(tl.load(b_ptr + lone))
-    term_7_2 = 1.0 - b_here
+    term_8_2 = 1.0 - b_here
     y_here = tl.load(y_ptr + row, mask=in_rows, other=0).to(tl.int64)
     wrong = wrong | (y_here < 0) | (y_here >= K)
     y_here = tl.where(wrong, 0, y_here)
     z_here = _real(tl.load(z_ptr + row * K + y_here, mask=in_rows, other=0.0))
     z_at_label = z_here
-    term_16_2 = b_here - 1.0
-    z_at_label_2 = z_here
     z_max_all = _filled(float("-inf"), one, ROWS, BLOCK_K)
     z_max_below = _filled(0.0, one, ROWS, BLOCK_K)
     z_max_ties = _filled(0.0, one, ROWS, BLOCK_K)
@@ -445,21 +429,18 @@ def _both_1_blocks(loss_ptr, b_ptr, y_ptr, z_ptr, dz_ptr, scale_ptr, scale_step,
     once = 1.0 / sum_exp_z
     exp_z_at_label = _exp_difference(z_at_label, z_max, HALF)
     p_at_label = exp_z_at_label / sum_exp_z
-    m_at_label = b_here + p_at_label * term_7_2
-    term_9 = m_at_label - p_at_label
-    term_2 = term_9 / p_at_label
+    m_at_label = b_here + p_at_label * term_8_2
+    term_10 = m_at_label - p_at_label
+    term_2 = term_10 / p_at_label
     term_3 = _weighted(p_at_label, 1.0 / m_at_label)
     term_4 = m_at_label - 1.0
     term_5 = 1.0 / m_at_label
-    term_13 = 2.0 + term_4
-    term_10 = 1.0 / (term_13 * term_13)
-    term_14 = 2.0 + term_2
+    term_14 = 2.0 + term_4
     term_11 = 1.0 / (term_14 * term_14)
-    term_15 = term_4 * term_4 + 0.0
+    term_15 = 2.0 + term_2
+    term_12 = 1.0 / (term_15 * term_15)
+    term_16 = term_4 * term_4 + 0.0
     term_17 = term_2 * term_2 + 0.0
-    exp_z_at_label_2 = _exp_difference(z_at_label_2, z_max, HALF)
-    p_at_label_2 = exp_z_at_label_2 / sum_exp_z
-    m_at_label_2 = b_here + p_at_label_2 * term_7_2
     KL_all = _filled(0.0, one, ROWS, BLOCK_K)
     total_2_all = _filled(0.0, one, ROWS, BLOCK_K)
     for start in range(0, K, BLOCK_K):
@@ -469,16 +450,17 @@ def _both_1_blocks(loss_ptr, b_ptr, y_ptr, z_ptr, dz_ptr, scale_ptr, scale_step,
         z_here_2 = _real(tl.load(z_ptr + row * K + k, mask=in_k, other=float("-inf")))
         exp_z = _exp_difference(z_here_2, z_max, HALF)
         p = once * exp_z + 0.0
-        m = tl.where(y_here == k, b_here, 0.0) + term_7_2 * p
+        m = tl.where(y_here == k, b_here, 0.0) + term_8_2 * p
         term = _weighted(p, 1.0 / m)
-        term_8_2 = m - p
-        term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_8_2 / p), _log(term))
+        term_9_2 = m - p
+        term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_9_2 / p), _log(term))
         KL_all = KL_all + tl.where(in_k, _weighted(p, term_6), 0.0)
         total_2_all = total_2_all + tl.where(in_k, tl.where(k != y_here, p, 0.0), 0.0)
     KL = tl.sum(KL_all, axis=1, keep_dims=True)
     total_2 = tl.sum(total_2_all, axis=1, keep_dims=True)
-    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_10 * term_15 / 37.0) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15) * term_10 * term_15 - term_4) * term_4 / term_13, _log1p(term_4) - term_4), m_at_label_2 + _log(term_5) - 1.0) * b_here + term_16_2 * total_2 * _log1p(-b_here) + _weighted(term_7_2, tl.where(tl.abs(term_9) < 3.0 * p_at_label_2 / 8.0, -_weighted(p_at_label_2, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_17 / 37.0) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17) * term_11 * term_17 - term_2) * term_2 / term_14, _log1p(term_2) - term_2)), m_at_label_2 + _weighted(p_at_label_2, _log(term_3)) - p_at_label_2))
+    loss = tl.where(tl.abs(term_4) < 0.375, -tl.where(tl.abs(term_4) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_11 * term_16 / 37.0) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16) * term_11 * term_16 - term_4) * term_4 / term_14, _log1p(term_4) - term_4), m_at_label + _log(term_5) - 1.0) * b_here + (b_here - 1.0) * total_2 * _log1p(-b_here) + _weighted(term_8_2, tl.where(tl.abs(term_10) < 3.0 * p_at_label / 8.0, -_weighted(p_at_label, tl.where(tl.abs(term_2) < 0.5, (((0.6666666666666666 * one) + ((0.4 * one) + ((0.2857142857142857 * one) + ((0.2222222222222222 * one) + ((0.18181818181818182 * one) + ((0.15384615384615385 * one) + ((0.13333333333333333 * one) + ((0.11764705882352941 * one) + ((0.10526315789473684 * one) + ((0.09523809523809523 * one) + ((0.08695652173913043 * one) + ((0.08 * one) + ((0.07407407407407407 * one) + ((0.06896551724137931 * one) + ((0.06451612903225806 * one) + ((0.06060606060606061 * one) + ((0.05714285714285714 * one) + 2.0 * term_12 * term_17 / 37.0) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17) * term_12 * term_17 - term_2) * term_2 / term_15, _log1p(term_2) - term_2)), m_at_label + _weighted(p_at_label, _log(term_3)) - p_at_label))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
+    once_2 = -KL
     for start in range(0, K, BLOCK_K):
         k = start + tl.arange(0, BLOCK_K)[None, :]
         has_k = k < K
@@ -486,11 +468,11 @@ def _both_1_blocks(loss_ptr, b_ptr, y_ptr, z_ptr, dz_ptr, scale_ptr, scale_step,
         z_here_2 = _real(tl.load(z_ptr + row * K + k, mask=in_k, other=float("-inf")))
         exp_z = _exp_difference(z_here_2, z_max, HALF)
         p = once * exp_z + 0.0
-        m = tl.where(y_here == k, b_here, 0.0) + term_7_2 * p
+        m = tl.where(y_here == k, b_here, 0.0) + term_8_2 * p
         term = _weighted(p, 1.0 / m)
-        term_8_2 = m - p
-        term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_8_2 / p), _log(term))
-        dz = _weighted(term_16_2 * p, KL - term_6)
+        term_9_2 = m - p
+        term_6 = tl.where(tl.abs(m - p) < 3.0 * p / 8.0, -_log1p(term_9_2 / p), _log(term))
+        dz = _weighted(term_8_2 * p, once_2 + term_6)
         tl.store(dz_ptr + row * K + k, tl.where(wrong, float("nan"), dz * scale), mask=in_k)
 
 

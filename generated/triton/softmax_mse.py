@@ -7,7 +7,7 @@ Definitions
     L = sum((p[i] - y[i])**2 for i in K) / 2
 
 Gradients, as derived
-    dL/da[j] = p[j]*(p[j] + sum(p[i]*(y[i] - p[i]) for i in K) - y[j])
+    dL/da[j] = p[j]*(p[j] - y[j] - sum(p[i]*(p[i] - y[i]) for i in K))
 
 Arguments
     a: input (N, K)
@@ -99,7 +99,7 @@ def _computed(given, consts, reduction, on_empty, slopes=True):
 # Operators
 
 
-@_operator("pminusy::softmax_mse_7d32b9ca_value", mutates_args=())
+@_operator("pminusy::softmax_mse_4b0b88a3_value", mutates_args=())
 def _value(a: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     N = a.shape[0]
     K = a.shape[1]
@@ -129,7 +129,7 @@ def _value_steps(a, y, loss):
     wrap_triton(kernel)[grid](loss, a, y, N, K, _is_half(a), *layout, **options)
 
 
-@_operator("pminusy::softmax_mse_7d32b9ca_both", mutates_args=())
+@_operator("pminusy::softmax_mse_4b0b88a3_both", mutates_args=())
 def _both(a: torch.Tensor, y: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     N = a.shape[0]
     K = a.shape[1]
@@ -160,7 +160,7 @@ def _both_steps(a, y, loss, da, scale):
     wrap_triton(kernel)[grid](loss, a, y, da, scale, scale.stride(0), N, K, _is_half(a), *layout, **options)
 
 
-@_operator("pminusy::softmax_mse_7d32b9ca_times", mutates_args=("gradient",))
+@_operator("pminusy::softmax_mse_4b0b88a3_times", mutates_args=("gradient",))
 def _times(gradient: torch.Tensor, factor: torch.Tensor) -> None:
     size = gradient.numel()
     grid = (max(1, triton.cdiv(size, 1024)),)
@@ -248,9 +248,9 @@ def _value_1_tile(loss_ptr, a_ptr, y_ptr, N, K, HALF: tl.constexpr, ROWS: tl.con
     once_3 = sum_a + term
     p = once * exp_a + 0.0
     y_here = _real(tl.load(y_ptr + row * K + k, mask=in_k, other=float("-inf")))
-    term_2 = _weighted(y_here, tl.where(a_here == a_max, once_3, sum_exp_a - exp_a) * once_2)
-    term_4_2 = 1.0 - y_here
-    total_ = tl.sum(tl.where(in_k, (p * term_4_2 - term_2) * (p * term_4_2 - term_2), 0.0), axis=1, keep_dims=True)
+    term_3 = _weighted(y_here, tl.where(a_here == a_max, once_3, sum_exp_a - exp_a) * once_2)
+    term_2 = (1.0 - y_here) * p - term_3
+    total_ = tl.sum(tl.where(in_k, term_2 * term_2, 0.0), axis=1, keep_dims=True)
     loss = total_ / 2.0 + 0.0
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
@@ -297,9 +297,9 @@ def _value_1_blocks(loss_ptr, a_ptr, y_ptr, N, K, HALF: tl.constexpr, ROWS: tl.c
         exp_a = _exp_difference(a_here, a_max, HALF)
         p = once * exp_a + 0.0
         y_here = _real(tl.load(y_ptr + row * K + k, mask=in_k, other=float("-inf")))
-        term_2 = _weighted(y_here, tl.where(a_here == a_max, once_3, sum_exp_a - exp_a) * once_2)
-        term_4_2 = 1.0 - y_here
-        total__all = total__all + tl.where(in_k, (p * term_4_2 - term_2) * (p * term_4_2 - term_2), 0.0)
+        term_3 = _weighted(y_here, tl.where(a_here == a_max, once_3, sum_exp_a - exp_a) * once_2)
+        term_2 = (1.0 - y_here) * p - term_3
+        total__all = total__all + tl.where(in_k, term_2 * term_2, 0.0)
     total_ = tl.sum(total__all, axis=1, keep_dims=True)
     loss = total_ / 2.0 + 0.0
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
@@ -328,14 +328,14 @@ def _both_1_tile(loss_ptr, a_ptr, y_ptr, da_ptr, scale_ptr, scale_step, N, K, HA
     once_3 = sum_a + term
     p = once * exp_a + 0.0
     y_here = _real(tl.load(y_ptr + row * K + k, mask=in_k, other=float("-inf")))
-    term_2 = _weighted(y_here, tl.where(a_here == a_max, once_3, sum_exp_a - exp_a) * once_2)
-    term_4_2 = 1.0 - y_here
-    total_ = tl.sum(tl.where(in_k, (p * term_4_2 - term_2) * (p * term_4_2 - term_2), 0.0), axis=1, keep_dims=True)
-    term_4_3 = 1.0 - y_here
-    total_2 = tl.sum(tl.where(in_k, _weighted(p, term_2 - p * term_4_3), 0.0), axis=1, keep_dims=True)
+    term_3 = _weighted(y_here, tl.where(a_here == a_max, once_3, sum_exp_a - exp_a) * once_2)
+    term_2 = (1.0 - y_here) * p - term_3
+    total_ = tl.sum(tl.where(in_k, term_2 * term_2, 0.0), axis=1, keep_dims=True)
+    total_2 = tl.sum(tl.where(in_k, _weighted(p, term_2), 0.0), axis=1, keep_dims=True)
     loss = total_ / 2.0 + 0.0
+    once_4 = -total_2
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
-    da = _weighted(p, total_2 + p * term_4_2 - term_2)
+    da = _weighted(p, once_4 + (1.0 - y_here) * p - term_3)
     tl.store(da_ptr + row * K + k, tl.where(wrong, float("nan"), da * scale), mask=in_k)
 
 
@@ -383,15 +383,15 @@ def _both_1_blocks(loss_ptr, a_ptr, y_ptr, da_ptr, scale_ptr, scale_step, N, K, 
         exp_a = _exp_difference(a_here, a_max, HALF)
         p = once * exp_a + 0.0
         y_here = _real(tl.load(y_ptr + row * K + k, mask=in_k, other=float("-inf")))
-        term_2 = _weighted(y_here, tl.where(a_here == a_max, once_3, sum_exp_a - exp_a) * once_2)
-        term_4_2 = 1.0 - y_here
-        total__all = total__all + tl.where(in_k, (p * term_4_2 - term_2) * (p * term_4_2 - term_2), 0.0)
-        term_4_3 = 1.0 - y_here
-        total_2_all = total_2_all + tl.where(in_k, _weighted(p, term_2 - p * term_4_3), 0.0)
+        term_3 = _weighted(y_here, tl.where(a_here == a_max, once_3, sum_exp_a - exp_a) * once_2)
+        term_2 = (1.0 - y_here) * p - term_3
+        total__all = total__all + tl.where(in_k, term_2 * term_2, 0.0)
+        total_2_all = total_2_all + tl.where(in_k, _weighted(p, term_2), 0.0)
     total_ = tl.sum(total__all, axis=1, keep_dims=True)
     total_2 = tl.sum(total_2_all, axis=1, keep_dims=True)
     loss = total_ / 2.0 + 0.0
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
+    once_4 = -total_2
     for start in range(0, K, BLOCK_K):
         k = start + tl.arange(0, BLOCK_K)[None, :]
         has_k = k < K
@@ -400,9 +400,8 @@ def _both_1_blocks(loss_ptr, a_ptr, y_ptr, da_ptr, scale_ptr, scale_step, N, K, 
         exp_a = _exp_difference(a_here, a_max, HALF)
         p = once * exp_a + 0.0
         y_here = _real(tl.load(y_ptr + row * K + k, mask=in_k, other=float("-inf")))
-        term_2 = _weighted(y_here, tl.where(a_here == a_max, once_3, sum_exp_a - exp_a) * once_2)
-        term_4_2 = 1.0 - y_here
-        da = _weighted(p, total_2 + p * term_4_2 - term_2)
+        term_3 = _weighted(y_here, tl.where(a_here == a_max, once_3, sum_exp_a - exp_a) * once_2)
+        da = _weighted(p, once_4 + (1.0 - y_here) * p - term_3)
         tl.store(da_ptr + row * K + k, tl.where(wrong, float("nan"), da * scale), mask=in_k)
 
 

@@ -7,7 +7,7 @@ Definitions
     L = sum((p[i] - delta(i, y))**2 for i in K)/2
 
 Gradients, as derived
-    dL/da[j] = p[j]*(p[j] + sum(p[i]*(delta(i, y) - p[i]) for i in K) - delta(j, y))
+    dL/da[j] = p[j]*(p[j] - delta(j, y) - sum(p[i]*(p[i] - delta(i, y)) for i in K))
 
 Arguments
     a: input (N, K)

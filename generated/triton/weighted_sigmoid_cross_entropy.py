@@ -7,7 +7,7 @@ Definitions
     L = -sum(weight[i] * (pos_weight[i] * y[i] * log(p[i]) + (1 - y[i]) * log(1 - p[i])) for i in K)
 
 Gradients, as derived
-    dL/dz[j] = weight[j]*(p[j] + y[j]*(pos_weight[j]*(p[j] - 1) - p[j]))
+    dL/dz[j] = weight[j]*(p[j] - y[j]*(p[j] + pos_weight[j]*(1 - p[j])))
 
 Arguments
     z: input (N, K)
@@ -107,7 +107,7 @@ def _computed(given, consts, reduction, on_empty, slopes=True):
 # Operators
 
 
-@_operator("pminusy::weighted_sigmoid_cross_entropy_e18368fc_value", mutates_args=())
+@_operator("pminusy::weighted_sigmoid_cross_entropy_b0c11edb_value", mutates_args=())
 def _value(z: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, pos_weight: torch.Tensor) -> torch.Tensor:
     N = z.shape[0]
     K = z.shape[1]
@@ -137,7 +137,7 @@ def _value_steps(z, y, weight, pos_weight, loss):
     wrap_triton(kernel)[grid](loss, pos_weight, weight, y, z, N, K, _is_half(z), *layout, **options)
 
 
-@_operator("pminusy::weighted_sigmoid_cross_entropy_e18368fc_both", mutates_args=())
+@_operator("pminusy::weighted_sigmoid_cross_entropy_b0c11edb_both", mutates_args=())
 def _both(z: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, pos_weight: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     N = z.shape[0]
     K = z.shape[1]
@@ -168,7 +168,7 @@ def _both_steps(z, y, weight, pos_weight, loss, dz, scale):
     wrap_triton(kernel)[grid](loss, pos_weight, weight, y, z, dz, scale, scale.stride(0), N, K, _is_half(z), *layout, **options)
 
 
-@_operator("pminusy::weighted_sigmoid_cross_entropy_e18368fc_times", mutates_args=("gradient",))
+@_operator("pminusy::weighted_sigmoid_cross_entropy_b0c11edb_times", mutates_args=("gradient",))
 def _times(gradient: torch.Tensor, factor: torch.Tensor) -> None:
     size = gradient.numel()
     grid = (max(1, triton.cdiv(size, 1024)),)
@@ -292,7 +292,7 @@ def _both_1_tile(loss_ptr, pos_weight_ptr, weight_ptr, y_ptr, z_ptr, dz_ptr, sca
     pos_weight_here = _real(tl.load(pos_weight_ptr + k, mask=has_k, other=0.0))
     total_ = tl.sum(tl.where(in_k, _weighted(weight_here, -_weighted(1.0 - y_here, _softplus(z_here)) - _weighted(y_here, pos_weight_here * _softplus(-z_here))), 0.0), axis=1, keep_dims=True)
     p = _sigmoid(z_here)
-    dz = (p + (-p - pos_weight_here * _sigmoid(-z_here)) * y_here) * weight_here + 0.0
+    dz = (p - (p + pos_weight_here * _sigmoid(-z_here)) * y_here) * weight_here + 0.0
     tl.store(dz_ptr + row * K + k, tl.where(wrong, float("nan"), dz * scale), mask=in_k)
     loss = -total_
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
@@ -317,7 +317,7 @@ def _both_1_blocks(loss_ptr, pos_weight_ptr, weight_ptr, y_ptr, z_ptr, dz_ptr, s
         pos_weight_here = _real(tl.load(pos_weight_ptr + k, mask=has_k, other=0.0))
         total__all = total__all + tl.where(in_k, _weighted(weight_here, -_weighted(1.0 - y_here, _softplus(z_here)) - _weighted(y_here, pos_weight_here * _softplus(-z_here))), 0.0)
         p = _sigmoid(z_here)
-        dz = (p + (-p - pos_weight_here * _sigmoid(-z_here)) * y_here) * weight_here + 0.0
+        dz = (p - (p + pos_weight_here * _sigmoid(-z_here)) * y_here) * weight_here + 0.0
         tl.store(dz_ptr + row * K + k, tl.where(wrong, float("nan"), dz * scale), mask=in_k)
     total_ = tl.sum(total__all, axis=1, keep_dims=True)
     loss = -total_

@@ -9,7 +9,7 @@ Definitions
             label_smoothing / K * sum(weight[k] * log(p[k]) for k in K)
 
 Gradients, as derived
-    dL/da[j] = 0 if t == ignore_index else w*(label_smoothing - 1)*(delta(j, t) - p[j]) +
+    dL/da[j] = 0 if t == ignore_index else w*(1 - label_smoothing)*(p[j] - delta(j, t)) +
         label_smoothing*(p[j]*sum(weight[i] for i in K) - weight[j])/K
 
 Arguments
@@ -116,7 +116,7 @@ def _computed(given, consts, reduction, on_empty, slopes=True):
 # Operators
 
 
-@_operator("pminusy::weighted_softmax_cross_entropy_96734b88_value", mutates_args=())
+@_operator("pminusy::weighted_softmax_cross_entropy_6bb2fbb2_value", mutates_args=())
 def _value(a: torch.Tensor, weight: torch.Tensor, t: torch.Tensor, ignore_index: int, label_smoothing: float) -> torch.Tensor:
     N = a.shape[0]
     K = a.shape[1]
@@ -145,10 +145,10 @@ def _value_steps(a, weight, ignore_index, label_smoothing, t, loss):
     tile, layout, options = _layout(a, (K,))
     kernel = _value_1_tile if tile else _value_1_blocks
     grid = (triton.cdiv(N, layout[0]),)
-    wrap_triton(kernel)[grid](loss, t, weight, ignore_index, label_smoothing, a, N, K, _is_half(a), *layout, **options)
+    wrap_triton(kernel)[grid](loss, t, weight, ignore_index, a, label_smoothing, N, K, _is_half(a), *layout, **options)
 
 
-@_operator("pminusy::weighted_softmax_cross_entropy_96734b88_both", mutates_args=())
+@_operator("pminusy::weighted_softmax_cross_entropy_6bb2fbb2_both", mutates_args=())
 def _both(a: torch.Tensor, weight: torch.Tensor, t: torch.Tensor, ignore_index: int, label_smoothing: float, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     N = a.shape[0]
     K = a.shape[1]
@@ -183,10 +183,10 @@ def _both_steps(a, weight, ignore_index, label_smoothing, t, sum_weight, loss, d
     tile, layout, options = _layout(a, (K,))
     kernel = _both_2_tile if tile else _both_2_blocks
     grid = (triton.cdiv(N, layout[0]),)
-    wrap_triton(kernel)[grid](loss, t, weight, ignore_index, label_smoothing, a, sum_weight, da, scale, scale.stride(0), N, K, _is_half(a), *layout, **options)
+    wrap_triton(kernel)[grid](loss, t, weight, ignore_index, a, label_smoothing, sum_weight, da, scale, scale.stride(0), N, K, _is_half(a), *layout, **options)
 
 
-@_operator("pminusy::weighted_softmax_cross_entropy_96734b88_weights", mutates_args=())
+@_operator("pminusy::weighted_softmax_cross_entropy_6bb2fbb2_weights", mutates_args=())
 def _weights(a: torch.Tensor, weight: torch.Tensor, t: torch.Tensor, ignore_index: int, label_smoothing: float) -> torch.Tensor:
     N = a.shape[0]
     K = a.shape[1]
@@ -218,7 +218,7 @@ def _weights_steps(a, weight, ignore_index, label_smoothing, t, row_weight):
     wrap_triton(kernel)[grid](row_weight, t, weight, ignore_index, N, K, _is_half(a), *layout, **options)
 
 
-@_operator("pminusy::weighted_softmax_cross_entropy_96734b88_times", mutates_args=("gradient",))
+@_operator("pminusy::weighted_softmax_cross_entropy_6bb2fbb2_times", mutates_args=("gradient",))
 def _times(gradient: torch.Tensor, factor: torch.Tensor) -> None:
     size = gradient.numel()
     grid = (max(1, triton.cdiv(size, 1024)),)
@@ -285,7 +285,7 @@ _value.register_autograd(_value_backward, setup_context=_keep_value)
 
 
 @triton.jit
-def _value_1_tile(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothing_ptr, a_ptr, N, K, HALF: tl.constexpr, ROWS: tl.constexpr, BLOCK_K: tl.constexpr):
+def _value_1_tile(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, a_ptr, label_smoothing_ptr, N, K, HALF: tl.constexpr, ROWS: tl.constexpr, BLOCK_K: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     in_rows = row < N
     lone = tl.zeros((1, 1), tl.int32)
@@ -302,8 +302,6 @@ def _value_1_tile(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothing
     weight_here = _real(tl.load(weight_ptr + t_at, mask=in_rows, other=0.0))
     weight_at_label = weight_here
     w = tl.where(t_here == ignore_index_here, 0.0, weight_at_label)
-    label_smoothing_here = _real(tl.load(label_smoothing_ptr + lone))
-    term_2 = (label_smoothing_here - 1.0) * w + 0.0
     a_here = _real(tl.load(a_ptr + row * K + t_at, mask=in_rows, other=0.0))
     a_at_label = a_here
     a_here_2 = _real(tl.load(a_ptr + row * K + k, mask=in_k, other=float("-inf")))
@@ -312,20 +310,21 @@ def _value_1_tile(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothing
     sum_a = tl.sum(tl.where(in_k, exp_a - tl.where(a_here_2 == a_max, 1.0, 0.0), 0.0), axis=1, keep_dims=True)
     sum_a_2 = tl.sum(tl.where(in_k, tl.where(a_here_2 == a_max, 1.0, 0.0), 0.0), axis=1, keep_dims=True)
     term = sum_a_2 - 1.0
-    term_4 = sum_a + term
-    term_3 = _log1p(term_4)
+    term_3 = sum_a + term
+    term_2 = _log1p(term_3)
     once_2 = -a_max
-    once_3 = -term_3
+    once_3 = -term_2
     a_shifted_at_label = a_at_label - a_max
     a_shifted_2 = once_2 + a_here_2
     weight_here_2 = _real(tl.load(weight_ptr + k, mask=has_k, other=0.0))
     total_ = tl.sum(tl.where(in_k, _weighted(weight_here_2, once_3 + a_shifted_2), 0.0), axis=1, keep_dims=True)
-    loss = tl.where(t_here == ignore_index_here, 0.0, _weighted(term_2, a_shifted_at_label - term_3) - _weighted(label_smoothing_here, total_ / (one * K)))
+    label_smoothing_here = _real(tl.load(label_smoothing_ptr + lone))
+    loss = tl.where(t_here == ignore_index_here, 0.0, _weighted((label_smoothing_here - 1.0) * w, a_shifted_at_label - term_2) - _weighted(label_smoothing_here, total_ / (one * K)))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
 
 @triton.jit
-def _value_1_blocks(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothing_ptr, a_ptr, N, K, HALF: tl.constexpr, ROWS: tl.constexpr, BLOCK_K: tl.constexpr):
+def _value_1_blocks(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, a_ptr, label_smoothing_ptr, N, K, HALF: tl.constexpr, ROWS: tl.constexpr, BLOCK_K: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     in_rows = row < N
     lone = tl.zeros((1, 1), tl.int32)
@@ -339,8 +338,6 @@ def _value_1_blocks(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothi
     weight_here = _real(tl.load(weight_ptr + t_at, mask=in_rows, other=0.0))
     weight_at_label = weight_here
     w = tl.where(t_here == ignore_index_here, 0.0, weight_at_label)
-    label_smoothing_here = _real(tl.load(label_smoothing_ptr + lone))
-    term_2 = (label_smoothing_here - 1.0) * w + 0.0
     a_here = _real(tl.load(a_ptr + row * K + t_at, mask=in_rows, other=0.0))
     a_at_label = a_here
     a_max_all = _filled(float("-inf"), one, ROWS, BLOCK_K)
@@ -365,10 +362,10 @@ def _value_1_blocks(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothi
     sum_a = tl.sum(tl.where(a_max_tied, a_max_below, (a_max_below + a_max_ties) * a_max_power), axis=1, keep_dims=True) + (a_max - a_max)
     sum_a_2 = tl.sum(tl.where(a_max_tied, a_max_ties, 0.0), axis=1, keep_dims=True)
     term = sum_a_2 - 1.0
-    term_4 = sum_a + term
-    term_3 = _log1p(term_4)
+    term_3 = sum_a + term
+    term_2 = _log1p(term_3)
     once_2 = -a_max
-    once_3 = -term_3
+    once_3 = -term_2
     a_shifted_at_label = a_at_label - a_max
     total__all = _filled(0.0, one, ROWS, BLOCK_K)
     for start in range(0, K, BLOCK_K):
@@ -380,7 +377,8 @@ def _value_1_blocks(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothi
         weight_here_2 = _real(tl.load(weight_ptr + k, mask=has_k, other=0.0))
         total__all = total__all + tl.where(in_k, _weighted(weight_here_2, once_3 + a_shifted_2), 0.0)
     total_ = tl.sum(total__all, axis=1, keep_dims=True)
-    loss = tl.where(t_here == ignore_index_here, 0.0, _weighted(term_2, a_shifted_at_label - term_3) - _weighted(label_smoothing_here, total_ / (one * K)))
+    label_smoothing_here = _real(tl.load(label_smoothing_ptr + lone))
+    loss = tl.where(t_here == ignore_index_here, 0.0, _weighted((label_smoothing_here - 1.0) * w, a_shifted_at_label - term_2) - _weighted(label_smoothing_here, total_ / (one * K)))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
 
@@ -418,7 +416,7 @@ def _both_1_blocks(loss_ptr, weight_ptr, sum_weight_ptr, K, HALF: tl.constexpr, 
 
 
 @triton.jit
-def _both_2_tile(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothing_ptr, a_ptr, sum_weight_ptr, da_ptr, scale_ptr, scale_step, N, K, HALF: tl.constexpr, ROWS: tl.constexpr, BLOCK_K: tl.constexpr):
+def _both_2_tile(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, a_ptr, label_smoothing_ptr, sum_weight_ptr, da_ptr, scale_ptr, scale_step, N, K, HALF: tl.constexpr, ROWS: tl.constexpr, BLOCK_K: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     in_rows = row < N
     lone = tl.zeros((1, 1), tl.int32)
@@ -436,11 +434,11 @@ def _both_2_tile(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothing_
     weight_here = _real(tl.load(weight_ptr + t_at, mask=in_rows, other=0.0))
     weight_at_label = weight_here
     w = tl.where(t_here == ignore_index_here, 0.0, weight_at_label)
-    label_smoothing_here = _real(tl.load(label_smoothing_ptr + lone))
-    term_2 = (label_smoothing_here - 1.0) * w + 0.0
     a_here = _real(tl.load(a_ptr + row * K + t_at, mask=in_rows, other=0.0))
     a_at_label = a_here
     a_at_label_2 = a_here
+    label_smoothing_here = _real(tl.load(label_smoothing_ptr + lone))
+    once_5 = (1.0 - label_smoothing_here) * w + 0.0
     a_here_2 = _real(tl.load(a_ptr + row * K + k, mask=in_k, other=float("-inf")))
     a_max = _row_max(tl.where(in_k, a_here_2, float("-inf")))
     exp_a = _exp_difference(a_here_2, a_max, HALF)
@@ -449,26 +447,26 @@ def _both_2_tile(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothing_
     sum_exp_a = sum_a + sum_a_2
     once = 1.0 / sum_exp_a
     term = sum_a_2 - 1.0
-    term_4 = sum_a + term
-    term_3 = _log1p(term_4)
+    term_3 = sum_a + term
+    term_2 = _log1p(term_3)
     once_3 = -a_max
-    once_4 = -term_3
+    once_4 = -term_2
     a_shifted_at_label = a_at_label - a_max
-    once_5 = -tl.where(a_at_label_2 == a_max, term_4, sum_exp_a - _exp_difference(a_at_label_2, a_max, HALF)) / sum_exp_a
-    once_6 = 1.0 / sum_exp_a
+    once_6 = -tl.where(a_at_label_2 == a_max, term_3, sum_exp_a - _exp_difference(a_at_label_2, a_max, HALF)) / sum_exp_a
+    once_7 = 1.0 / sum_exp_a
     a_shifted_2 = once_3 + a_here_2
     weight_here_2 = _real(tl.load(weight_ptr + k, mask=has_k, other=0.0))
     total_ = tl.sum(tl.where(in_k, _weighted(weight_here_2, once_4 + a_shifted_2), 0.0), axis=1, keep_dims=True)
     p = once * exp_a + 0.0
     sum_weight_here = _real(tl.load(sum_weight_ptr + lone))
-    da = tl.where(t_here == ignore_index_here, 0.0, _weighted(label_smoothing_here, ((sum_weight_here - weight_here_2) * p - _weighted(weight_here_2, tl.where(a_here_2 == a_max, term_4, sum_exp_a - exp_a) * once_6)) / (one * K)) - _weighted(term_2, tl.where(k == t_here, once_5, p)))
+    da = tl.where(t_here == ignore_index_here, 0.0, _weighted(label_smoothing_here, ((sum_weight_here - weight_here_2) * p - _weighted(weight_here_2, tl.where(a_here_2 == a_max, term_3, sum_exp_a - exp_a) * once_7)) / (one * K)) + _weighted(once_5, tl.where(k == t_here, once_6, p)))
     tl.store(da_ptr + row * K + k, tl.where(wrong, float("nan"), da * scale), mask=in_k)
-    loss = tl.where(t_here == ignore_index_here, 0.0, _weighted(term_2, a_shifted_at_label - term_3) - _weighted(label_smoothing_here, total_ / (one * K)))
+    loss = tl.where(t_here == ignore_index_here, 0.0, _weighted((label_smoothing_here - 1.0) * w, a_shifted_at_label - term_2) - _weighted(label_smoothing_here, total_ / (one * K)))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
 
 @triton.jit
-def _both_2_blocks(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothing_ptr, a_ptr, sum_weight_ptr, da_ptr, scale_ptr, scale_step, N, K, HALF: tl.constexpr, ROWS: tl.constexpr, BLOCK_K: tl.constexpr):
+def _both_2_blocks(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, a_ptr, label_smoothing_ptr, sum_weight_ptr, da_ptr, scale_ptr, scale_step, N, K, HALF: tl.constexpr, ROWS: tl.constexpr, BLOCK_K: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     in_rows = row < N
     lone = tl.zeros((1, 1), tl.int32)
@@ -483,11 +481,11 @@ def _both_2_blocks(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothin
     weight_here = _real(tl.load(weight_ptr + t_at, mask=in_rows, other=0.0))
     weight_at_label = weight_here
     w = tl.where(t_here == ignore_index_here, 0.0, weight_at_label)
-    label_smoothing_here = _real(tl.load(label_smoothing_ptr + lone))
-    term_2 = (label_smoothing_here - 1.0) * w + 0.0
     a_here = _real(tl.load(a_ptr + row * K + t_at, mask=in_rows, other=0.0))
     a_at_label = a_here
     a_at_label_2 = a_here
+    label_smoothing_here = _real(tl.load(label_smoothing_ptr + lone))
+    once_5 = (1.0 - label_smoothing_here) * w + 0.0
     a_max_all = _filled(float("-inf"), one, ROWS, BLOCK_K)
     a_max_below = _filled(0.0, one, ROWS, BLOCK_K)
     a_max_ties = _filled(0.0, one, ROWS, BLOCK_K)
@@ -512,13 +510,13 @@ def _both_2_blocks(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothin
     sum_exp_a = sum_a + sum_a_2
     once = 1.0 / sum_exp_a
     term = sum_a_2 - 1.0
-    term_4 = sum_a + term
-    term_3 = _log1p(term_4)
+    term_3 = sum_a + term
+    term_2 = _log1p(term_3)
     once_3 = -a_max
-    once_4 = -term_3
+    once_4 = -term_2
     a_shifted_at_label = a_at_label - a_max
-    once_5 = -tl.where(a_at_label_2 == a_max, term_4, sum_exp_a - _exp_difference(a_at_label_2, a_max, HALF)) / sum_exp_a
-    once_6 = 1.0 / sum_exp_a
+    once_6 = -tl.where(a_at_label_2 == a_max, term_3, sum_exp_a - _exp_difference(a_at_label_2, a_max, HALF)) / sum_exp_a
+    once_7 = 1.0 / sum_exp_a
     sum_weight_here = _real(tl.load(sum_weight_ptr + lone))
     total__all = _filled(0.0, one, ROWS, BLOCK_K)
     for start in range(0, K, BLOCK_K):
@@ -531,10 +529,10 @@ def _both_2_blocks(loss_ptr, t_ptr, weight_ptr, ignore_index_ptr, label_smoothin
         total__all = total__all + tl.where(in_k, _weighted(weight_here_2, once_4 + a_shifted_2), 0.0)
         exp_a = _exp_difference(a_here_2, a_max, HALF)
         p = once * exp_a + 0.0
-        da = tl.where(t_here == ignore_index_here, 0.0, _weighted(label_smoothing_here, ((sum_weight_here - weight_here_2) * p - _weighted(weight_here_2, tl.where(a_here_2 == a_max, term_4, sum_exp_a - exp_a) * once_6)) / (one * K)) - _weighted(term_2, tl.where(k == t_here, once_5, p)))
+        da = tl.where(t_here == ignore_index_here, 0.0, _weighted(label_smoothing_here, ((sum_weight_here - weight_here_2) * p - _weighted(weight_here_2, tl.where(a_here_2 == a_max, term_3, sum_exp_a - exp_a) * once_7)) / (one * K)) + _weighted(once_5, tl.where(k == t_here, once_6, p)))
         tl.store(da_ptr + row * K + k, tl.where(wrong, float("nan"), da * scale), mask=in_k)
     total_ = tl.sum(total__all, axis=1, keep_dims=True)
-    loss = tl.where(t_here == ignore_index_here, 0.0, _weighted(term_2, a_shifted_at_label - term_3) - _weighted(label_smoothing_here, total_ / (one * K)))
+    loss = tl.where(t_here == ignore_index_here, 0.0, _weighted((label_smoothing_here - 1.0) * w, a_shifted_at_label - term_2) - _weighted(label_smoothing_here, total_ / (one * K)))
     tl.store(loss_ptr + row, tl.where(wrong, float("nan"), loss), mask=in_rows)
 
 
