@@ -31,6 +31,7 @@ from derive.normal.kept import assuming_all
 from derive.normal.poly import Poly, content, to_expr
 from derive.normal.signs import nonnegative_poly
 from derive.rules.fold import assuming, shallow, shorten_steps
+from derive.rules.minus import signs_turned
 from derive.rules.polish import polynomial_factors
 
 
@@ -129,7 +130,7 @@ def _short(expr: Expr, loss: Loss) -> Expr:
         steps = shorten_steps(whole, loss, ())
     except Undecided:
         return expr  # too long to multiply out
-    return steps[-1].after if steps else whole
+    return signs_turned(steps[-1].after if steps else whole, loss)
 
 
 def nonnegative(form: NormalForm, expr: Expr) -> bool:
