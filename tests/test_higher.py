@@ -51,6 +51,23 @@ def test_hessians_are_as_short_as_a_person_would_write_them(name: str, wrt: str,
     assert derive.check(loss, f"{wrt}[i],{wrt}[j]", form).status == "proved"
 
 
+SIN2 = "s*p[t]*sin({0})**2"
+FOUR = "((1 if theta <= pi/4 else -1) if theta <= pi/2 else 1 if theta <= 3*pi/4 else -1)"
+ANGLES = [
+    (
+        "arcface",
+        f"s*(1 - p[t])*({SIN2.format('m + theta')} + cos(m + theta)) if theta <= pi - m else 0",
+    ),
+    ("l_softmax_2", f"4*s*(1 - p[t])*(cos(2*theta)*{SIGN} + {SIN2.format('2*theta')})"),
+    ("l_softmax_4", f"16*s*(1 - p[t])*(cos(4*theta)*{FOUR} + {SIN2.format('4*theta')})"),
+]
+
+
+@pytest.mark.parametrize(("name", "form"), ANGLES)
+def test_a_square_of_a_sine_is_written_as_one(name: str, form: str) -> None:
+    assert derive.hessian(derive.load(name), "theta").formula == form
+
+
 @pytest.mark.parametrize(("first", "second"), [("i", "j"), ("r", "s1"), ("i", "k"), ("k", "i")])
 @pytest.mark.parametrize(("name", "wrt"), [("arcface", "c"), ("dice", "z"), ("entropy", "z")])
 def test_letters_of_a_second_derivative_do_not_matter(

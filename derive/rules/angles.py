@@ -1,5 +1,5 @@
 """Sines and cosines by the addition theorems, where that is shorter: cos(m + u) sin(u) -
-sin(m + u) cos(u) is -sin(m), and sin(2 u)/sin(u) is 2 cos(u)."""
+sin(m + u) cos(u) is -sin(m), sin(2 u)/sin(u) is 2 cos(u), and 1 - cos(u)^2 is sin(u)^2."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from derive.index import Binder, Choice, Condition, Diff, Partial, kinds, rebuil
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided
 from derive.normal.poly import ONE, Poly, add_to, join, mono_expr, number, to_expr
-from derive.rules.known import near
+from derive.rules.known import near, shallow
 from derive.rules.registry import register
 from derive.rules.shorten import factored, shortness
 
@@ -24,7 +24,7 @@ APART = frozenset((Binder, Choice, Condition, Diff, Partial))
 
 def by_addition(expr: Expr, loss: Loss) -> Expr:
     """The expression with the sines and cosines of its products and sums taken together."""
-    form = near(loss, frozenset(loss.defined))
+    forms = near(loss, frozenset(loss.defined)), shallow(loss)
 
     def visit(node: Any) -> Any:
         if isinstance(node, Condition) or not kinds(node) & CIRCULAR:
@@ -33,7 +33,7 @@ def by_addition(expr: Expr, loss: Loss) -> Expr:
             return rebuild(node, visit)
         plain = [arg for arg in node.args if _is_plain(arg)]
         rest = [visit(arg) for arg in node.args if not _is_plain(arg)]
-        return node.func(_together(form, node.func(*plain)), *rest)
+        return node.func(_together(*forms, node.func(*plain)), *rest)
 
     found: Expr = visit(expr)
     return found
@@ -44,11 +44,11 @@ def _is_plain(node: Expr) -> bool:
 
 
 @lru_cache(maxsize=1 << 12)
-def _together(form: NormalForm, expr: Expr) -> Expr:
+def _together(form: NormalForm, whole: NormalForm, expr: Expr) -> Expr:
     if not kinds(expr) & CIRCULAR:
         return expr
     try:
-        return min((expr, *_spellings(form, expr)), key=shortness)
+        return min((expr, *_spellings(form, expr), *_squares(whole, expr)), key=shortness)
     except Undecided:
         return expr
 
@@ -60,19 +60,27 @@ def _spellings(form: NormalForm, expr: Expr) -> Iterator[Expr]:
         return
     factor, shared, rest = form.content(poly)
     above = form(to_expr(rest))
-    for each in (above, _in_sines(form, above)):
+    for each in (above, _in_squares(above, cos, sin)):
         yield Mul(number(factor), mono_expr(shared), factored(each))
 
 
-def _in_sines(form: NormalForm, poly: Poly) -> Poly:
-    """The polynomial with cos^2 = 1 - sin^2 put in, where the normal form has it the other way."""
+def _squares(form: NormalForm, expr: Expr) -> Iterator[Expr]:
+    """With squares of sines for those of cosines or the other way, each angle as a whole."""
+    poly = form(expr)
+    for one, other in ((cos, sin), (sin, cos)):
+        if any(isinstance(base, one) and power >= 2 for mono in poly for base, power in mono):
+            yield factored(_in_squares(poly, one, other))
+
+
+def _in_squares(poly: Poly, one: type[Expr], other: type[Expr]) -> Poly:
+    """The polynomial with one^2 = 1 - other^2 put in, for the sine and the cosine of an angle."""
     result: Poly = {}
     for mono, value in poly.items():
-        even = [(base, power // 2 * 2) for base, power in mono if isinstance(base, cos)]
+        even = [(base, power // 2 * 2) for base, power in mono if isinstance(base, one)]
         terms: Poly = {join(mono, frozenset((base, -power) for base, power in even)): value}
         for base, power in even:
             for _ in range(int(power) // 2):
-                square: Poly = {ONE: 1, frozenset(((sin(base.args[0]), 2),)): -1}
+                square: Poly = {ONE: 1, frozenset(((other(base.args[0]), 2),)): -1}
                 terms = _product(terms, square)
         add_to(result, terms)
     return result

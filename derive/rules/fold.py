@@ -33,7 +33,7 @@ from derive.rules.common import collected
 from derive.rules.decimals import decimals
 from derive.rules.defined import keeps_domain
 from derive.rules.gathered import gathered
-from derive.rules.known import has_domains, near, sums_given
+from derive.rules.known import has_domains, near, shallow, sums_given
 from derive.rules.polish import polished
 from derive.rules.registry import register
 from derive.rules.shorten import factored, length, shortness, weight
@@ -42,12 +42,6 @@ from derive.rules.spelling import spell
 from derive.rules.written import as_written
 
 LONGEST_FOLD = 60
-
-
-@lru_cache(maxsize=8)
-def shallow(loss: Loss) -> NormalForm:
-    """The normal form in the user's own names and functions."""
-    return NormalForm(loss, frozenset(loss.defined), shallow=True)
 
 
 def unfolded(loss: Loss) -> NormalForm:
@@ -250,4 +244,13 @@ def _with_gather(expr: Expr, before: list[Shorter], loss: Loss) -> list[Shorter]
     return before if short == here else [*before, Shorter(gather, (("loss", loss),), short)]
 
 
-__all__ = ["Shorter", "Solved", "assume", "factor", "fold", "known_sums", "shorten_steps"]
+__all__ = [
+    "Shorter",
+    "Solved",
+    "assume",
+    "factor",
+    "fold",
+    "known_sums",
+    "shallow",
+    "shorten_steps",
+]

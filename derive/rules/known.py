@@ -100,6 +100,12 @@ class _Known:
         return isinstance(inner, Entry) and self._number(bind(Total, index, inner, guard)) == 0
 
 
+@lru_cache(maxsize=8)
+def shallow(loss: Loss) -> NormalForm:
+    """The normal form in the user's own names and functions."""
+    return NormalForm(loss, frozenset(loss.defined), shallow=True)
+
+
 @lru_cache(maxsize=32)
 def near(loss: Loss, stop: frozenset[str]) -> NormalForm:
     """The normal form with every definition unfolded but those of `stop`."""

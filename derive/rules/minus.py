@@ -3,7 +3,8 @@
 What is compared is one sum: so much for every minus sign, more for one in front of all; more for
 a bracket with its number after a minus sign (but exp(u) - 1 is usual, and q - 1 where q > 1), with
 signs that the loss itself has the other way round, or with a target less what is none; less for
-one with a delta after a minus sign; and least for every bracket that is turned.
+one with a delta after a minus sign, and for a choice that begins with a negative number; and least
+for every bracket that is turned.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ NUMBER: Cost = (6, 1, 0)
 NOT_OWN: Cost = (4, 0, 0)
 TARGET: Cost = (4, 0, 0)
 DELTA: Cost = (2, 0, 0)
+FIRST: Cost = (2, 0, 0)
 TURN: Cost = (1, 0, 1)
-TURNED_CHOICE: Cost = (4, 0, 1)
+TURNED_CHOICE: Cost = (3, 0, 1)
 CLOSED = (Entry, Delta, Index, Condition, Partial, Diff, Share)
 
 
@@ -112,7 +114,7 @@ class _Signs:
     def _both(self, node: Any) -> tuple[Written | None, Written | None]:
         if node.is_Number and node.is_negative:
             return None, (NOTHING, -node)
-        if isinstance(node, (*CLOSED, exp)) or Add not in kinds(node):
+        if isinstance(node, (*CLOSED, exp)) or not kinds(node) & {Add, Choice}:
             negative = node.is_Mul and _is_negative(node)
             return (None, (NOTHING, -node)) if negative else ((NOTHING, node), None)
         if node.is_Add:
@@ -217,10 +219,12 @@ class _Signs:
 
     def _choice(self, node: Expr) -> tuple[Written | None, Written | None]:
         condition, *values = node.args
+        nested = any(isinstance(value, Choice) for value in values)
         found: list[Written | None] = []
         for way, turn in ((self.plain, NOTHING), (self.negative, TURNED_CHOICE)):
             forms = [(NOTHING, value) if value == 0 else way(value) for value in values]
-            cost = _sum(turn, *(cost for cost, _ in forms))
+            first = FIRST if forms[0][1].is_number and forms[0][1].is_negative else NOTHING
+            cost = _sum(NOTHING if nested else turn, first, *(cost for cost, _ in forms))
             found.append((cost, Choice(condition, *(form for _, form in forms))))
         return found[0], found[1]
 
