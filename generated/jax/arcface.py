@@ -14,9 +14,9 @@ Gradients, as derived
         else 1)
 
 Their derivatives along directions, as derived
-    (H v) by c[j] = s*(s*(p[t]*(delta(j, t)*(v[t]*(1 - cos(m + theta)**2 - sin(theta)**2 -
-        p[t]*(1 + (sin(theta) - 2*sin(m + theta))*sin(theta) - cos(m + theta)**2)) +
-        (sin(theta) - sin(m + theta))*sin(theta)*sum(p[i]*v[i] for i in K)) +
+    (H v) by c[j] = s*(s*(p[t]*(delta(j, t)*((sin(theta) - sin(m +
+        theta))*sin(theta)*sum(p[i]*v[i] for i in K) + v[t]*(sin(m + theta) -
+        sin(theta))*((1 + p[t])*sin(theta) + (1 - p[t])*sin(m + theta))) +
         p[j]*v[t]*(sin(theta) - sin(m + theta))*sin(theta)) + p[j]*(v[j] - sum(p[i]*v[i] for
         i in K))*sin(theta)**2)*sin(theta) - v[t]*delta(j, t)*(1 - p[t])*sin(m) if theta <=
         pi - m else s*p[j]*(v[j] - sum(p[i]*v[i] for i in K))*sin(theta)**3)/sin(theta)**3
@@ -152,17 +152,17 @@ def _push(cotangent, c, t, s, m, v):
     cotangent = jnp.where(_valid(t, K), cotangent, jnp.nan)
     index_K = jnp.arange(K)
     theta = jnp.arccos(_at(c, t))
-    term_13 = 1 - _at(c, t)
-    term_16 = 1 + _at(c, t)
-    term_12 = term_13 * term_16
-    term_11 = jnp.sqrt(term_12)
-    term_19 = jnp.sin(m)
-    term_20 = jnp.cos(m)
-    term_6 = _weighted(term_20, _at(c, t)) - _weighted(term_19, term_11)
-    term_14 = 3.141592653589793 - m
-    psi = jnp.where(theta <= term_14, term_6, _at(c, t) - m * term_19)
-    part_1 = _put(c, t, psi)
-    z = s * part_1
+    term_11 = 1 - _at(c, t)
+    term_14 = 1 + _at(c, t)
+    term_10 = term_11 * term_14
+    term_9 = jnp.sqrt(term_10)
+    term_12 = 3.141592653589793 - m
+    term_17 = jnp.sin(m)
+    term_18 = jnp.cos(m)
+    part_1 = _weighted(term_18, _at(c, t)) - _weighted(term_17, term_9)
+    psi = jnp.where(theta <= term_12, part_1, _at(c, t) - m * term_17)
+    part_2 = _put(c, t, psi)
+    z = s * part_2
     z_max = jnp.max(z, axis=1)
     exp_z = _exp_difference(z, z_max[:, None])
     sum_exp_z = jnp.sum(exp_z, axis=1)
@@ -170,42 +170,38 @@ def _push(cotangent, c, t, s, m, v):
     sum_z = jnp.sum(exp_z - (z == z_max[:, None]).astype(dtype), axis=1)
     sum_z_2 = jnp.sum((z == z_max[:, None]).astype(dtype), axis=1)
     term = sum_z_2 - 1
-    term_10 = _weighted(term_20, term_11)
-    term_15 = _weighted(term_19, _at(c, t))
-    term_7 = term_10 + term_15
-    term_17 = sum_z + term
-    part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-    term_9 = jnp.where(_at(z, t) == z_max, term_17, part_2)
-    part_3 = _put(p, t, -term_9 / sum_exp_z)
-    part_4 = term_7 / jnp.sqrt(term_12)
+    term_8 = _weighted(term_18, term_9)
+    term_13 = _weighted(term_17, _at(c, t))
+    term_5 = term_13 + term_8
+    term_15 = sum_z + term
+    part_3 = sum_exp_z - _exp_difference(_at(z, t), z_max)
+    term_7 = jnp.where(_at(z, t) == z_max, term_15, part_3)
+    part_4 = _put(p, t, -term_7 / sum_exp_z)
+    part_5 = term_5 / jnp.sqrt(term_10)
     g = (
-        jnp.where((index_K == t[:, None]) & (theta[:, None] <= term_14), part_4[:, None], 1)
+        jnp.where((index_K == t[:, None]) & (theta[:, None] <= term_12), part_5[:, None], 1)
         * s
-        * part_3
+        * part_4
     )
     q = jnp.sum(g * v, axis=1)
-    term_2 = term_9 / sum_exp_z
-    term_3 = _weighted(p, v)
-    total_2 = jnp.sum(term_3, axis=1)
-    total_3 = jnp.sum(jnp.where(p <= 0.5, term_3, 0), axis=1)
-    part_5 = jnp.where(z == z_max[:, None], term_17[:, None], sum_exp_z[:, None] - exp_z)
-    term_4 = part_5 / sum_exp_z[:, None]
-    term_5 = term_11 - term_10 - term_15
-    term_8 = term_4 * v - jnp.where(p > 0.5, total_3[:, None], total_2[:, None] - term_3)
-    part_6 = 2 * _weighted(_at(p, t), term_11 * term_7)
-    part_7 = _weighted(p, term_11[:, None] * term_5[:, None] * _at(v, t)[:, None])
-    part_8 = _weighted(p, term_13[:, None] * term_16[:, None] * term_8)
-    part_9 = term_9 * _at(v, t) / sum_exp_z
-    part_10 = -_weighted((t[:, None] == index_K).astype(dtype) * term_19, part_9[:, None])
-    part_11 = term_11 * term_5 * total_2
-    part_12 = (1 + _at(p, t)) * _at(c, t) ** 2
-    part_13 = (part_12 + part_6 - 2 * _at(p, t) - term_2 * term_6**2) * _at(v, t)
-    part_14 = _weighted(p, s * term_8 * term_12[:, None] ** 1.5)
-    part_15 = (t[:, None] == index_K).astype(dtype)
-    part_16 = part_7 + _weighted(part_15, part_11[:, None] + part_13[:, None])
-    part_17 = (part_8 + _weighted(_at(p, t)[:, None], part_16)) * s * term_11[:, None]
-    part_18 = jnp.where(theta[:, None] <= term_14, part_10 + part_17, part_14)
-    grad_c = _weighted(cotangent[:, None], s * part_18 / term_12[:, None] ** 1.5)
+    term_2 = _weighted(p, v)
+    total_2 = jnp.sum(term_2, axis=1)
+    total_3 = jnp.sum(jnp.where(p <= 0.5, term_2, 0), axis=1)
+    part_6 = jnp.where(z == z_max[:, None], term_15[:, None], sum_exp_z[:, None] - exp_z)
+    term_3 = part_6 / sum_exp_z[:, None]
+    term_4 = term_9 - term_13 - term_8
+    term_6 = term_3 * v - jnp.where(p > 0.5, total_3[:, None], total_2[:, None] - term_2)
+    part_7 = (1 + _at(p, t)) * term_9 + term_5 * term_7 / sum_exp_z
+    part_8 = (term_13 + term_8 - term_9) * part_7 * _at(v, t) + term_4 * term_9 * total_2
+    part_9 = _weighted(p, term_4[:, None] * term_9[:, None] * _at(v, t)[:, None])
+    part_10 = part_9 + _weighted((t[:, None] == index_K).astype(dtype), part_8[:, None])
+    part_11 = _weighted(p, term_11[:, None] * term_14[:, None] * term_6)
+    part_12 = (part_11 + _weighted(_at(p, t)[:, None], part_10)) * s * term_9[:, None]
+    part_13 = term_7 * _at(v, t) / sum_exp_z
+    part_14 = _weighted((t[:, None] == index_K).astype(dtype) * term_17, part_13[:, None])
+    part_15 = _weighted(p, s * term_6 * term_10[:, None] ** 1.5)
+    part_16 = jnp.where(theta[:, None] <= term_12, part_12 - part_14, part_15)
+    grad_c = _weighted(cotangent[:, None], s * part_16 / term_10[:, None] ** 1.5)
     return (q, grad_c)
 
 

@@ -14,9 +14,9 @@ Gradients, as derived
         else 1)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by c[j] = s*(s*(p[t]*(delta(j, t)*(v[t]*(1 - cos(m + theta)**2 - sin(theta)**2 -
-        p[t]*(1 + (sin(theta) - 2*sin(m + theta))*sin(theta) - cos(m + theta)**2)) +
-        (sin(theta) - sin(m + theta))*sin(theta)*sum(p[i]*v[i] for i in K)) +
+    (H v) by c[j] = s*(s*(p[t]*(delta(j, t)*((sin(theta) - sin(m +
+        theta))*sin(theta)*sum(p[i]*v[i] for i in K) + v[t]*(sin(m + theta) -
+        sin(theta))*((1 + p[t])*sin(theta) + (1 - p[t])*sin(m + theta))) +
         p[j]*v[t]*(sin(theta) - sin(m + theta))*sin(theta)) + p[j]*(v[j] - sum(p[i]*v[i] for
         i in K))*sin(theta)**2)*sin(theta) - v[t]*delta(j, t)*(1 - p[t])*sin(m) if theta <=
         pi - m else s*p[j]*(v[j] - sum(p[i]*v[i] for i in K))*sin(theta)**3)/sin(theta)**3
@@ -210,63 +210,59 @@ class _Second(torch.autograd.Function):
         dtype, device = c.dtype, c.device
         K = c.shape[1]
         theta = torch.acos(_at(c, t))
-        term_13 = 1 - _at(c, t)
-        term_16 = 1 + _at(c, t)
-        term_12 = term_13 * term_16
-        term_11 = torch.sqrt(term_12)
-        term_19 = torch.sin(m)
-        term_20 = torch.cos(m)
-        term_6 = _weighted(term_20, _at(c, t)) - _weighted(term_19, term_11)
-        term_14 = 3.141592653589793 - m
-        psi = torch.where(theta <= term_14, term_6, _at(c, t) - m * term_19)
-        part_1 = _put(c, t, psi)
-        z = s * part_1
+        term_11 = 1 - _at(c, t)
+        term_14 = 1 + _at(c, t)
+        term_10 = term_11 * term_14
+        term_9 = torch.sqrt(term_10)
+        term_12 = 3.141592653589793 - m
+        term_17 = torch.sin(m)
+        term_18 = torch.cos(m)
+        part_1 = _weighted(term_18, _at(c, t)) - _weighted(term_17, term_9)
+        psi = torch.where(theta <= term_12, part_1, _at(c, t) - m * term_17)
+        part_2 = _put(c, t, psi)
+        z = s * part_2
         z_max = torch.amax(z, dim=1)
         exp_z = _exp_difference(z, z_max[:, None])
         sum_exp_z = torch.sum(exp_z, dim=1)
         p = exp_z / sum_exp_z[:, None]
-        term_18 = (z == z_max[:, None]).to(dtype)
-        sum_z = torch.sum(exp_z - term_18, dim=1)
-        sum_z_2 = torch.sum(term_18, dim=1)
+        term_16 = (z == z_max[:, None]).to(dtype)
+        sum_z = torch.sum(exp_z - term_16, dim=1)
+        sum_z_2 = torch.sum(term_16, dim=1)
         term = sum_z_2 - 1
-        term_10 = _weighted(term_20, term_11)
-        term_15 = _weighted(term_19, _at(c, t))
-        term_7 = term_10 + term_15
-        term_17 = sum_z + term
-        part_2 = sum_exp_z - _exp_difference(_at(z, t), z_max)
-        term_9 = torch.where(_at(z, t) == z_max, term_17, part_2)
+        term_8 = _weighted(term_18, term_9)
+        term_13 = _weighted(term_17, _at(c, t))
+        term_5 = term_13 + term_8
+        term_15 = sum_z + term
+        part_3 = sum_exp_z - _exp_difference(_at(z, t), z_max)
+        term_7 = torch.where(_at(z, t) == z_max, term_15, part_3)
         if needs[0]:
             index_K = torch.arange(K, device=device)
-            part_3 = _put(p, t, -term_9 / sum_exp_z)
-            part_4 = term_7 / torch.sqrt(term_12)
-            part_5 = s * part_3
-            part_6 = torch.where(theta <= term_14, part_4, 1)
-            g = torch.where(index_K == t[:, None], part_6[:, None], 1) * part_5
+            part_4 = _put(p, t, -term_7 / sum_exp_z)
+            part_5 = term_5 / torch.sqrt(term_10)
+            part_6 = s * part_4
+            part_7 = torch.where(theta <= term_12, part_5, 1)
+            g = torch.where(index_K == t[:, None], part_7[:, None], 1) * part_6
             q = torch.sum(g * v, dim=1)
         if needs[1]:
             index_K = torch.arange(K, device=device)
-            term_2 = term_9 / sum_exp_z
-            term_3 = _weighted(p, v)
-            total_2 = torch.sum(term_3, dim=1)
-            total_3 = torch.sum(torch.where(p <= 0.5, term_3, 0), dim=1)
-            part_7 = sum_exp_z[:, None] - exp_z
-            term_4 = torch.where(z == z_max[:, None], term_17[:, None], part_7) / sum_exp_z[:, None]
-            term_5 = term_11 - term_10 - term_15
-            term_8 = term_4 * v - torch.where(p > 0.5, total_3[:, None], total_2[:, None] - term_3)
-            part_8 = 2 * _weighted(_at(p, t), term_11 * term_7)
-            part_9 = _weighted(p, term_11[:, None] * term_5[:, None] * _at(v, t)[:, None])
-            part_10 = _weighted(p, term_13[:, None] * term_16[:, None] * term_8)
-            part_11 = term_9 * _at(v, t) / sum_exp_z
-            part_12 = -_weighted((t[:, None] == index_K).to(dtype) * term_19, part_11[:, None])
-            part_13 = term_11 * term_5 * total_2
-            part_14 = (1 + _at(p, t)) * _at(c, t) ** 2
-            part_15 = (part_14 + part_8 - 2 * _at(p, t) - term_2 * term_6**2) * _at(v, t)
-            part_16 = _weighted(p, s * term_8 * term_12[:, None] ** 1.5)
-            part_17 = part_13 + part_15
-            part_18 = part_9 + _weighted((t[:, None] == index_K).to(dtype), part_17[:, None])
-            part_19 = (part_10 + _weighted(_at(p, t)[:, None], part_18)) * s * term_11[:, None]
-            part_20 = torch.where(theta[:, None] <= term_14, part_12 + part_19, part_16)
-            grad_c = _weighted(cotangent[:, None], s * part_20 / term_12[:, None] ** 1.5)
+            term_2 = _weighted(p, v)
+            total_2 = torch.sum(term_2, dim=1)
+            total_3 = torch.sum(torch.where(p <= 0.5, term_2, 0), dim=1)
+            part_8 = sum_exp_z[:, None] - exp_z
+            term_3 = torch.where(z == z_max[:, None], term_15[:, None], part_8) / sum_exp_z[:, None]
+            term_4 = term_9 - term_13 - term_8
+            term_6 = term_3 * v - torch.where(p > 0.5, total_3[:, None], total_2[:, None] - term_2)
+            part_9 = (1 + _at(p, t)) * term_9 + term_5 * term_7 / sum_exp_z
+            part_10 = (term_13 + term_8 - term_9) * part_9 * _at(v, t) + term_4 * term_9 * total_2
+            part_11 = _weighted(p, term_4[:, None] * term_9[:, None] * _at(v, t)[:, None])
+            part_12 = part_11 + _weighted((t[:, None] == index_K).to(dtype), part_10[:, None])
+            part_13 = _weighted(p, term_11[:, None] * term_14[:, None] * term_6)
+            part_14 = (part_13 + _weighted(_at(p, t)[:, None], part_12)) * s * term_9[:, None]
+            part_15 = term_7 * _at(v, t) / sum_exp_z
+            part_16 = -_weighted((t[:, None] == index_K).to(dtype) * term_17, part_15[:, None])
+            part_17 = _weighted(p, s * term_6 * term_10[:, None] ** 1.5)
+            part_18 = torch.where(theta[:, None] <= term_12, part_14 + part_16, part_17)
+            grad_c = _weighted(cotangent[:, None], s * part_18 / term_10[:, None] ** 1.5)
         slopes = ()
         if needs[0]:
             slopes += (q,)
