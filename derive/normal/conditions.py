@@ -16,8 +16,6 @@ from derive.index import (
     Delta,
     free_indices,
     is_index,
-    kinds,
-    nodes,
     order,
     substitute,
     tensors,
@@ -187,8 +185,6 @@ def beside(form: NormalForm, mono: Mono, peculiar: Sequence[Factor]) -> Poly | N
     powers = {base for base, _ in mono}
     conditions = (base.args[0] for base, _ in sides if isinstance(base, Choice))
     above = {condition.operands[0] for condition in conditions if condition.op == ">"}
-    deep = [base for base in powers if Choice in kinds(base) and not isinstance(base, Choice)]
-    within = frozenset().union(*map(nodes, deep)) if deep else None
     for base, power in sides:
         tested = base.args[0].operands[0] if isinstance(base, Choice) else base.args[0]
         rest: Poly = {mono - {(base, power)}: 1}
@@ -205,10 +201,6 @@ def beside(form: NormalForm, mono: Mono, peculiar: Sequence[Factor]) -> Poly | N
             return {}
         elif isinstance(base, Choice) and -tested in powers:
             return form.mul(rest, complement(_positive(form, form(-tested))))
-        if within and base in within:  # beside a 0-1 atom what holds it has it as 1
-            there = level.put(form, rest, {base: S.One})
-            if there is not None:
-                return form.mul({frozenset(((base, power),)): 1}, there)
     return None
 
 

@@ -173,20 +173,20 @@ def _coincidences(form: NormalForm, poly: Poly) -> list[Poly]:
 
 def vanishes_on(form: NormalForm, level: Expr, poly: Poly) -> bool:
     """Whether a polynomial is known to be 0 wherever `level` is: solved for an entry in it."""
-    found = (put(form, poly, values) for values in solutions(form, form(level)))
-    return any(here is not None and form.vanishes(here) for here in found)
+    for put in solutions(form, form(level)):
+        here = substitute(to_expr(poly), put)
+        if ENDLESS.isdisjoint(distinct(here)) and form.is_zero(here):
+            return True
+    return False
 
 
 def put_in(form: NormalForm, level: Expr, beside: Poly) -> Poly | None:
     """What stands beside [u == 0], u solved for an entry that is put in; None for nothing new."""
-    values = next(solutions(form, as_poly(level.args[0].operands[0])), {})
-    known = entries(to_expr(beside))
-    return None if known.isdisjoint(values) else put(form, beside, values)
-
-
-def put(form: NormalForm, poly: Poly, values: Mapping[Expr, Expr]) -> Poly | None:
-    """The polynomial with values put in; None where it has none there."""
-    here = substitute(to_expr(poly), values)
+    put = next(solutions(form, as_poly(level.args[0].operands[0])), {})
+    expr = to_expr(beside)
+    if entries(expr).isdisjoint(put):
+        return None
+    here = substitute(expr, put)
     return form(here) if ENDLESS.isdisjoint(distinct(here)) else None
 
 
@@ -219,9 +219,9 @@ def is_level(base: Expr) -> bool:
 def solutions(form: NormalForm, poly: Poly) -> Iterator[Mapping[Expr, Expr]]:
     """poly = 0 solved for its entries, one after the other."""
     for mono in sorted(poly, key=lambda mono: (len(mono), str(sorted(map(str, mono))))):
-        found = solved(form, poly, mono)
-        if found is not None:
-            yield found
+        put = solved(form, poly, mono)
+        if put is not None:
+            yield put
 
 
 def solved(form: NormalForm, poly: Poly, mono: Mono) -> Mapping[Expr, Expr] | None:
