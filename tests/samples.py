@@ -11,6 +11,7 @@ from derive.batch import PER_SAMPLE, names_batch
 from derive.evaluate import evaluate
 from derive.loss import Loss
 from derive.point import Point
+from derive.printing import language
 
 SIZES = {"N": 4, "K": 3, "D": 2}
 
@@ -68,3 +69,12 @@ def divisor(loss: Loss, given: dict[str, Any], count: int) -> float:
             point[d.name] = {place: Fraction(float(row[place])) for place in places}
         total += float(evaluate(loss, loss.weight, Point({}, point)).mid())
     return total
+
+
+def with_coined(text: str, loss: Loss) -> str:
+    """The text with the definitions that the derivation gave names to."""
+    if not any(definition.coined for definition in loss.definitions):
+        return text
+    kept = [line for line in text.splitlines() if ":" in line.partition("=")[0]]
+    kept += [f"{language(d.entry, loss)} = {language(d.body, loss)}" for d in loss.definitions]
+    return "\n".join(kept) + "\n"

@@ -20,6 +20,7 @@ import plain
 import pytest
 from closed_forms import CLOSED_FORMS
 from mpmath import mp, mpf
+from samples import with_coined
 
 import codegen
 import derive
@@ -185,9 +186,9 @@ class Truth:
     def slopes(self, wrt: str) -> dict[tuple[int, ...], Any]:
         return {place: self.slope(wrt, place) for place in self.sample.values[wrt]}
 
-    def claimed(self, formula: str, letters: Mapping[str, int]) -> Any:
-        sizes = {**MORE, **self.sample.sizes}
-        return plain.claimed(self.loss.text, sizes, self.sample.values, formula, letters)
+    def claimed(self, found: Derivation, letters: Mapping[str, int]) -> Any:
+        sizes, text = {**MORE, **self.sample.sizes}, with_coined(self.loss.text, found.loss)
+        return plain.claimed(text, sizes, self.sample.values, found.formula, letters)
 
 
 @every
@@ -212,7 +213,7 @@ def assert_printed(found: Derivation, truth: Truth, slopes: Mapping[tuple[int, .
     """The formula has the values of the slopes."""
     letters = [found.names.free[index] for index in found.wrt[-1].indices]
     for place, slope in slopes.items():
-        value = truth.claimed(found.formula, dict(zip(letters, place, strict=True)))
+        value = truth.claimed(found, dict(zip(letters, place, strict=True)))
         assert abs(value - slope) < mpf(10) ** -30 * (1 + abs(slope)), (truth.sample, place)
 
 

@@ -15,9 +15,9 @@ import pytest
 from mpmath import mp, mpf
 from plain import FUNCTIONS, claimed, slope
 from points import generic_point
+from samples import with_coined
 
 from derive import InputError, check, gradient, parse
-from derive.loss import Loss
 from derive.notation import parse_entries
 from derive.printing import language
 
@@ -100,16 +100,7 @@ def test_what_is_called_right_is_the_slope(
         assert all(step.check != "unknown" for step in derivation.steps)
         result = language(derivation.result, loss)
         if "share(" not in result and "step(" not in result:
-            _assert_slope(_with_coined(text, derivation.loss), entry, result)
-
-
-def _with_coined(text: str, loss: Loss) -> str:
-    """The text with the definitions that the derivation gave names to."""
-    if not any(definition.coined for definition in loss.definitions):
-        return text
-    kept = [line for line in text.splitlines() if ":" in line.partition("=")[0]]
-    kept += [f"{language(d.entry, loss)} = {language(d.body, loss)}" for d in loss.definitions]
-    return "\n".join(kept) + "\n"
+            _assert_slope(with_coined(text, derivation.loss), entry, result)
 
 
 @pytest.mark.parametrize(
