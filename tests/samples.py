@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from fractions import Fraction
 from typing import Any
 
@@ -75,6 +76,7 @@ def with_coined(text: str, loss: Loss) -> str:
     """The text with the definitions that the derivation gave names to."""
     if not any(definition.coined for definition in loss.definitions):
         return text
-    kept = [line for line in text.splitlines() if ":" in line.partition("=")[0]]
+    statements = (node for node in ast.parse(text).body if isinstance(node, ast.AnnAssign))
+    kept = [ast.unparse(node) for node in statements if not isinstance(node.annotation, ast.Call)]
     kept += [f"{language(d.entry, loss)} = {language(d.body, loss)}" for d in loss.definitions]
     return "\n".join(kept) + "\n"
