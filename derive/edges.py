@@ -30,6 +30,7 @@ MOST_HALVINGS = 200
 ATTEMPTS = 5
 MOST_PAIRS = 96
 MOST_PLACES = 4
+MOST_ALIKE = 2
 DISCRETE = ("binary", "sign", "label")
 KINKED = ("relu", "absolute", "largest", "smallest", "signum", "step")
 
@@ -113,10 +114,25 @@ def upon(loss: Loss, expr: Expr, point: Point, env: Mapping[Any, int]) -> Iterat
         ranges = [range(point.sizes[axis_of(index).name]) for index in bound]
         for chosen in islice(cartesian(*ranges), MOST_PLACES):
             here = {**env, **dict(zip(bound, chosen, strict=True))}
-            for entry in sorted(entries(gap), key=order):
-                moved = _solved(loss, gap, entry, point, here)
-                if moved is not None:
-                    yield moved
+            solved = (_solved(loss, gap, entry, point, here) for entry in _sorted(gap))
+            yield from filter(None, solved)
+            alike = (other for other in _alike(loss, point) if _gap(loss, gap, other, here) == 0)
+            yield from islice(alike, MOST_ALIKE)
+
+
+def _sorted(expr: Expr) -> list[Entry]:
+    return sorted(entries(expr), key=order)
+
+
+def _alike(loss: Loss, point: Point) -> Iterator[Point]:
+    """The point with all entries of one name 0, or those of another name."""
+    free = [d for d in loss.declarations if not discrete(d) and d.domain.kind == "real"]
+    for one in free:
+        old = point.values[one.name]
+        others = [point.values[d.name] for d in free if d.tensor.axes == one.tensor.axes]
+        for values in ({place: Fraction(0) for place in old}, *others):
+            if all(allows(one, value, point.sizes) for value in values.values()):
+                yield replace(point, values={**point.values, one.name: values})
 
 
 def _levels(expr: Expr) -> list[Condition]:
@@ -136,18 +152,19 @@ def _solved(
     def moved(value: Fraction) -> Point:
         return replace(point, values={**point.values, name: {**point.values[name], place: value}})
 
-    def gap_at(value: Fraction) -> Fraction | None:
-        try:
-            return rational(Evaluator(loss, moved(value)), gap, env)
-        except Undetermined:
-            return None
-
-    start, end = gap_at(Fraction(0)), gap_at(Fraction(1))
+    start, end = (_gap(loss, gap, moved(Fraction(value)), env) for value in (0, 1))
     if start is None or end is None or start == end:
         return None
     root = start / (start - end)
-    fits = allows(declaration, root, point.sizes) and gap_at(root) == 0
+    fits = allows(declaration, root, point.sizes) and _gap(loss, gap, moved(root), env) == 0
     return moved(root) if fits else None
+
+
+def _gap(loss: Loss, gap: Expr, point: Point, env: Mapping[Any, int]) -> Fraction | None:
+    try:
+        return rational(Evaluator(loss, point), gap, env)
+    except Undetermined:
+        return None
 
 
 def _trace(loss: Loss, claim: Expr, env: Mapping[Any, int], point: Point) -> Trace:

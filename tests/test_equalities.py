@@ -9,9 +9,11 @@ from fractions import Fraction as F
 from typing import Any
 
 import mpmath
+import numpy as np
 import pytest
 from plain import DIGITS, claimed, slope
 
+import codegen
 from derive import check, gradient, hessian, parse
 from derive.index import Condition
 from derive.printing import language
@@ -148,3 +150,26 @@ def test_two_classes_that_coincide() -> None:
 )
 def test_second_derivatives(text: str, expected: str) -> None:
     assert hessian(parse(text), "x").formula == expected
+
+
+def test_a_guarded_distance_has_a_gradient_where_it_is_0() -> None:
+    """(x - y)/L is 0/0 there: the guard stays, in the result and in the kernel."""
+    text = "d = sum((x[i] - y[i])**2 for i in K)\nL = sqrt(d) if d != 0 else 0"
+    loss = parse(V + text)
+    assert "if d != 0 else 0" in gradient(loss, "x").formula
+    one, two = np.array([[1.0, 2.0], [1.0, 2.0]]), np.array([[1.0, 2.0], [4.0, 6.0]])
+    _, found = codegen.build(loss)(x=one, y=two)
+    assert np.array_equal(found["x"], [[0.0, 0.0], [-0.6, -0.8]])
+
+
+@pytest.mark.parametrize(
+    ("text", "slope_at_0"),
+    [
+        ("L = 3*x if x == 0 else x**2", 0.0),
+        ("L = (exp(x) - 1)/x if x != 0 else 1", 0.5),
+        ("L = sinh(x)/x if x != 0 else 1", 0.0),
+    ],
+)
+def test_kernels_have_the_slope_on_the_equality(text: str, slope_at_0: float) -> None:
+    _, found = codegen.build(parse("x: input\n" + text))(x=np.array([0.0, 1.0]))
+    assert found["x"][0] == slope_at_0 and np.isfinite(found["x"][1])
