@@ -1,4 +1,6 @@
-"""Functions of deltas taken apart: f(u) is f(u where i = j) there, and f(u elsewhere) elsewhere.
+"""Losses and claims in cases: of deltas inside of functions, and of a number that is asked for.
+
+f(u) is f(u where i = j) there, and f(u elsewhere) elsewhere.
 
 A loss over all pairs, such as a sigmoid of (1 if i == j else -1) s[i, j], has a delta inside of
 a function.  A normal form leaves it there, for margins, where that is short; here it is not.
@@ -6,7 +8,7 @@ a function.  A normal form leaves it there, for margins, where that is short; he
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +23,7 @@ from derive.index import (
     Index,
     Partial,
     bind,
+    comparisons,
     dangling,
     is_index,
     nodes,
@@ -98,5 +101,37 @@ def _settled(expr: Any, same: Delta, holds: bool) -> Any:
             if Delta(*condition.operands) == same:
                 return visit(value if holds == (condition.op == "==") else otherwise)
         return rebuild(node, visit)
+
+    return visit(expr)
+
+
+def by_levels(loss: Loss, claim: Expr, truth: Expr) -> tuple[tuple[Loss, Expr], ...]:
+    """Loss and claim where a declared number is the one that a choice asks for, and where it is
+    not; nothing where there is no such choice, or the truth is a derivative by that number."""
+    bodies = [definition.body for definition in loss.definitions]
+    variables = {node.args[1] for node in nodes(truth) if isinstance(node, Partial)}
+    for test in (test for expr in (claim, *bodies) for test in comparisons(expr)):
+        entry, value = test.operands
+        own = isinstance(entry, Entry) and entry.tensor.name in loss.declared
+        if own and test.op in EQUAL and value.is_Rational and entry not in variables:
+            cases: tuple[dict[Expr, Expr], ...] = ({entry: value}, {})
+            return tuple((_in_case(loss, test, c), _put(claim, test, c)) for c in cases)
+    return ()
+
+
+def _in_case(loss: Loss, test: Condition, put: Mapping[Expr, Expr]) -> Loss:
+    definitions = tuple(replace(d, body=_put(d.body, test, put)) for d in loss.definitions)
+    return replace(loss, definitions=definitions)
+
+
+def _put(expr: Any, test: Condition, put: Mapping[Expr, Expr]) -> Any:
+    """The expression where an equality holds, its value put in, or, without one, does not."""
+
+    def visit(node: Basic) -> Basic:
+        if isinstance(node, Choice) and set(node.args[0].operands) == set(test.operands):
+            condition, value, otherwise = node.args
+            if condition.op in EQUAL:
+                return visit(value if bool(put) == (condition.op == "==") else otherwise)
+        return put[node] if node in put else rebuild(node, visit)
 
     return visit(expr)

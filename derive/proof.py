@@ -6,7 +6,7 @@ compares balls: the claim's value against automatic differentiation of the loss 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 from itertools import product as cartesian
@@ -14,7 +14,7 @@ from itertools import product as cartesian
 from flint import arb, ctx
 from sympy import Expr
 
-from derive import apart, edges, kinks, valueless
+from derive import edges, kinks, valueless
 from derive.balls import Undetermined
 from derive.evaluate import Evaluator
 from derive.functions import absolute, largest, relu, signum, smallest, step
@@ -28,10 +28,8 @@ from derive.index import (
     kinds,
 )
 from derive.loss import Loss
-from derive.normal import NormalForm, Undecided
-from derive.normal.cases import ByCases
-from derive.places import taken_apart
 from derive.point import Point
+from derive.prove import otherwise, plainly
 from derive.sampling import numbers, points
 from derive.shrink import shrink
 from derive.verdict import Counterexample, Verdict
@@ -43,8 +41,6 @@ MOST_KINKS = 8
 MOST_SKIPPED = 30
 MOST_AT_EDGES = 3
 FIRST = 6  # points that are tried before a proof is
-Way = tuple[Loss, Expr, Expr, frozenset[str], Callable[[NormalForm, Expr, Expr], bool]]
-EXACTLY: frozenset[str] = frozenset()
 APART = "a counterexample in ball arithmetic: the two balls do not meet"
 AT_KINK = (
     "a counterexample at a kink: the claim is none of the values between the derivatives all "
@@ -71,7 +67,7 @@ def decide(
     search = _Search(loss, claim, truth)
     many = chain(points(loss, hints=numbers(loss, claim)), edges.and_beyond(loss, claim))
     found = search.among(islice(many, FIRST))
-    proof = _proof(loss, claim, truth, EXACTLY, NormalForm.equal) if found is None else None
+    proof = plainly(loss, claim, truth) if found is None else None
     if proof is not None:  # at its edges a proof takes one side
         many = chain(points(loss, 2), edges.on_levels(loss, claim))
     found = search.among(many) if found is None else found
@@ -82,22 +78,11 @@ def decide(
         return missing
     if proof is not None:
         return proof
-    for way in _ways(loss, claim, truth, varying):
-        proof = _proof(*way)
-        if proof is not None:
-            return replace(proof, claim=claim)
+    proof = otherwise(loss, claim, truth, varying)
+    if proof is not None:
+        return proof
     found = _at_edges(loss, claim, truth)
     return search.unknown() if found is None else found
-
-
-def _ways(loss: Loss, claim: Expr, truth: Expr, varying: frozenset[str]) -> Iterator[Way]:
-    """What else is tried than one normal form, the quickest first."""
-    yield loss, claim, truth, varying, NormalForm.equal
-    yield loss, claim, truth, EXACTLY, _by_cases
-    yield loss, claim, truth, varying, _by_cases
-    for whole, text in taken_apart(loss, claim, truth):
-        yield whole, text, truth, EXACTLY, NormalForm.equal
-        yield whole, text, truth, varying, NormalForm.equal
 
 
 def without_value(
@@ -152,39 +137,6 @@ def _at_edges(loss: Loss, claim: Expr, truth: Expr) -> Verdict | None:
                 if found is not None:
                     small = _shrink(loss, claim, truth, found)
                     return Verdict("refuted", claim, truth, APART, (), small)
-    return None
-
-
-def _by_cases(form: NormalForm, claim: Expr, truth: Expr) -> bool:
-    return form.assume is True and ByCases(form).equal(claim, truth)
-
-
-def _proof(
-    loss: Loss,
-    claim: Expr,
-    truth: Expr,
-    almost: frozenset[str],
-    equal: Callable[[NormalForm, Expr, Expr], bool],
-) -> Verdict | None:
-    """A proof by one method, without the hypotheses first; None where there is none."""
-    for assume in (False, True):
-        form = NormalForm(loss, assume=assume, almost=almost)
-        try:
-            if not equal(form, claim, truth):
-                continue
-        except Undecided:
-            continue
-        if not apart.nonzero(loss, form.edges):
-            continue
-        used = tuple(sorted(form.used))
-        reason = "both sides have the same normal form"
-        if equal is _by_cases:
-            reason += " in each case"
-        if almost:
-            reason += " off the kinks, at which any value between the one-sided ones is accepted"
-        if used:
-            reason += ", given " + " and ".join(used)
-        return Verdict("proved", claim, truth, reason, used)
     return None
 
 

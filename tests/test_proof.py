@@ -499,7 +499,7 @@ def test_a_plainly_wrong_claim_asks_for_no_normal_form(
     def never(*_: object) -> None:
         raise AssertionError("a proof was tried")
 
-    monkeypatch.setattr("derive.proof._proof", never)
+    monkeypatch.setattr("derive.prove._proof", never)
     assert check(load(name), wrt, claim).status == "refuted"
 
 
