@@ -25,6 +25,7 @@ from derive.point import Point
 from derive.printing import language
 from derive.ranges import Ranges
 from derive.statement import Property, assumed, point_where, value_at
+from derive.tangents import tangent_bound
 
 
 def properties(loss: Loss, wrt: str) -> tuple[Property, ...]:
@@ -96,6 +97,8 @@ def value_bounds(loss: Loss) -> Property:
     ranges = Ranges(loss)
     within = ranges(loss.value.entry)
     better = None if within.bounded else divergence_bounds(loss) or entropy_bound(loss)
+    if better is None and within == Range():
+        better = tangent_bound(loss)
     if better is not None:
         return _chained(loss, within, better)
     if within != Range():

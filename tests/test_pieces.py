@@ -88,3 +88,29 @@ def test_far_slopes_for_each_value_of_a_target(name: str, ends: tuple[str, str])
     for each, end in zip(found, ends, strict=True):
         assert f"tends to {end} as" in each.statement
         assert each.hypotheses == ("y in sign",)
+
+
+TANGENTS = [
+    ("L = exp(r) - r - 1", "proved"),
+    ("L = exp(r) - r - 2", "refuted"),
+    ("L = d - log(d) - 1", "proved"),
+    ("L = d - 2*log(d) - 1", "refuted"),
+    ("L = d**2 - 2*log(d) - 1", "proved"),
+    ("L = log(d) + 1/d - 1", "proved"),
+    ("L = d**2*(abs(r)/d - log(1 + abs(r)/d))", "proved"),
+    ("L = d*log(d/exp(r)) - d + exp(r)", "proved"),
+    ("L = log(d/2) + (4 + r**2)/(2*d**2) - 1/2", "proved"),
+    ("L = r*(exp(d) - d - 1)", "refuted"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "status"), TANGENTS)
+def test_bounds_by_tangents(text: str, status: str) -> None:
+    found = bounds(parse(X + text))[0]
+    assert found.status == status
+    if status == "proved":
+        assert found.relation == "<=" and ", since " in found.statement
+    random = Random(4)
+    for _ in range(50):
+        r, d = F(random.randrange(-40, 40), 8), F(random.randrange(1, 60), 8)
+        assert status != "proved" or value(text, r, d) >= -(mpmath.mpf(10) ** -40)
