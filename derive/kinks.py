@@ -17,7 +17,6 @@ from derive.evaluate import Evaluator
 from derive.index import Diff, Entry, Index, Partial
 from derive.loss import Loss
 from derive.point import Point
-from derive.sampling import allows
 
 PRECISION = 256
 STEP = Fraction(1, 10**18)
@@ -35,17 +34,16 @@ def variable_of(loss: Loss, truth: Expr) -> str | None:
     return None
 
 
-def around(loss: Loss, point: Point, name: str) -> Iterator[Point]:
-    """Points close by, the named values moved to all sides; those outside the domain left out."""
-    declaration = loss.declared[name]
+def around(point: Point, name: str) -> Iterator[Point]:
+    """Points close by, the named values moved to all sides, also beyond an end of the domain: a
+    formula may take the slope of either side there."""
     places = sorted(point.values[name])
     for moves in _directions(len(places), Random(7)):
         moved = {
             place: point.values[name][place] + STEP * move
             for place, move in zip(places, moves, strict=True)
         }
-        if all(allows(declaration, value, point.sizes) for value in moved.values()):
-            yield replace(point, values={**point.values, name: moved})
+        yield replace(point, values={**point.values, name: moved})
 
 
 def _directions(count: int, random: Random) -> Iterator[list[Fraction]]:
@@ -74,7 +72,7 @@ def outside(
         claimed = _value(loss, claim, point, env)
         if claimed is None:
             return None
-        beside = list(around(loss, point, name))
+        beside = list(around(point, name))
         if not _continuous(loss, truth.args[0], point, beside, env):
             return None
         near = [_value(loss, truth, here, env) for here in beside]

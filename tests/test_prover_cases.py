@@ -70,6 +70,8 @@ KINKS = [
     ("x: input\nL = relu(x)\n", "1 if x > 0 else (0 if x < 0 else -1/2)", "refuted"),
     ("x: input\ny: input\nL = max(x, y)\n", "1 if x >= y else 0", "proved"),
     ("x: input\ny: input\nL = max(x, y)\n", "1 if x > y else (0 if x < y else 2)", "refuted"),
+    ("x: input in unit\nL = abs(x) + abs(x - 1)\n", "sign(x) + sign(x - 1)", "proved"),
+    ("x: input in unit\nL = abs(x)\n", "sign(x) if x != 0 else 2", "refuted"),
     ("x: input\nw: const\nL = x if w*x > 0 else 0\n", "1 if w*x >= 0 else 0", "refuted"),
 ]  # fmt: skip
 
