@@ -6,12 +6,14 @@ The truth is a central difference of the loss in plain mpmath, at points on the 
 from __future__ import annotations
 
 from fractions import Fraction as F
+from itertools import product
+from random import Random
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
-from plain import DIGITS, claimed, slope
+from plain import DIGITS, STEP, claimed, run, slope
 
 import codegen
 from derive import check, gradient, hessian, parse
@@ -35,6 +37,8 @@ SCALAR = [
     ("L = 5*x if x*y == 0 else x**2", "5 if y == 0 else 2*x", (0, 1)),
     ("u = x - 1\nL = x if u == 0 else 2*x - 1", "2", (1, 2)),
     ("u = x*y\nL = 3*u if u == 0 else u**2", "2*u*y", (0, 1)),
+    ("L = (x**3 - x)*(y if abs(x) == 1 else x + y)", "", (1, -1, 2)),
+    ("L = x if (x - y)**2 <= 0 else y", "0", (0, 1)),
     # Whatever y is, the equality holds on an interval: a branch as any other.
     ("L = 5*x if y == 0 else x**2", "5 if y == 0 else 2*x", (0, 1)),
     ("L = 3*x if relu(x) == 0 else x**2 + 3*x", "", (-1, 1)),
@@ -62,6 +66,40 @@ def test_the_slope_is_true_on_the_equality_too(
             values = {"x": {(): F(x)}, "y": {(): F(y)}}
             assert_slope(X + text, {}, values, ("x", ()), derivation.formula, {})
     assert check(loss, "x", derivation.formula).status == "proved"
+
+
+TERMS = ("x", "x**2", "exp(x)", "x*y", "x*z + y", "3", "x - y", "x**3 - x", "abs(x)", "relu(x)")
+TESTS = (
+    *("x == 0", "x != 1", "x == y", "x*y == 0", "x != 2*y - 1", "y == 0", "y > 0", "x > 0"),
+    *("x**2 > 0", "x**2 == 1", "x*y + z == 0", "abs(x) == 1", "x*(x - 1) == 0", "relu(x) == 0"),
+    *("(x - y)**2 <= 0", "u == 0", "u != y"),
+)
+NAMED = ("x - 1", "x*y", "x", "relu(x)", "x**2 - y")
+
+
+def test_choices_at_random() -> None:
+    """Wherever the loss has a slope it is the derived one, on every equality too."""
+    random = Random(8)
+    for _ in range(30):
+        one, two, front = (random.choice(TERMS) for _ in range(3))
+        test, more = random.choice(TESTS), random.choice(TESTS)
+        both = f"{test} {random.choice(('and', 'or'))} {more}"
+        choice = f"({one} if {random.choice((test, both, f'not ({both})'))} else {two})"
+        text = f"u = {random.choice(NAMED)}\nL = ({front}){random.choice('+*')}{choice}"
+        formula = gradient(parse(f"{X}z: target\n{text}"), "x").formula
+        for x, y, z in product((0, 1, -1, F(1, 2)), (0, 1, -2), (0, 2)):
+            values = {"x": {(): F(x)}, "y": {(): F(y)}, "z": {(): F(z)}}
+            with mpmath.workdps(DIGITS):
+                ends = [loss_at(f"{X}z: target\n{text}", values, way) for way in (-1, 0, 1)]
+                low, high = (ends[1] - ends[0]) / STEP, (ends[2] - ends[1]) / STEP
+                found = claimed(f"{X}z: target\n{text}", {}, values, formula, {})
+            smooth = abs(low - high) < CLOSE
+            assert not smooth or abs(found - low) < CLOSE * (1 + abs(low)), (text, values, formula)
+
+
+def loss_at(text: str, values: dict[str, Any], way: int) -> Any:
+    x = mpmath.mpf(values["x"][()].numerator) / values["x"][()].denominator
+    return run(text, {}, {**values, "x": {(): x + way * STEP}})["L"]
 
 
 ENTRIES = [

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from derive.normal.form import NormalForm
 
 
+SQUARE = {">": "!=", "<=": "==", "==": "==", "!=": "!="}  # what is said of u, of u**2 and 0
 SIDES = (Choice, fn.signum)
 
 
@@ -67,7 +68,15 @@ def indicator(form: NormalForm, condition: Condition) -> Poly:
     return _comparison(form, op, left, right)
 
 
+def is_square(expr: Expr) -> bool:
+    """Whether this is u**2, u**4 and so on."""
+    return bool(expr.is_Pow and expr.exp.is_Integer and expr.exp > 0 and expr.exp % 2 == 0)
+
+
 def _comparison(form: NormalForm, op: str, left: Expr, right: Expr) -> Poly:
+    if right == 0 and is_square(left) and op in SQUARE:
+        equal = level.zero(form, form(left.base))
+        return equal if SQUARE[op] == "==" else complement(equal)
     difference = dict(form(left))
     add_to(difference, form(right), -1)
     if op in ("<", ">="):

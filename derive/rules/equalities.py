@@ -31,7 +31,8 @@ from derive.index import (
 from derive.index.look import distinct
 from derive.loss import Loss
 from derive.normal import NormalForm, Undecided, level, to_expr
-from derive.normal.poly import Poly, add_to, constant, scale
+from derive.normal.conditions import is_square
+from derive.normal.poly import ONE, Exponent, Poly, add_to, atom, constant, ordered, scale
 from derive.normal.signs import nonnegative_poly
 from derive.rules.registry import register
 
@@ -102,7 +103,7 @@ class _Apart:
             return None
         try:
             op, poly = self._level(test)
-            found = level.still(self.form, poly, {self.name}) if op else None
+            found = self._where(poly) if op else None
         except Undecided:
             return None
         if found is None:
@@ -110,24 +111,42 @@ class _Apart:
         where = _condition(found)
         return where if op == "==" else _opposite(where)
 
+    def _where(self, poly: Poly) -> Poly | None:
+        """The 0-1 polynomial of where u = 0 however the name moves, piece by piece of u."""
+        found = level.still(self.form, poly, {self.name})
+        if found is not None:
+            return found
+        result: Poly = {}
+        pieces = level.zero(self.form, poly)
+        for mono, value in pieces.items():
+            piece: Poly = {ONE: value}
+            for base, power in ordered(mono):
+                piece = self.form.mul(piece, self._piece(base, power))
+            add_to(result, piece)
+        return None if result == pieces else result
+
+    def _piece(self, base: Expr, power: Exponent) -> Poly:
+        tested = base.args[0].operands[0] if level.is_level(base) else S.One
+        if self.moving.isdisjoint(tensor_names(tested)):
+            return atom(base, power)
+        found = level.still(self.form, self.form(tested), {self.name})
+        if found is None:
+            raise Undecided
+        return found
+
     def _level(self, test: Condition) -> tuple[str, Poly]:
         """u of a comparison that says u == 0 or u != 0, as u**2 > 0 does; else nothing."""
-        poly = dict(self.form(test.operands[0]))
-        add_to(poly, self.form(test.operands[1]), -1)
-        if test.op in ORDERS:
-            low, high = ORDERS[test.op]
-            if nonnegative_poly(self.form, poly):
-                op = high
-            elif nonnegative_poly(self.form, scale(poly, -1)):
-                op = low
-            else:
-                return "", {}
-        else:
-            op = test.op
-        equal = level.zero(self.form, poly)
-        if len(equal) == 1 and level.is_level(to_expr(equal)):
-            poly = self.form(to_expr(equal).args[0].operands[0])
-        return op, poly
+        left, right = test.operands
+        if is_square(left) and right == 0:
+            left = left.base
+        poly = dict(self.form(left))
+        add_to(poly, self.form(right), -1)
+        if test.op not in ORDERS:
+            return test.op, poly
+        low, high = ORDERS[test.op]
+        if left != test.operands[0] or nonnegative_poly(self.form, poly):
+            return high, poly
+        return (low, poly) if nonnegative_poly(self.form, scale(poly, -1)) else ("", {})
 
     def _has_value(self, branch: Expr, equality: Condition) -> bool:
         """Whether a branch is known to have a value where the equality holds."""
