@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import islice
 from itertools import product as cartesian
 
@@ -50,6 +51,7 @@ def convexity(loss: Loss, wrt: str) -> Property:
     return bending(loss, wrt)[0]
 
 
+@lru_cache(maxsize=1 << 6)
 def bending(loss: Loss, wrt: str) -> tuple[Property, ...]:
     """Convexity, and where it is proved by a Hessian a bound on that, if one can be proved."""
     if loss.declared[wrt].domain.kind in DISCRETE:
