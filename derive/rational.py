@@ -86,7 +86,10 @@ def _entry(at: At, expr: Entry, env: Env) -> Fraction:
     place = tuple(at.index(i, env) for i in expr.indices)
     definition = at.loss.defined.get(expr.tensor.name)
     if definition is None:
-        return at.point.values[expr.tensor.name][place]
+        given = at.point.values[expr.tensor.name].get(place)
+        if given is None:  # at a label that is ignored there is no value
+            raise _Irrational
+        return given
     here = dict(zip(definition.entry.indices, place, strict=True))
     return _value(at, definition.body, here)
 

@@ -14,11 +14,13 @@ import mpmath
 import numpy as np
 import pytest
 from plain import DIGITS, STEP, claimed, run, slope
+from sympy import S
 
 import codegen
-from derive import check, gradient, hessian, parse
-from derive.index import Condition
+from derive import check, edges, gradient, hessian, load, parse
+from derive.index import Choice, Condition, Entry
 from derive.printing import language
+from derive.sampling import points
 
 X = "x: input\ny: target\n"
 V = "x: input[K]\ny: target[K]\nt: target in K\n"
@@ -231,3 +233,12 @@ def test_a_guarded_distance_has_a_gradient_where_it_is_0() -> None:
 def test_kernels_have_the_slope_on_the_equality(text: str, slope_at_0: float) -> None:
     _, found = codegen.build(parse("x: input\n" + text))(x=np.array([0.0, 1.0]))
     assert found["x"][0] == slope_at_0 and np.isfinite(found["x"][1])
+
+
+def test_points_on_an_equality_where_a_label_is_ignored() -> None:
+    """There an entry at the label has no number."""
+    loss = load("weighted_softmax_cross_entropy")
+    looked = Condition("==", loss.tensor("a")[Entry(loss.tensor("t"))], S.Zero)
+    expr = Choice(looked, S.Zero, S.One)
+    found = [p for point in points(loss, 2) for p in edges.upon(loss, expr, point, {})]
+    assert found
