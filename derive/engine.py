@@ -28,6 +28,7 @@ from derive.normal import Undecided
 from derive.printing import language
 from derive.record import Checker, Recorder, shorten
 from derive.rules import calculus, chain, equalities, fold, ignored, removable, sums
+from derive.rules.masked import masked
 from derive.rules.minus import signs
 from derive.rules.registry import register
 
@@ -162,6 +163,7 @@ class Engine:
         """The hypotheses used, and labels that are ignored looked at."""
         self._assume(recorder)
         recorder.apply(ignored.select, loss=self.loss)
+        recorder.apply(masked, loss=self.loss)
         recorder.apply(signs, loss=self.loss)
 
     def _lemma_pairs(self, through: tuple[str, ...], variable: Entry) -> list[tuple[Expr, Expr]]:

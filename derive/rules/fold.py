@@ -12,6 +12,7 @@ from sympy import Add, Expr, Function, Pow
 
 from derive.derivation import Rule
 from derive.index import (
+    Choice,
     dangling,
     height,
     kinds,
@@ -124,6 +125,9 @@ def _assume(expr: Expr, loss: Loss, hypotheses: tuple[str, ...]) -> Expr:
     form = assuming(loss, frozenset(hypotheses))
 
     def known(part: Expr) -> Expr:
+        if isinstance(part, Choice) and part.args[0].op in ("<", "<=", ">", ">="):
+            condition, *values = part.args
+            return Choice(condition, *map(known, values))
         form.used.clear()
         poly = form(part)
         if form.used:

@@ -12,7 +12,7 @@ from derive.functions import step
 from derive.index import Binder, Choice, Condition, Delta, Entry, kinds, rebuild, substitute
 from derive.normal import NormalForm
 from derive.normal.signs import nonnegative_poly
-from derive.rules.compare import compared, where
+from derive.rules.compare import compared, negated, where
 
 
 def spared(expr: Expr, form: NormalForm) -> Expr:
@@ -32,7 +32,7 @@ def _told(product: Expr, form: NormalForm) -> Expr:
     """The sums among the factors as they are where the choices beside them are not 0."""
     factors = list(map(_once, Mul.make_args(product)))
     for place, factor in enumerate(factors):
-        condition = _condition(factor)
+        condition = indicated(factor)
         fact = compared(form, condition) if condition is not None else None
         if fact is None or isinstance(fact[0], Delta):
             continue
@@ -44,7 +44,7 @@ def _told(product: Expr, form: NormalForm) -> Expr:
 
 def _once(factor: Expr) -> Expr:
     """A power of a choice of 1 or 0 is that choice."""
-    if factor.is_Pow and factor.exp.is_positive and _condition(factor.base) is not None:
+    if factor.is_Pow and factor.exp.is_positive and indicated(factor.base) is not None:
         return factor.base
     return factor
 
@@ -52,19 +52,21 @@ def _once(factor: Expr) -> Expr:
 def _without_choices(product: Expr, form: NormalForm) -> Expr:
     factors = list(Mul.make_args(product))
     for factor in Mul.make_args(product):
-        condition = _condition(factor)
+        condition = indicated(factor)
         others = [other for other in factors if other is not factor]
-        plain = Mul(*(other for other in others if _condition(other) is None))
+        plain = Mul(*(other for other in others if indicated(other) is None))
         if condition is not None and _vanishes(plain, condition, form):
             factors = others
     return Mul(*factors)
 
 
-def _condition(factor: Expr) -> Condition | None:
-    """c, of a factor `1 if c else 0`."""
+def indicated(factor: Expr) -> Condition | None:
+    """c, of a factor `1 if c else 0` or `0 if not c else 1`."""
     choice = factor.meaning() if isinstance(factor, step) else factor
     if isinstance(choice, Choice) and choice.args[1:] == (1, 0):
         return choice.args[0]
+    if isinstance(choice, Choice) and choice.args[1:] == (0, 1):
+        return negated(choice.args[0])
     return None
 
 
