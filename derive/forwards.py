@@ -19,6 +19,7 @@ from derive.index import Entry, Index, Partial, Tensor, axis_of, substitute, ten
 from derive.loss import Definition, Loss, variable_letters
 from derive.record import Recorder
 from derive.rules import chain
+from derive.rules.masked import masked
 
 
 def hessian(loss: Loss, first: str | Entry, second: str | Entry | None = None) -> Derivation:
@@ -72,9 +73,9 @@ def _fresh_entry(loss: Loss, name: str | Entry, before: tuple[Entry, ...]) -> En
 
 
 def without_hypotheses(derivation: Derivation) -> Expr:
-    """The result before anything that is known of the inputs is used."""
+    """The result before what is known of the inputs is used, and factors become choices."""
     for step in derivation.steps:
-        if step.hypotheses:
+        if step.hypotheses or step.rule == masked:
             return step.before
     return derivation.result
 

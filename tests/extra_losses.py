@@ -189,6 +189,10 @@ z[i] = (x[i] - mu) / sqrt(v + 1e-5)
 L = sum((z[i] - t[i])**2 for i in D) / 2
 """,
     ),
+    "hinge_power": (
+        "z",
+        "z: input\ny: target in sign\ng: const >= 1 = 1.5\n\nL = max(0, 1 - y*z)**g\n",
+    ),
     "power_tower": ("x y", "x: input > 0\ny: input\n\nL = (1 + x**2)**y\n"),
 }
 

@@ -24,7 +24,7 @@ def common_factors(one: Expr, two: Expr) -> tuple[Expr, Expr, Expr]:
     for base in [base for base in rights if base.is_Add and -base in lefts]:
         if rights[base].is_Integer:
             other *= (-1) ** rights[base]
-            rights[-base] = rights.pop(base)
+            rights[-base] = rights.get(-base, S.Zero) + rights.pop(base)
     shared = []
     for base in sorted(lefts.keys() & rights.keys(), key=order):
         exponents = lefts[base], rights[base]

@@ -6,10 +6,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Expr, Mul, S
+from sympy import Expr, Mul, Pow, S
 
 from derive.functions import step
-from derive.index import Binder, Choice, Condition, Delta, Entry, kinds, rebuild, substitute
+from derive.index import (
+    Binder,
+    Choice,
+    Condition,
+    Delta,
+    Entry,
+    dangling,
+    kinds,
+    nodes,
+    rebuild,
+    substitute,
+)
 from derive.normal import NormalForm
 from derive.normal.signs import nonnegative_poly
 from derive.rules.compare import compared, negated, where
@@ -81,4 +92,16 @@ def _vanishes(product: Expr, condition: Condition, form: NormalForm) -> bool:
         return True
     # What is never negative is 0 where it is not positive.
     only_zero = isinstance(key, Entry) and signs == {1} and nonnegative_poly(form, form(key))
-    return only_zero and substitute(product, {key: S.Zero}) == 0
+    return (
+        only_zero and substitute(product, {key: S.Zero}) == 0 and not _divides(product, key, form)
+    )
+
+
+def _divides(product: Expr, key: Expr, form: NormalForm) -> bool:
+    """Whether it has a power of what is 0 where the key is, by an exponent that may be below 0."""
+    powers = (node for node in nodes(product) if isinstance(node, Pow) and key in nodes(node.base))
+    return any(
+        substitute(power.base, {key: S.Zero}) == 0 and not nonnegative_poly(form, form(power.exp))
+        for power in powers
+        if not dangling(power)
+    )
