@@ -17,6 +17,7 @@ from sympy import E, Expr, S, pi
 from derive.balls import FUNCTIONS, KINKED, Number, Undetermined, ball, product, sign_of
 from derive.errors import PminusyError
 from derive.extrema import argmax, extremum, share
+from derive.functions import step
 from derive.index import (
     Argmax,
     Binder,
@@ -100,7 +101,7 @@ class Evaluator:
         result: Number = arb(1)
         for arg in _hiding_first(expr):
             value = self(arg, env)
-            if isinstance(arg, Delta | Choice) and value == 0:
+            if isinstance(arg, Delta | Choice | step) and value == 0:
                 return arb(0)
             result = product(result, value)
         return result
@@ -250,7 +251,7 @@ class Evaluator:
 @lru_cache(maxsize=1 << 16)
 def _hiding_first(product: Expr) -> tuple[Expr, ...]:
     """The factors, first those that may be exactly 0 and hide the others."""
-    return tuple(sorted(product.args, key=lambda arg: not isinstance(arg, Delta | Choice)))
+    return tuple(sorted(product.args, key=lambda arg: not isinstance(arg, Delta | Choice | step)))
 
 
 COMPARE: dict[str, Callable[[int], bool]] = {
