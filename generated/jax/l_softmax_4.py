@@ -16,16 +16,15 @@ Gradients, as derived
         pi/2 else 1 if theta <= 3*pi/4 else -1)/sin(theta) if j == t else 1)
 
 Their derivatives along directions, as derived
-    (H v) by c[j] = s*(4*s*p[t]*((0 if theta <= pi/2 else p[t]*v[t] + 4*v[t]*(1 -
-        p[t])*sin(4*theta)*(1 if theta <= 3*pi/4 else -1)/sin(theta) - sum(p[i]*v[i] for i
-        in K))*(1 if theta <= 3*pi/4 else -1) + (p[t]*v[t] + 4*v[t]*(1 -
-        p[t])*sin(4*theta)*(1 if theta <= pi/4 else -1)/sin(theta) - sum(p[i]*v[i] for i in
-        K))*(1 if theta <= pi/2 else 0)*(1 if theta <= pi/4 else -1))*sin(4*theta) +
-        16*v[t]*(1 - p[t])*(1 - 6*cos(theta)**2)*sin(theta)*((1 if theta <= pi/4 else -1) if
-        theta <= pi/2 else 1 if theta <= 3*pi/4 else -1) if j == t else s*p[j]*((v[j] -
-        sum(p[i]*v[i] for i in K))*sin(theta) + p[t]*v[t]*(4*sin(4*theta)*((-1 if theta <=
-        pi/4 else 1) if theta <= pi/2 else -1 if theta <= 3*pi/4 else 1) +
-        sin(theta))))/sin(theta)
+    (H v) by c[j] = s*(4*s*p[t]*((p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= pi/4
+        else -1)/sin(theta) - sum(p[i]*v[i] for i in K))*(1 if theta <= pi/2 else 0)*(1 if
+        theta <= pi/4 else -1) + (p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <=
+        3*pi/4 else -1)/sin(theta) - sum(p[i]*v[i] for i in K))*(0 if theta <= pi/2 else
+        1)*(1 if theta <= 3*pi/4 else -1))*sin(4*theta) + 16*v[t]*(1 - p[t])*(1 -
+        6*cos(theta)**2)*sin(theta)*((1 if theta <= pi/4 else -1) if theta <= pi/2 else 1 if
+        theta <= 3*pi/4 else -1) if j == t else s*p[j]*((v[j] - sum(p[i]*v[i] for i in
+        K))*sin(theta) + p[t]*v[t]*(4*sin(4*theta)*((-1 if theta <= pi/4 else 1) if theta <=
+        pi/2 else -1 if theta <= 3*pi/4 else 1) + sin(theta))))/sin(theta)
 
 Arguments
     c: input (N, K), >= -1, <= 1
@@ -196,13 +195,13 @@ def _push(cotangent, c, t, s, v):
     term_13 = jnp.sin(4 * theta)
     part_9 = 16 * (1 - 6 * term_18) * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
     part_10 = term_5 * v - jnp.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
-    part_11 = jnp.where(theta <= term_15, 1, -1).astype(dtype)
+    part_11 = jnp.where(theta <= term_14, 1, -1).astype(dtype)
     part_12 = 16 * part_11 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
-    part_13 = jnp.where(theta <= term_16, 0, part_12) * part_11
-    part_14 = jnp.where(theta <= term_14, 1, -1).astype(dtype)
+    part_13 = (theta <= term_16).astype(dtype) * part_11 * part_12
+    part_14 = jnp.where(theta <= term_15, 1, -1).astype(dtype)
     part_15 = 16 * part_14 * term_11 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
-    part_16 = part_13 + (theta <= term_16).astype(dtype) * part_14 * part_15
-    part_17 = part_9 + 4 * _weighted(_at(p, t), s * part_16 * term_13)
+    part_16 = jnp.where(theta <= term_16, 0, 1).astype(dtype) * part_14 * part_15
+    part_17 = part_9 + 4 * _weighted(_at(p, t), (part_13 + part_16) * s * term_13)
     part_18 = jnp.where(theta <= term_14, -1, 1).astype(dtype)
     part_19 = jnp.where(theta <= term_15, -1, 1).astype(dtype)
     part_20 = term_9 + 4 * jnp.where(theta <= term_16, part_18, part_19) * term_13

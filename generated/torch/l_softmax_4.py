@@ -16,16 +16,15 @@ Gradients, as derived
         pi/2 else 1 if theta <= 3*pi/4 else -1)/sin(theta) if j == t else 1)
 
 Second derivatives, as derived: the Hessian times directions v
-    (H v) by c[j] = s*(4*s*p[t]*((0 if theta <= pi/2 else p[t]*v[t] + 4*v[t]*(1 -
-        p[t])*sin(4*theta)*(1 if theta <= 3*pi/4 else -1)/sin(theta) - sum(p[i]*v[i] for i
-        in K))*(1 if theta <= 3*pi/4 else -1) + (p[t]*v[t] + 4*v[t]*(1 -
-        p[t])*sin(4*theta)*(1 if theta <= pi/4 else -1)/sin(theta) - sum(p[i]*v[i] for i in
-        K))*(1 if theta <= pi/2 else 0)*(1 if theta <= pi/4 else -1))*sin(4*theta) +
-        16*v[t]*(1 - p[t])*(1 - 6*cos(theta)**2)*sin(theta)*((1 if theta <= pi/4 else -1) if
-        theta <= pi/2 else 1 if theta <= 3*pi/4 else -1) if j == t else s*p[j]*((v[j] -
-        sum(p[i]*v[i] for i in K))*sin(theta) + p[t]*v[t]*(4*sin(4*theta)*((-1 if theta <=
-        pi/4 else 1) if theta <= pi/2 else -1 if theta <= 3*pi/4 else 1) +
-        sin(theta))))/sin(theta)
+    (H v) by c[j] = s*(4*s*p[t]*((p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <= pi/4
+        else -1)/sin(theta) - sum(p[i]*v[i] for i in K))*(1 if theta <= pi/2 else 0)*(1 if
+        theta <= pi/4 else -1) + (p[t]*v[t] + 4*v[t]*(1 - p[t])*sin(4*theta)*(1 if theta <=
+        3*pi/4 else -1)/sin(theta) - sum(p[i]*v[i] for i in K))*(0 if theta <= pi/2 else
+        1)*(1 if theta <= 3*pi/4 else -1))*sin(4*theta) + 16*v[t]*(1 - p[t])*(1 -
+        6*cos(theta)**2)*sin(theta)*((1 if theta <= pi/4 else -1) if theta <= pi/2 else 1 if
+        theta <= 3*pi/4 else -1) if j == t else s*p[j]*((v[j] - sum(p[i]*v[i] for i in
+        K))*sin(theta) + p[t]*v[t]*(4*sin(4*theta)*((-1 if theta <= pi/4 else 1) if theta <=
+        pi/2 else -1 if theta <= 3*pi/4 else 1) + sin(theta))))/sin(theta)
 
 Arguments
     c: input (N, K), >= -1, <= 1
@@ -231,13 +230,13 @@ class _Second(torch.autograd.Function):
             term_10 = (1 + _at(c, t)) * (1 - _at(c, t))
             term_9 = torch.sqrt(term_10)
             term_13 = torch.sin(4 * theta)
-            term_20 = _choose(theta <= term_15, 1, -1, dtype)
-            term_21 = _choose(theta <= term_14, 1, -1, dtype)
+            term_20 = _choose(theta <= term_14, 1, -1, dtype)
+            term_21 = _choose(theta <= term_15, 1, -1, dtype)
             part_8 = 16 * term_11 * term_20 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
             part_9 = 16 * term_11 * term_21 * term_7 * _at(c, t) * _at(v, t) / sum_exp_z - term_8
             part_10 = 16 * (1 - 6 * term_18) * term_6 * term_7 * term_9 * _at(v, t) / sum_exp_z
-            part_11 = torch.where(theta <= term_16, 0, part_8) * term_20
-            part_12 = (part_11 + (theta <= term_16).to(dtype) * part_9 * term_21) * s * term_13
+            part_11 = _choose(theta <= term_16, 0, 1, dtype) * part_9 * term_21
+            part_12 = (part_11 + (theta <= term_16).to(dtype) * part_8 * term_20) * s * term_13
             part_13 = part_10 + 4 * _weighted(_at(p, t), part_12)
             part_14 = -torch.where(p > 0.5, total_2[:, None], term_3[:, None] - term_4)
             part_15 = _choose(theta <= term_14, -1, 1, dtype)
