@@ -69,3 +69,20 @@ def test_results_are_written_so() -> None:
         ("sigmoid_mse", "z", "p*(1 - p)*(p - y)"),
     ):
         assert derive.gradient(derive.load(name), wrt).formula == formula
+
+
+PEARSON = """z: input[N]
+y: target[N]
+mz = mean(z[n] for n in N)
+my = mean(y[n] for n in N)
+c = sum((z[n] - mz)*(y[n] - my) for n in N)
+vz = sum((z[n] - mz)**2 for n in N)
+vy = sum((y[n] - my)**2 for n in N)
+L = 1 - c/sqrt(vz*vy)
+"""
+
+
+def test_a_difference_has_the_signs_of_the_loss_and_sums_of_one_vanish() -> None:
+    found = derive.gradient(derive.parse(PEARSON), "z")
+    assert found.formula == "(1 - L)*(z[m] - mz)/vz - (y[m] - my)/sqrt(vy*vz)"
+    assert "0" in {language(lemma.result, found.loss) for lemma in found.lemmas}

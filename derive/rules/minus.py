@@ -180,8 +180,12 @@ class _Signs:
         return plus == {True} and {target[t] for t in terms if _is_negative(t)} == {False}
 
     def _names_target(self, term: Expr) -> bool:
-        declared = (self.loss.declared.get(t.name) for t in tensors(term) if t.label is None)
-        return any(each is not None and each.role == "target" for each in declared)
+        """Whether a term is made of targets, or of what is made of them, and of no input."""
+        names = {tensor.name for tensor in tensors(term) if tensor.label is None}
+        known = (name for name in names if name in self.loss.declared or name in self.loss.defined)
+        below = frozenset().union(*map(self.loss.below, known))
+        roles = {self.loss.declared[name].role for name in below}
+        return "target" in roles and not roles & {"input", "param"}
 
     def _mul(self, node: Expr) -> tuple[Written | None, Written | None]:
         number, rest = node.as_coeff_Mul()
