@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from derive import claims, engine, forwards, products
 from derive.coined import with_names
 from derive.derivation import Derivation
+from derive.errors import InputError
 from derive.index import Entry
 from derive.loss import Loss
 from derive.products import Names
@@ -49,5 +50,14 @@ def hvp(loss: Loss, wrt: str | Entry, along: Names | None = None) -> Derivation:
 
 
 def check(loss: Loss, wrt: str, claim: str, at: Sequence[str] = ()) -> Verdict:
-    """Judge a claimed derivative of the loss, as `claims.check` does."""
-    return claims.check(with_names(loss), wrt, claim, at)
+    """Judge a claimed derivative of the loss, as `claims.check` does.
+
+    The claim may use the names that the loss leaves unnamed, or those letters as it likes.
+    """
+    try:
+        return claims.check(with_names(loss), wrt, claim, at)
+    except InputError as error:
+        try:
+            return claims.check(loss, wrt, claim, at)
+        except InputError:
+            raise error from None

@@ -136,6 +136,14 @@ def test_a_claim_may_use_the_names_or_not(name: str) -> None:
     assert derive.check(loss, entry, f"2*({slope}) + 1").status == "refuted"
 
 
+def test_a_claim_may_use_the_letters_that_names_would_have() -> None:
+    loss = derive.parse(UNNAMED["cross_entropy"][0])
+    claim = "exp(a[p])/sum(exp(a[q]) for q in K) - delta(p, t)"
+    assert derive.check(loss, "a[p]", claim).status == "proved"
+    with pytest.raises(derive.InputError, match="dlta"):
+        derive.check(loss, "a[j]", "p[j] - dlta(j, t)")
+
+
 @pytest.mark.parametrize("name", [n for n in derive.library() if n != "cox_partial_likelihood"])
 def test_the_library_names_its_own_parts(name: str) -> None:
     loss = derive.load(name)
