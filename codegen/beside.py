@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
-import sys
-import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,11 +15,11 @@ def beside(make: Callable[[], T], processes: int) -> Callable[[], T]:
     """Begin `make` in a second process; the function that waits for what it returned.
 
     The process is a copy of this one, so `make` may be any function; what it returns is pickled.
-    With one process, where one with threads cannot be copied safely (as on macOS), and where
-    the copy ends without an answer, `make` is called here when its result is asked for: an
-    error in it is raised there.
+    With one process, where this one has threads or it is not known whether it has (off Linux),
+    and where the copy ends without an answer, `make` is called here when its result is asked
+    for: an error in it is raised there.
     """
-    if processes < 2 or sys.platform != "linux" or threading.active_count() > 1:
+    if processes < 2 or not _has_one_thread():
         return make
     back, into = os.pipe()
     child = os.fork()
@@ -39,6 +38,14 @@ def beside(make: Callable[[], T], processes: int) -> Callable[[], T]:
         return made
 
     return wait
+
+
+def _has_one_thread() -> bool:
+    """Whether no library has begun a thread, which a copy would lack."""
+    try:
+        return len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:
+        return False
 
 
 def _answer(make: Callable[[], T], into: int) -> None:

@@ -133,7 +133,8 @@ class Values:
         return number * args[-1] if has_body else np.full((1, 1), number)
 
     def pow(self, node: Mat, base: Array, exponent: Array) -> Array:
-        return np.asarray(np.power(base, exponent))
+        with np.errstate(invalid="ignore"):  # a branch that is not chosen is evaluated, too
+            return np.asarray(np.power(base, exponent))
 
     def call(self, node: Mat, *args: Array) -> Array:
         return np.asarray(FUNCTIONS[node.data](*args))
