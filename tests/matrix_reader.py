@@ -117,7 +117,8 @@ class Reader:
             else:
                 exponent = _array(self.atom())
                 assert sign == ".^" or _array(found).size == exponent.size == 1
-                found = np.power(_array(found), exponent)
+                with np.errstate(invalid="ignore"):  # in a branch that is not chosen
+                    found = np.power(_array(found), exponent)
         return found
 
     def atom(self) -> Any:
