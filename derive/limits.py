@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import takewhile
 from typing import Any
 
 from flint import arb, ctx
@@ -56,7 +57,7 @@ from derive.index import (
 from derive.loss import Declaration
 from derive.sampling import points
 
-MOST_CALLS = 1_500_000
+MOST_CALLS = 600_000
 MOST_POINTS = 6
 FAR = (Fraction(40), Fraction(10**3), Fraction(10**6))
 NEAR_ENOUGH = arb("1e-4")
@@ -93,8 +94,9 @@ def _by_values(slope: Derivation, expr: Expr, end: Expr) -> tuple[Expr | None, t
         domain = slope.loss.declared[entry.tensor.name].domain
         if domain.kind in TWO_VALUES and entry != slope.wrt[0]:
             one, two = TWO_VALUES[domain.kind]
-            parts = [_end(slope, substitute(expr, {entry: put}), end) for put in (one, two)]
-            if None not in parts and (parts[0] == parts[1] or not {oo, -oo} & {*parts}):
+            ends = (_end(slope, substitute(expr, {entry: put}), end) for put in (one, two))
+            parts = list(takewhile(lambda part: part is not None, ends))
+            if len(parts) == 2 and (parts[0] == parts[1] or not {oo, -oo} & {*parts}):
                 found = Choice(Condition("==", entry, one), *parts)
                 return found, (f"{entry.tensor.name} in {domain.kind}",)
     return None, ()
