@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from derive.properties import Property
 
 PROPERTIES = "Properties"
+LATE = {"second", "properties"}  # parts that rest on second derivatives
 OFF_KINKS_ONLY = "This holds away from where a condition in the gradient changes over."
 LONGEST = 400  # characters of a formula that is shown for what does not hold
 NO_MATRIX = "There is none: too long, or with indices that no product of matrices can have."
@@ -202,7 +203,8 @@ def begun(
     if unknown := [name for name in wanted.parts if name not in PARTS]:
         raise PminusyError(f"no part '{unknown[0]}'; there are {', '.join(PARTS)}")
     every = (derivation, *wanted.others)
-    finish = beside(partial(_bends, every, dress, wanted), wanted.processes)
+    processes = wanted.processes if LATE & {*wanted.parts} else 1
+    finish = beside(partial(_bends, every, dress, wanted), processes)
     laid_out = document(derivation, dress, detail)
     if wanted.others:
         laid_out = with_others(laid_out, derivation, wanted.others, dress, detail)
