@@ -114,3 +114,24 @@ def test_bounds_by_tangents(text: str, status: str) -> None:
     for _ in range(50):
         r, d = F(random.randrange(-40, 40), 8), F(random.randrange(1, 60), 8)
         assert status != "proved" or value(text, r, d) >= -(mpmath.mpf(10) ** -40)
+
+
+SCORES = "a: input[K]\nw: const[K] > 0\nt: target in K\n"
+ONE_OF_MANY = [
+    ("L = log(sum(exp(a[k]) for k in K)) - a[t]", "proved"),
+    ("L = log(sum(exp(2*a[k]) for k in K)) - 2*a[t]", "proved"),
+    ("L = w[t]*(log(sum(exp(a[k]) for k in K)) - a[t])", "proved"),
+    ("L = log(sum(w[k]*exp(a[k]) for k in K)) - a[t] - log(w[t])", "proved"),
+    ("L = log(sum(exp(a[k]) for k in K)) - 2*a[t]", "refuted"),
+    ("L = log(sum(exp(a[k]) for k in K if k != t)) - a[t]", "refuted"),
+    ("L = log(sum(w[k]*exp(a[k]) for k in K)) - a[t]", "refuted"),
+    ("L = log(sum(a[k]**3 for k in K)) - 3*log(a[t])", "refuted"),
+]
+
+
+@pytest.mark.parametrize(("text", "status"), ONE_OF_MANY)
+def test_a_sum_is_at_least_each_of_its_terms(text: str, status: str) -> None:
+    found = bounds(parse(SCORES + text))[0]
+    assert found.status == status
+    if status == "proved":
+        assert found.statement.startswith("L >= 0, since a sum of terms >= 0 is at least each")
