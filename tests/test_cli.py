@@ -479,3 +479,17 @@ def test_generated_files_go_where_they_are_sent(
     assert main(["generate", "hinge", "--target", "c", "-o", "hinge.c"]) == 2
     assert "3 files need a folder, found the file name 'hinge.c'" in capsys.readouterr().err
     assert not (tmp_path / "hinge.c").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--value", "L", "--order", "2"], "--order is for a derivative: leave it or --value out"),
+        (["--stable", "--of", "p"], "--of is for a derivative: leave it or --stable out"),
+    ],
+)
+def test_options_of_derivatives_do_not_go_with_values(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["derive", "softmax_cross_entropy", *options]) == 2
+    assert said in capsys.readouterr().err

@@ -92,6 +92,10 @@ def derivations(loss: Loss, options: Namespace) -> list[Derivation]:
     from derive import gradient, higher, parse_entry
     from derive.rewrite import value
 
+    other = "--stable" if options.stable else "--value" if options.value else ""
+    if other and (options.order > 1 or options.of):
+        asked = "--of" if options.of else "--order"
+        raise PminusyError(f"{asked} is for a derivative: leave it or {other} out")
     if options.stable:
         from codegen.explain import stabilizations
 
