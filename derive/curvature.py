@@ -115,7 +115,7 @@ class Curvature:
             return CONVEX
         if self.ranges(exponent).lower >= 1 and self.ranges.nonnegative(base):
             return CONVEX if inner in (AFFINE, CONVEX) else UNKNOWN
-        if not self._positive(base) or inner not in (AFFINE, CONCAVE):
+        if not self.is_positive(base) or inner not in (AFFINE, CONCAVE):
             return UNKNOWN
         if self.ranges(exponent).upper <= 0:
             return CONVEX
@@ -177,14 +177,14 @@ class Curvature:
             return UNKNOWN
         return _sum_of({self(value), self(otherwise)})
 
-    def _positive(self, expr: Expr) -> bool:
+    def is_positive(self, expr: Expr) -> bool:
         """Whether an expression is known to be > 0: by its parts, or by its normal form."""
         if isinstance(expr, ALWAYS_POSITIVE) or self.ranges(expr).lower > 0:
             return True
         if isinstance(expr, Entry) and expr.tensor.name in self.loss.defined:
-            return self._positive(self.loss.defined[expr.tensor.name].body)
+            return self.is_positive(self.loss.defined[expr.tensor.name].body)
         if expr.is_Mul or expr.is_Pow:
-            return all(map(self._positive, expr.args if expr.is_Mul else expr.args[:1]))
+            return all(map(self.is_positive, expr.args if expr.is_Mul else expr.args[:1]))
         form = self.ranges.form
         try:
             poly = cleared(form, form(expr))
@@ -208,8 +208,8 @@ class Curvature:
             inner = expr.args[0]
             return self.is_smooth(inner) and (
                 self(inner) in (AFFINE, CONCAVE)
-                or self._positive(inner)
-                or self._positive(Mul(*filter(self.varies, Mul.make_args(inner))))
+                or self.is_positive(inner)
+                or self.is_positive(Mul(*filter(self.varies, Mul.make_args(inner))))
             )
         if expr.is_Pow and not isinstance(expr, exp):
             return self._smooth_power(expr)
@@ -227,7 +227,7 @@ class Curvature:
         base, exponent = expr.args
         smooth = self.is_smooth(base)
         if not (exponent.is_Integer and exponent > 0):
-            return smooth and self.is_smooth(exponent) and self._positive(base)
+            return smooth and self.is_smooth(exponent) and self.is_positive(base)
         return smooth or (exponent >= 2 and self._ramp(base))
 
     def _ramp(self, expr: Expr) -> bool:

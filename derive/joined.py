@@ -104,7 +104,7 @@ def _by_parts(curvature: Curvature, expr: Any) -> bool:
     if isinstance(expr, PARTIAL) and not isinstance(expr, exp):
         whole = isinstance(expr, Pow) and expr.exp.is_Integer and expr.exp > 0
         inner = expr.args[0]
-        if not whole and not curvature.is_smooth(expr) and not curvature._positive(inner):
+        if not whole and not curvature.is_smooth(expr) and not curvature.is_positive(inner):
             return False
         return all(_by_parts(curvature, arg) for arg in expr.args)
     known = expr.is_Add or expr.is_Mul or isinstance(expr, CONTINUOUS)

@@ -55,6 +55,7 @@ from derive.index import (
     substitute,
 )
 from derive.loss import Declaration
+from derive.normal.signs import VALUES
 from derive.sampling import points
 
 MOST_CALLS = 600_000
@@ -92,8 +93,8 @@ def _by_values(slope: Derivation, expr: Expr, end: Expr) -> tuple[Expr | None, t
         return value, ()
     for entry in sorted(entries(expr), key=order):
         domain = slope.loss.declared[entry.tensor.name].domain
-        if domain.kind in TWO_VALUES and entry != slope.wrt[0]:
-            one, two = TWO_VALUES[domain.kind]
+        if domain.kind in VALUES and entry != slope.wrt[0]:
+            one, two = map(S, reversed(VALUES[domain.kind]))
             ends = (_end(slope, substitute(expr, {entry: put}), end) for put in (one, two))
             parts = list(takewhile(lambda part: part is not None, ends))
             if len(parts) == 2 and (parts[0] == parts[1] or not {oo, -oo} & {*parts}):
@@ -290,6 +291,5 @@ def _grows(found: list[Any]) -> bool:
     return bool(found[0] < found[1] < found[2] and found[2] > LARGE)
 
 
-TWO_VALUES = {"binary": (S.One, S.Zero), "sign": (S.One, S.NegativeOne)}
 PARTED = (Add, Mul, Pow, exp, tanh, atan)
 COMPARED = (Choice, fn.largest, fn.smallest, fn.step, fn.signum, fn.absolute, fn.relu)

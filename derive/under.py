@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sympy import Add, Expr, S, nan, oo, zoo
+from sympy import Add, Expr, S
 
 from derive.index import Condition, Entry, Tensor, is_index, nodes, order, substitute
 from derive.loss import Declaration, Domain, Loss
 from derive.normal import Undecided, to_expr
+from derive.normal.level import ENDLESS
+from derive.rules.compare import OPPOSITE
 from derive.rules.fold import shallow
-
-OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
-ENDLESS = frozenset((nan, oo, -oo, zoo))
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def under(loss: Loss, condition: Condition, expr: Expr, holds: bool = True) -> I
                 put = to_expr(shallow(widened)(substitute(expr, {atom: value})))
             except Undecided:
                 continue
-            if not any(node in ENDLESS for node in nodes(put)):
+            if ENDLESS.isdisjoint(nodes(put)):
                 yield Under(widened, put, substitute(put, {slack: gap}))
 
 

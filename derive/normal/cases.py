@@ -28,9 +28,9 @@ from derive.normal import almost, deltas, level, linear
 from derive.normal.form import NormalForm
 from derive.normal.gather import gathered
 from derive.normal.poly import Poly, Undecided, add_to, to_expr
+from derive.normal.signs import VALUES
 
 MOST_BRANCHES = 96
-TWO_VALUES = {"binary": (S.Zero, S.One), "sign": (S.NegativeOne, S.One)}
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ class ByCases:
         if isinstance(atom, Entry):
             kind = self.form.loss.declared[atom.tensor.name].domain.kind
             self.form.allows(f"{atom.tensor.name} in {kind}")
-            for value in TWO_VALUES[kind]:
-                yield Branch({atom: value})
+            for value in VALUES[kind]:
+                yield Branch({atom: S(value)})
         elif isinstance(atom, Delta):
             keep, drop = deltas.keep_first(self.form, atom)
             yield Branch({drop: keep})
@@ -157,5 +157,5 @@ def _splits(form: NormalForm, node: Basic) -> bool:
     if isinstance(node, Entry):
         declaration = form.loss.declared.get(node.tensor.name)
         kind = declaration.domain.kind if declaration else ""
-        return kind in TWO_VALUES and form.may_assume(f"{node.tensor.name} in {kind}")
+        return kind in VALUES and form.may_assume(f"{node.tensor.name} in {kind}")
     return isinstance(node, Delta | Choice | Share | absolute)

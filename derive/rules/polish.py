@@ -7,13 +7,14 @@ from functools import lru_cache
 from typing import Any
 
 from flint import fmpz_mpoly_ctx
-from sympy import Add, Expr, Mul, Pow, S, asin, atan, cosh, erf, sin, sinh, tan, tanh
+from sympy import Add, Expr, Mul, Pow, S, cosh, sinh, tanh
 
+from derive import arrange
 from derive.functions import signum
 from derive.index import TRUE, Choice, Condition, Delta, Total, order, rebuild, scoped, total
 from derive.normal.poly import Poly, constant
 
-ODD = (sinh, tanh, sin, tan, asin, atan, erf, signum)
+ODD = (*arrange.ODD, signum)
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 LARGEST = 40
 LARGEST_POWER = 8
